@@ -1,0 +1,112 @@
+//! What people may ask of the engine, from the terminal or the page. Nobody else acts.
+
+use serde::{Deserialize, Serialize};
+
+/// A request to the control loop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Command {
+    /// The report.
+    Status {
+        /// These campaigns only; all where empty.
+        #[serde(default)]
+        names: Vec<String>,
+    },
+    /// What would happen.
+    Plan {
+        /// These campaigns only; all where empty.
+        #[serde(default)]
+        names: Vec<String>,
+        /// Look sources up first.
+        #[serde(default)]
+        refresh: bool,
+    },
+    /// Look the sources up now.
+    Reconcile {
+        /// The campaign.
+        name: String,
+    },
+    /// How far a `Reconcile` is; answers with whether a look-up is under way.
+    ReconcileState {
+        /// The campaign.
+        name: String,
+    },
+    /// A hold beside the spec's own `paused`.
+    Suspend {
+        /// The campaign; all where absent.
+        name: Option<String>,
+        /// Why, shown in the report.
+        reason: String,
+        /// Who asks.
+        by: String,
+    },
+    /// Ends a hold, clears `Stalled` and tripped guardrails.
+    Resume {
+        /// The campaign; all where absent.
+        name: Option<String>,
+        /// Why, shown in the events.
+        reason: String,
+        /// Who asks.
+        by: String,
+    },
+    /// Says what an approval would approve.
+    ApprovalAsked {
+        /// The campaign.
+        name: String,
+    },
+    /// Approves exactly what was shown.
+    Approve {
+        /// The campaign; absent with `new_state`.
+        name: Option<String>,
+        /// The digest that was shown.
+        digest: String,
+        /// The number of people that was shown.
+        people: u64,
+        /// Accept that this is a new state for accounts that another one used.
+        #[serde(default)]
+        new_state: bool,
+        /// Who approves.
+        by: String,
+    },
+    /// What happened.
+    Events {
+        /// Of this campaign only.
+        name: Option<String>,
+        /// After this sequence number.
+        #[serde(default)]
+        after: u64,
+        /// At most so many, the newest.
+        #[serde(default)]
+        limit: usize,
+    },
+    /// The accounts and their states.
+    Accounts,
+    /// Looks at the workspace again now.
+    Reload,
+    /// Whether anybody is there.
+    Ping,
+}
+
+/// The engine's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    /// Done, with one sentence.
+    Done {
+        /// What was done.
+        message: String,
+    },
+    /// A document.
+    Document {
+        /// The promised JSON.
+        body: serde_json::Value,
+    },
+    /// Refused, with one sentence that says what to do.
+    Refused {
+        /// Why.
+        message: String,
+        /// Whether the caller's words are wrong (exit code 64) rather than the state (1).
+        #[serde(default)]
+        usage: bool,
+    },
+}

@@ -1,0 +1,388 @@
+//! The journal's vocabulary. Events carry ids only: names and texts of people stand in the people tree.
+
+use serde::{Deserialize, Serialize};
+
+use super::reaction::CallClass;
+use super::{
+    AccountName, AccountState, Exclusion, Lineage, Outcome, PersonId, SendKey, Timestamp,
+};
+
+/// A source of a campaign: the first 8 bytes of the SHA-256 of what it says, so that it stays the same
+/// while other sources are added and removed around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SourceId(pub u64);
+
+/// An event and when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Wall clock.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Everything that one send needs, durable before its first byte leaves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// At most one message is sent for it.
+    pub key: SendKey,
+    /// By which account, and by no other once this is written.
+    pub account: AccountName,
+    /// Telegram's key against duplicates.
+    pub random_id: i64,
+    /// The run in which it is sent.
+    pub run: u32,
+    /// The name of the template's variant.
+    pub variant: String,
+    /// The digest of the spec by which it was made.
+    pub digest: String,
+    /// A first contact under consent `attested`: counts for its own daily limit.
+    #[serde(default)]
+    pub attested: bool,
+    /// The request, serialised; the same bytes go out again when in doubt.
+    #[serde(with = "serde_bytes")]
+    pub request: Vec<u8>,
+    /// The account sends nothing before this moment.
+    pub next_allowed_at: Timestamp,
+}
+
+/// Why it is not known whether a send took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InDoubtWhy {
+    /// The engine stopped between the intent and its outcome.
+    Restart,
+    /// No answer in time.
+    Timeout,
+    /// The connection broke.
+    Connection,
+    /// Telegram had an internal error (5xx, negative codes).
+    Server,
+}
+
+/// How a look-up of one source by one account ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LookupEnd {
+    /// Everybody that the source holds was read.
+    pub complete: bool,
+    /// Why it failed, in Telegram's or the file's words.
+    pub error: Option<String>,
+    /// It went well, and yet not everybody was shown: why, and how to widen it.
+    #[serde(default)]
+    pub partial: Option<String>,
+    /// The account is creator or admin of the place (consent `members`); true for other sources.
+    pub admin: bool,
+    /// Lines of a file that name nobody, counted.
+    pub bad_rows: u32,
+}
+
+/// Why a campaign is held until a person decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HoldReason {
+    /// Sources that the consent does not admit.
+    ConsentMismatch,
+    /// The accounts belong to another state.
+    StateLost,
+    /// Most of its audience was contacted by a campaign that is gone.
+    LooksRenamed,
+}
+
+/// Why a campaign stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StallReason {
+    /// CamelCase, as the condition shows it.
+    pub reason: String,
+    /// One sentence with Telegram's own words.
+    pub message: String,
+}
+
+/// What happened. Adding a variant or an optional field keeps old journals readable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The engine started; what was in flight is in doubt.
+    Started {
+        /// Of Tidings.
+        version: String,
+    },
+    /// A new version of a spec, or a file that moved or changed its validity.
+    SpecSeen {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Its name now.
+        name: String,
+        /// Relative to the workspace.
+        file: String,
+        /// Counts the changes.
+        generation: u64,
+        /// SHA-256 over the spec and the files it names.
+        digest: String,
+        /// The first error, where it is invalid.
+        error: Option<String>,
+    },
+    /// Its file is gone.
+    Retired {
+        /// The line of campaigns.
+        campaign: Lineage,
+    },
+    /// Held by an operator.
+    Suspended {
+        /// All campaigns where absent.
+        campaign: Option<Lineage>,
+        /// Why.
+        reason: String,
+        /// Who.
+        by: String,
+    },
+    /// Let go by an operator.
+    Resumed {
+        /// All campaigns where absent.
+        campaign: Option<Lineage>,
+        /// Why.
+        reason: String,
+        /// Who.
+        by: String,
+    },
+    /// Approved by an operator.
+    Approved {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// The digest that was approved (see `desired`).
+        digest: String,
+        /// How many people.
+        people: u64,
+        /// Who.
+        by: String,
+    },
+    /// An operator asked to look the sources up now.
+    ReconcileRequested {
+        /// The line of campaigns.
+        campaign: Lineage,
+    },
+    /// A run opened.
+    RunOpened {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Counted from 1.
+        run: u32,
+    },
+    /// A look-up began.
+    LookupStarted {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Which source.
+        source: SourceId,
+        /// By which account; absent for files and lists.
+        account: Option<AccountName>,
+    },
+    /// A page of a look-up. The people's data went into the people tree before.
+    LookupPage {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Which source.
+        source: SourceId,
+        /// By which account; absent for files and lists.
+        account: Option<AccountName>,
+        /// Whom it names.
+        people: Vec<PersonId>,
+    },
+    /// A look-up ended.
+    LookupEnded {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Which source.
+        source: SourceId,
+        /// By which account; absent for files and lists.
+        account: Option<AccountName>,
+        /// How.
+        end: LookupEnd,
+    },
+    /// Filters were applied to these people, all at once or in pages.
+    Judged {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// People in the audience.
+        included: Vec<PersonId>,
+        /// People not in it, by the first reason that holds.
+        excluded: Vec<(Exclusion, Vec<PersonId>)>,
+        /// No longer found by any source.
+        dropped: Vec<PersonId>,
+        /// The last page: the audience is the one of these look-ups and this digest.
+        finished: Option<String>,
+    },
+    /// A reference was looked up: it is this person, and the account can address him.
+    Resolved {
+        /// The stand-in.
+        reference: PersonId,
+        /// Who it is.
+        person: PersonId,
+        /// Who can address him now.
+        account: AccountName,
+    },
+    /// About to send.
+    Intent(Box<Intent>),
+    /// Telegram accepted it.
+    Sent {
+        /// Which send.
+        key: SendKey,
+        /// The message's id in the account's dialog.
+        message_id: i32,
+        /// An earlier attempt had delivered it.
+        earlier: bool,
+        /// The account sends nothing before this moment.
+        next_allowed_at: Timestamp,
+    },
+    /// It will never be delivered.
+    Refused {
+        /// Which send.
+        key: SendKey,
+        /// How it counts.
+        outcome: Outcome,
+        /// Telegram's own words.
+        detail: String,
+    },
+    /// It certainly was not sent: the person is pending again, the caps are given back.
+    Released {
+        /// Which send.
+        key: SendKey,
+        /// No other account may try: Telegram asked this one to wait, or refused it.
+        keep: bool,
+        /// Why.
+        detail: String,
+    },
+    /// It may have been sent.
+    InDoubt {
+        /// Which send.
+        key: SendKey,
+        /// Why.
+        why: InDoubtWhy,
+    },
+    /// Settled without an intent: nothing was sent.
+    Skipped {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Who.
+        person: PersonId,
+        /// Which step.
+        step: u16,
+        /// How it counts.
+        outcome: Outcome,
+        /// In one sentence.
+        detail: String,
+    },
+    /// Telegram told an account to wait.
+    FloodWait {
+        /// Which account.
+        account: AccountName,
+        /// Which calls.
+        class: CallClass,
+        /// Until when, jitter included.
+        until: Timestamp,
+        /// What Telegram said, in seconds.
+        seconds: u32,
+    },
+    /// Telegram slowed one chat down (SLOWMODE_WAIT).
+    SlowMode {
+        /// Whose chat.
+        person: PersonId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Telegram did not know the address that an account has of a person: it is to be looked up again, once.
+    LookAgain {
+        /// Which account.
+        account: AccountName,
+        /// Who.
+        person: PersonId,
+    },
+    /// An account can no longer address a person.
+    Unreached {
+        /// Which account.
+        account: AccountName,
+        /// Who.
+        person: PersonId,
+    },
+    /// PEER_FLOOD.
+    Limited {
+        /// Which account.
+        account: AccountName,
+        /// In whose campaign.
+        campaign: Option<Lineage>,
+        /// No first contacts until then.
+        until: Timestamp,
+    },
+    /// An account's state changed.
+    AccountChanged {
+        /// Which account.
+        account: AccountName,
+        /// To what.
+        state: AccountState,
+        /// In one sentence.
+        message: String,
+    },
+    /// An operator gave an account of another state to this one.
+    StateTaken {
+        /// Which account.
+        account: AccountName,
+        /// Who.
+        by: String,
+    },
+    /// Who an account is.
+    AccountIs {
+        /// Which account.
+        account: AccountName,
+        /// Its user id.
+        person: PersonId,
+    },
+    /// A campaign stopped by itself.
+    Stalled {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Why.
+        why: StallReason,
+    },
+    /// A campaign paused itself (guardrail, two limited accounts).
+    SelfPaused {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Why.
+        why: StallReason,
+    },
+    /// A person wrote to an account.
+    Incoming {
+        /// Which account.
+        account: AccountName,
+        /// Who.
+        person: PersonId,
+        /// The message's id in the account's dialog.
+        message_id: i32,
+    },
+    /// A person asked to hear no more.
+    OptedOut {
+        /// Who.
+        person: PersonId,
+        /// The account that he told, where he did.
+        account: Option<AccountName>,
+    },
+    /// A person is on the suppression list.
+    Suppressed {
+        /// Who.
+        person: PersonId,
+        /// Why.
+        why: String,
+    },
+    /// The account's place in Telegram's updates (core.telegram.org/api/updates).
+    UpdatesAt {
+        /// Which account.
+        account: AccountName,
+        /// Telegram's pts.
+        pts: i32,
+        /// Telegram's qts.
+        qts: i32,
+        /// Telegram's date, in seconds.
+        date: i32,
+        /// Telegram's seq.
+        seq: i32,
+    },
+}

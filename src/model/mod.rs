@@ -1,0 +1,24 @@
+//! The words that all rooms share: who, when, what happened, what may be asked for.
+//!
+//! Nothing here has effects, reads a clock or draws a random number.
+
+mod command;
+mod contact;
+mod event;
+mod ids;
+mod media;
+pub mod reaction;
+mod reasons;
+mod timestamp;
+
+pub use command::{Command, Reply};
+pub use contact::{Contact, LastSeen, Person};
+pub use event::{
+    Event, HoldReason, InDoubtWhy, Intent, LookupEnd, Recorded, SourceId, StallReason,
+};
+pub use ids::{
+    AccountName, CampaignName, Lineage, PersonId, RandomKey, Reference, ReferenceError, SendKey,
+};
+pub use media::{Attachment, Entity, EntityKind, Formatted, utf16_len};
+pub use reasons::{AccountState, ConditionType, Exclusion, Outcome, Waiting};
+pub use timestamp::Timestamp;
