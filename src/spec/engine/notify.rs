@@ -1,0 +1,53 @@
+//! `notify`: who is told what.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::SecretString;
+use crate::spec::peer::Peer;
+
+/// What somebody can be told.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyEvent {
+    /// A person asks for a human.
+    Handoff,
+    /// A drafted answer waits for approval.
+    Draft,
+    /// A campaign has paused itself.
+    Paused,
+    /// A campaign cannot go on.
+    Stalled,
+    /// An account's state has changed.
+    Account,
+    /// A run or campaign has finished.
+    Finished,
+}
+
+/// One way to tell somebody: a webhook, or a message on Telegram.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    /// What about.
+    #[schemars(example = &["handoff", "stalled"], length(min = 1, max = 20))]
+    pub on: Vec<NotifyEvent>,
+    /// An address that gets a signed POST with JSON, retried. Either this or `telegram`; where its variable is unset
+    /// nobody is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"${HOOK_URL}", length(min = 1, max = 2048))]
+    pub webhook: Option<SecretString>,
+    /// The key of the webhook's signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"${HOOK_SECRET}", length(min = 1, max = 1024))]
+    pub secret: Option<SecretString>,
+    /// Who gets a message. Either this or `webhook`; needs `via`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"@ops")]
+    pub telegram: Option<Peer>,
+    /// The account that sends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"sales-1", length(min = 1, max = 63))]
+    pub via: Option<String>,
+}
