@@ -1,0 +1,28 @@
+//! Specs and settings, resolved and cross-checked: what is wanted.
+//!
+//! [`resolve`] is a pure function of files, the environment and what is known of earlier campaigns. It never fails:
+//! what is wrong becomes diagnostics, and an invalid file holds its own campaign alone.
+//!
+//! # Guarantees
+//! - A campaign with a `spec` has no error in its file, and none of its values exceeds a limit.
+//! - The same inputs give the same answer, digests included.
+//!
+//! # Caveats
+//! Files that specs name are read again whenever the workspace is resolved; a list that changes between that and the
+//! look-up has another SHA-256 than the one stated here.
+
+mod campaign;
+mod digest;
+mod engine;
+mod environment;
+mod names;
+mod resolve;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use environment::{EnvDefaults, Environment};
+pub use names::{History, Known};
+pub use resolve::{EngineFile, Input, Resolution, resolve};
+pub use types::*;

@@ -1,0 +1,413 @@
+//! Files, environment and history → what is wanted, and what is wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::campaign::{Pace, Resolver, min_delay, named_files};
+use super::digest;
+use super::engine;
+use super::environment::{EnvDefaults, Environment};
+use super::names::{self, Claim, History, Verdict};
+use super::types::{Desired, DesiredCampaign, Engine, SourceKind, SourceRole};
+use crate::spec::check::CheckContext;
+use crate::spec::files::{CAMPAIGNS, Files};
+use crate::spec::load::{Loaded, read};
+use crate::spec::yaml;
+use crate::spec::{
+    Basis, CampaignSpec, Diagnostic, EngineSpec, Findings, Kind, Peek, Pointer, Severity, codes,
+    diagnostic, load_campaign, load_engine, peek,
+};
+
+/// What tidings.yaml is called where its holder gives no name.
+const ENGINE_FILE: &str = "tidings.yaml";
+
+/// tidings.yaml, as its holder has read it (it may lie outside the workspace).
+#[derive(Debug, Clone, Copy)]
+pub enum EngineFile<'a> {
+    /// There is none: the defaults hold.
+    Absent,
+    /// Its name for messages, and its bytes.
+    Bytes(&'a str, &'a [u8]),
+    /// Its name for messages, and why it cannot be read.
+    Unreadable(&'a str, &'a str),
+}
+
+/// Everything that is looked at.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// tidings.yaml.
+    pub engine: EngineFile<'a>,
+    /// The workspace's files, at one moment.
+    pub files: &'a dyn Files,
+    /// The environment, `.env` included.
+    pub env: &'a Environment,
+    /// The names of the session files; `None` where nobody looked.
+    pub sessions: Option<&'a [String]>,
+    /// What is known of earlier campaigns.
+    pub history: &'a History,
+    /// What was wanted before: goes on where tidings.yaml is broken, and where it says `on_invalid: continue`.
+    pub previous: Option<&'a Desired>,
+}
+
+/// What is wanted, and what is wrong.
+#[derive(Debug, Clone)]
+pub struct Resolution {
+    /// What is wanted. With an invalid tidings.yaml its settings are the previous ones, or the defaults.
+    pub desired: Desired,
+    /// Everything that was found, in the order of files and places.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Whether tidings.yaml is valid (or absent).
+    pub engine_valid: bool,
+}
+
+impl Resolution {
+    /// Whether anything is wrong that keeps a file from being used.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+
+    /// Whether there is anything to be looked at by a person.
+    pub fn has_warnings(&self) -> bool {
+        self.diagnostics.iter().any(|d| !d.is_error())
+    }
+}
+
+/// Resolves a workspace.
+pub fn resolve(input: &Input<'_>) -> Resolution {
+    let mut diagnostics = Vec::new();
+    let (spec, engine_valid, mut engine_findings) = engine_spec(input, &mut diagnostics);
+    let env = EnvDefaults::read(input.env, &mut diagnostics);
+    let mut clamped = Findings::new();
+    let mut engine = engine::resolve(&spec, input.env, &mut clamped, &mut diagnostics);
+    clamp_defaults(&engine, &env, &mut clamped, &mut diagnostics);
+    if let Some((file, tree)) = engine_findings.take() {
+        diagnostics.extend(clamped.into_diagnostics(file, &*tree));
+    }
+
+    let (paths, folder_error) = match input.files.specs() {
+        Ok(paths) => (paths, None),
+        Err(error) => {
+            diagnostics.push(Diagnostic::of_file(
+                Severity::Error,
+                codes::CAMPAIGNS_UNREADABLE,
+                CAMPAIGNS,
+                error.to_string(),
+                "Nothing is retired by this: campaigns are held until the folder can be read.",
+            ));
+            (Vec::new(), Some(error.to_string()))
+        }
+    };
+    let mut campaigns = campaigns(input, &engine, &env, &paths, &mut diagnostics);
+    inherit_bases(&mut campaigns);
+    for campaign in campaigns.values() {
+        for name in campaign.spec.iter().flat_map(|spec| &spec.accounts) {
+            if !engine.accounts.contains_key(name) {
+                let plain = engine::plain_account(&engine.limits);
+                engine.accounts.insert(Arc::clone(name), plain);
+            }
+        }
+    }
+    diagnostic::sort(&mut diagnostics);
+    Resolution {
+        desired: Desired {
+            engine,
+            campaigns,
+            folder_error,
+        },
+        diagnostics,
+        engine_valid,
+    }
+}
+
+type EngineTree<'a> = Option<(&'a str, Arc<yaml::Tree>)>;
+
+/// The settings: those of the file, or where it is broken the previous ones, or the defaults.
+fn engine_spec<'a>(
+    input: &Input<'a>,
+    out: &mut Vec<Diagnostic>,
+) -> (EngineSpec, bool, EngineTree<'a>) {
+    let previous = || {
+        input
+            .previous
+            .map(|desired| desired.engine.spec.clone())
+            .unwrap_or_default()
+    };
+    match input.engine {
+        EngineFile::Absent => (EngineSpec::default(), true, None),
+        EngineFile::Unreadable(file, why) => {
+            out.push(Diagnostic::of_file(
+                Severity::Error,
+                codes::UNREADABLE,
+                file,
+                format!("the file cannot be read: {why}"),
+                "Check the file's permissions.",
+            ));
+            (previous(), false, None)
+        }
+        EngineFile::Bytes(file, bytes) => {
+            let file = if file.is_empty() { ENGINE_FILE } else { file };
+            let none = EngineSpec::default();
+            let cx = CheckContext {
+                file,
+                files: input.files,
+                engine: &none,
+                campaigns: None,
+                sessions: input.sessions,
+            };
+            let env = |name: &str| input.env.get(name).map(str::to_owned);
+            let loaded = load_engine(bytes, &env, &cx);
+            out.extend(loaded.diagnostics);
+            match (loaded.value, input.previous) {
+                (Some(spec), _) if loaded.valid => (spec, true, Some((file, loaded.tree))),
+                // Without previous settings what could be read of these serves to check the specs against; nothing
+                // runs by them, since a start with a broken tidings.yaml is refused.
+                (Some(spec), None) => (spec, false, None),
+                _ => (previous(), false, None),
+            }
+        }
+    }
+}
+
+/// Says where a default of tidings.yaml or the environment had to be held at a limit; [`Pace::of`] holds it.
+fn clamp_defaults(
+    engine: &Engine,
+    env: &EnvDefaults,
+    clamped: &mut Findings,
+    out: &mut Vec<Diagnostic>,
+) {
+    let limits = &engine.limits;
+    let min_delay = min_delay(limits);
+    let delays = engine
+        .spec
+        .defaults
+        .as_ref()
+        .and_then(|d| d.delays.as_ref());
+    let at = Pointer::root().key("defaults").key("delays");
+    if let Some(between) = delays.and_then(|d| d.between_messages) {
+        if between.min < min_delay {
+            clamped
+                .warning(
+                    &at.key("between_messages"),
+                    codes::CLAMPED,
+                    format!(
+                        "a pause of {} is shorter than `limits.min_delay`",
+                        between.min
+                    ),
+                )
+                .detail(format!(
+                    "The limit holds: campaigns that are silent pause {}.",
+                    between.at_least(min_delay)
+                ));
+        }
+    } else if let Some(between) = env.between_messages
+        && between.min < min_delay
+    {
+        out.push(engine::clamped_variable(
+            format!(
+                "MAILING_DELAY_MIN: a pause of {} is shorter than `limits.min_delay`",
+                between.min
+            ),
+            format!(
+                "The limit holds: campaigns that are silent pause {}.",
+                between.at_least(min_delay)
+            ),
+        ));
+    }
+    if let Some(per_day) = delays.and_then(|d| d.per_account).and_then(|p| p.per_day)
+        && per_day > limits.max_per_day
+    {
+        clamped
+            .warning(
+                &at.key("per_account").key("per_day"),
+                codes::CLAMPED,
+                format!("{per_day} messages a day are more than `limits.max_per_day`"),
+            )
+            .detail(format!("The limit of {} holds.", limits.max_per_day));
+    }
+}
+
+/// One file on its way.
+struct Entry<'a> {
+    path: &'a str,
+    bytes: Result<Arc<[u8]>, Box<Diagnostic>>,
+}
+
+fn campaigns(
+    input: &Input<'_>,
+    engine: &Engine,
+    env: &EnvDefaults,
+    paths: &[String],
+    out: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, DesiredCampaign> {
+    let entries: Vec<Entry<'_>> = paths
+        .iter()
+        .map(|path| Entry {
+            path,
+            bytes: read(input.files, path),
+        })
+        .collect();
+    let claims: Vec<Claim<'_>> = entries
+        .iter()
+        .map(|entry| Claim {
+            file: entry.path,
+            peek: entry
+                .bytes
+                .as_ref()
+                .map_or_else(|_| Peek::default(), |b| peek(b)),
+        })
+        .collect();
+    let mut found: Vec<Findings> = entries.iter().map(|_| Findings::new()).collect();
+    let verdicts = names::decide(&claims, input.history, &mut found);
+    let known: BTreeMap<String, Option<Kind>> = claims
+        .iter()
+        .map(|claim| (claim.name().to_owned(), claim.peek.kind))
+        .collect();
+    let pace = Pace::of(engine, env);
+
+    let mut campaigns: BTreeMap<String, DesiredCampaign> = BTreeMap::new();
+    for (((entry, claim), verdict), found) in entries.iter().zip(&claims).zip(verdicts).zip(found) {
+        let cx = CheckContext {
+            file: entry.path,
+            files: input.files,
+            engine: &engine.spec,
+            campaigns: Some(&known),
+            sessions: input.sessions,
+        };
+        let one = one(entry, claim, &cx, found, engine, pace, input);
+        out.extend(one.diagnostics.iter().cloned());
+        match (verdict, campaigns.get_mut(&one.name)) {
+            (Verdict::Newcomer, _) => {}
+            // Both are held: one entry, with what is wrong with either.
+            (_, Some(other)) => {
+                other.diagnostics.extend(one.diagnostics);
+                other.spec = None;
+            }
+            (_, None) => {
+                campaigns.insert(one.name.clone(), one);
+            }
+        }
+    }
+    campaigns
+}
+
+fn one(
+    entry: &Entry<'_>,
+    claim: &Claim<'_>,
+    cx: &CheckContext<'_>,
+    found: Findings,
+    engine: &Engine,
+    pace: Pace,
+    input: &Input<'_>,
+) -> DesiredCampaign {
+    let name = claim.name().to_owned();
+    let lineage = names::lineage(&name, claim.peek.renamed_from.as_deref(), input.history);
+    let bytes = match &entry.bytes {
+        Ok(bytes) => bytes,
+        Err(diagnostic) => {
+            return DesiredCampaign {
+                file: entry.path.to_owned(),
+                lineage,
+                // No bytes are known: a digest of none, which no readable file has.
+                digest: String::new(),
+                spec: last_good(&name, engine, input),
+                diagnostics: vec![(**diagnostic).clone()],
+                name,
+            };
+        }
+    };
+    let Loaded {
+        value,
+        valid,
+        tree,
+        mut diagnostics,
+    } = load_campaign(bytes, cx);
+    let valid = valid && !found.has_errors();
+    diagnostics.extend(found.into_diagnostics(entry.path, &*tree));
+    diagnostic::sort(&mut diagnostics);
+    let files = value
+        .as_ref()
+        .map(|spec: &CampaignSpec| named_files(spec, cx))
+        .unwrap_or_default();
+    let digest = digest::of_spec(bytes, &files);
+    let mut spec = None;
+    if let Some(value) = value.filter(|_| valid) {
+        let resolver = Resolver {
+            cx: *cx,
+            engine,
+            pace,
+            files: &files,
+        };
+        spec = resolver.campaign(&value).map(Arc::new);
+        if spec.is_none() {
+            diagnostics.push(Diagnostic::of_file(
+                Severity::Error,
+                codes::CHANGED_MEANWHILE,
+                entry.path,
+                "a file that the spec names changed while it was read",
+                "It is looked at again by itself.",
+            ));
+        }
+    }
+    let spec = spec.or_else(|| last_good(&name, engine, input));
+    DesiredCampaign {
+        name,
+        file: entry.path.to_owned(),
+        lineage,
+        digest,
+        spec,
+        diagnostics,
+    }
+}
+
+/// With `on_invalid: continue`, the version that was valid before.
+fn last_good(
+    name: &str,
+    engine: &Engine,
+    input: &Input<'_>,
+) -> Option<Arc<super::types::ResolvedCampaign>> {
+    let previous = input.previous.filter(|_| engine.continue_on_invalid)?;
+    previous.campaigns.get(name)?.spec.clone()
+}
+
+/// An audience brings the basis under which it was collected; `attested`, where that is among several.
+fn inherit_bases(campaigns: &mut BTreeMap<String, DesiredCampaign>) {
+    let collected: BTreeMap<String, BTreeSet<Basis>> = campaigns
+        .iter()
+        .filter_map(|(name, campaign)| Some((name, campaign.spec.as_ref()?)))
+        .filter(|(_, spec)| spec.kind == Kind::Collect)
+        .map(|(name, spec)| {
+            let bases = spec
+                .sources
+                .iter()
+                .filter(|s| s.role == SourceRole::Include)
+                .filter_map(|s| s.basis);
+            (name.clone(), bases.collect())
+        })
+        .collect();
+    for campaign in campaigns.values_mut() {
+        let Some(spec) = &mut campaign.spec else {
+            continue;
+        };
+        let inherits = |what: &SourceKind| match what {
+            SourceKind::Audience { campaign } => collected.get(campaign),
+            _ => None,
+        };
+        if !spec
+            .sources
+            .iter()
+            .any(|source| inherits(&source.what).is_some())
+        {
+            continue;
+        }
+        for source in &mut Arc::make_mut(spec).sources {
+            if source.role != SourceRole::Include {
+                continue;
+            }
+            if let Some(bases) = inherits(&source.what) {
+                // Attested carries the daily cap and the notice: it is never lost on the way.
+                let attested = bases.contains(&Basis::Attested).then_some(Basis::Attested);
+                source.basis = attested.or(bases.first().copied()).or(source.basis);
+            }
+        }
+    }
+}
