@@ -1,0 +1,387 @@
+//! The embedded database: opening it after whatever happened to it, catching its panics, and
+//! syncing it for real (its own flush is `sync_file_range`, which does not outlive a power cut).
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::StoreError;
+use super::codec::{seal, unseal};
+use super::error::Failure;
+use super::hooks::{Hooks, Point};
+use super::trees::Record;
+
+/// Memory for cached pages. The journal is written once and read once, indexes live in memory, so
+/// that a big cache has nothing to cache.
+const CACHE_BYTES: u64 = 32 << 20;
+/// The database's own lock can outlive its handle for a moment within one process.
+const LOCK_GRACE: Duration = Duration::from_secs(2);
+/// Size of the database's log segments. Values of a quarter of it and more would become files of
+/// their own, at one sync each; journal packs and audience segments stay below.
+const SEGMENT_BYTES: usize = 2 << 20;
+
+/// Rows copied in one step: a few MB of packs.
+const COPY_ROWS: usize = 100;
+
+/// One batch of changes to one tree: key, and the value or `None` to remove.
+pub(crate) type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+/// The open database.
+#[derive(Debug)]
+pub(crate) struct Db {
+    path: PathBuf,
+    db: sled::Db,
+    failure: Failure,
+    hooks: Hooks,
+}
+
+/// A tree of the database whose values are sealed.
+#[derive(Debug, Clone)]
+pub(crate) struct Tree {
+    name: &'static str,
+    tree: sled::Tree,
+    failure: Failure,
+}
+
+fn caught<T>(
+    action: &'static str,
+    work: impl FnOnce() -> sled::Result<T>,
+) -> Result<T, StoreError> {
+    let cause = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => return Ok(value),
+        // The database shows an I/O error in the notation of a debugger.
+        Ok(Err(sled::Error::Io(error))) => error.to_string(),
+        Ok(Err(error)) => error.to_string(),
+        Err(panic) => {
+            let words = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no reason given");
+            format!("it broke off: {words}")
+        }
+    };
+    Err(StoreError::Database { action, cause })
+}
+
+impl Db {
+    /// Opens the database folder, making it when absent.
+    pub(crate) fn open(
+        path: &Path,
+        failure: Failure,
+        hooks: Hooks,
+    ) -> Result<(Self, Vec<PathBuf>), StoreError> {
+        let removed = remove_partial_snapshots(path)?;
+        let started = Instant::now();
+        let db = loop {
+            let config = sled::Config::new()
+                .path(path)
+                .mode(sled::Mode::LowSpace)
+                .cache_capacity(CACHE_BYTES)
+                .segment_size(SEGMENT_BYTES)
+                // The store decides when to flush.
+                .flush_every_ms(None)
+                .print_profile_on_drop(false);
+            match caught("open", || config.open()) {
+                Ok(db) => break db,
+                Err(StoreError::Database { cause, .. })
+                    if cause.contains("could not acquire lock")
+                        && started.elapsed() < LOCK_GRACE =>
+                {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        let db = Self {
+            path: path.to_owned(),
+            db,
+            failure,
+            hooks,
+        };
+        db.tighten()?;
+        Ok((db, removed))
+    }
+
+    pub(crate) fn tree(&self, name: &'static str) -> Result<Tree, StoreError> {
+        let tree = caught("open a tree", || self.db.open_tree(name))
+            .map_err(|error| self.failure.note(error))?;
+        Ok(Tree {
+            name,
+            tree,
+            failure: self.failure.clone(),
+        })
+    }
+
+    /// Copies every tree as it stands, in steps of some rows.
+    pub(crate) fn copy_to(&self, other: &Db) -> Result<(), StoreError> {
+        for name in caught("list its trees", || Ok(self.db.tree_names()))? {
+            let (from, to) = caught("open a tree", || {
+                Ok((self.db.open_tree(&name)?, other.db.open_tree(&name)?))
+            })?;
+            let mut rows = from.iter();
+            loop {
+                let mut batch = sled::Batch::default();
+                let mut count = 0;
+                while count < COPY_ROWS
+                    && let Some((key, value)) = caught("read", || rows.next().transpose())?
+                {
+                    batch.insert(key, value);
+                    count += 1;
+                }
+                if count == 0 {
+                    break;
+                }
+                caught("write", || to.apply_batch(batch))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Flushes and syncs everything written so far, so that it outlives a power cut.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        self.hooks
+            .at(Point::DatabaseSync)
+            .map_err(|cause| StoreError::io("sync", &self.path, &cause))
+            .and_then(|()| caught("flush", || self.db.flush()))
+            .and_then(|_| self.sync_files())
+            .map_err(|error| self.failure.note(error))
+    }
+
+    fn sync_files(&self) -> Result<(), StoreError> {
+        for entry in entries(&self.path)? {
+            // Values that are files of their own (`blobs/`) are synced by the database itself.
+            if entry.is_file() {
+                File::open(&entry)
+                    .and_then(|file| file.sync_data())
+                    .or_else(gone)
+                    .map_err(|cause| StoreError::io("sync", &entry, &cause))?;
+            }
+        }
+        for dir in [self.path.clone(), self.path.join("blobs")] {
+            File::open(&dir)
+                .and_then(|dir| dir.sync_all())
+                .or_else(gone)
+                .map_err(|cause| StoreError::io("sync", &dir, &cause))?;
+        }
+        self.tighten()
+    }
+
+    /// The database makes its files readable for all; only the owner may read these.
+    fn tighten(&self) -> Result<(), StoreError> {
+        tighten(&self.path)
+    }
+
+    /// Bytes on the disk.
+    pub(crate) fn size(&self) -> Result<u64, StoreError> {
+        caught("measure its size", || self.db.size_on_disk())
+    }
+}
+
+/// Folders to 0700 and files to 0600, below and including `path`.
+pub(crate) fn tighten(path: &Path) -> Result<(), StoreError> {
+    let io = |cause: std::io::Error| StoreError::io("restrict access to", path, &cause);
+    let meta = match fs::symlink_metadata(path) {
+        Ok(meta) => meta,
+        // The database removes old snapshots and blobs by itself.
+        Err(cause) => return gone(cause).map_err(io),
+    };
+    if meta.is_symlink() {
+        return Ok(());
+    }
+    let wanted = if meta.is_dir() { 0o700 } else { 0o600 };
+    if meta.permissions().mode() & 0o7777 != wanted {
+        fs::set_permissions(path, fs::Permissions::from_mode(wanted))
+            .or_else(gone)
+            .map_err(io)?;
+    }
+    if meta.is_dir() {
+        for entry in entries(path)? {
+            tighten(&entry)?;
+        }
+    }
+    Ok(())
+}
+
+fn gone(cause: std::io::Error) -> std::io::Result<()> {
+    match cause.kind() {
+        std::io::ErrorKind::NotFound => Ok(()),
+        _ => Err(cause),
+    }
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let io = |cause: std::io::Error| StoreError::io("list", dir, &cause);
+    fs::read_dir(dir)
+        .map_err(io)?
+        .map(|entry| entry.map(|entry| entry.path()).map_err(io))
+        .collect()
+}
+
+/// A snapshot whose writing was cut short makes the database refuse to open. It is only a
+/// shortcut for reading the log, so that it can go.
+fn remove_partial_snapshots(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    if !path.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut removed = Vec::new();
+    for entry in entries(path)? {
+        let partial = entry
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("snap.") && name.ends_with(".generating"));
+        if partial {
+            fs::remove_file(&entry).map_err(|cause| StoreError::io("remove", &entry, &cause))?;
+            tracing::warn!(file = %entry.display(), "removed a database snapshot whose writing was cut short");
+            removed.push(entry);
+        }
+    }
+    Ok(removed)
+}
+
+impl Tree {
+    fn broken(&self, key: &[u8], what: String) -> StoreError {
+        StoreError::corrupt(format!("tree {}, key {}", self.name, show_key(key)), what)
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let value =
+            caught("read", || self.tree.get(key)).map_err(|error| self.failure.note(error))?;
+        value
+            .map(|value| unseal(key, &value).map_err(|what| self.broken(key, what)))
+            .transpose()
+    }
+
+    /// Applies the changes, all or none as far as readers of this process can see.
+    pub(crate) fn apply(&self, changes: Changes) -> Result<(), StoreError> {
+        self.failure.check()?;
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(key.as_slice(), seal(&key, &value)?),
+                None => batch.remove(key),
+            }
+        }
+        caught("write", || self.tree.apply_batch(batch)).map_err(|error| self.failure.note(error))
+    }
+
+    pub(crate) fn put(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.apply(vec![(key.to_vec(), Some(value.to_vec()))])
+    }
+
+    /// Key and value pairs with keys in `range`, ascending.
+    pub(crate) fn range(
+        &self,
+        from: Vec<u8>,
+        below: Option<Vec<u8>>,
+    ) -> impl DoubleEndedIterator<Item = Result<Record, StoreError>> + use<> {
+        use std::ops::Bound;
+        let bounds = (
+            Bound::Included(from),
+            below.map_or(Bound::Unbounded, Bound::Excluded),
+        );
+        Pairs {
+            tree: self.clone(),
+            iter: self.tree.range::<Vec<u8>, _>(bounds),
+        }
+    }
+
+    pub(crate) fn prefix(
+        &self,
+        prefix: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Result<Record, StoreError>> + use<> {
+        Pairs {
+            tree: self.clone(),
+            iter: self.tree.scan_prefix(prefix),
+        }
+    }
+
+    /// The keys alone, without checking their values.
+    pub(crate) fn keys(&self, from: Vec<u8>, below: Vec<u8>) -> Result<Vec<Vec<u8>>, StoreError> {
+        caught("read", || {
+            self.tree
+                .range(from..below)
+                .map(|pair| pair.map(|(key, _)| key.to_vec()))
+                .collect()
+        })
+        .map_err(|error| self.failure.note(error))
+    }
+
+    /// Flips a bit of a stored value, as a failing disk would.
+    #[cfg(test)]
+    pub(crate) fn damage(&self, key: &[u8]) {
+        let mut value = self.tree.get(key).unwrap().unwrap().to_vec();
+        let at = value.len() / 2;
+        value[at] ^= 1;
+        self.tree.insert(key, value).unwrap();
+    }
+
+    /// The last key below or at `key`.
+    pub(crate) fn key_at_or_before(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let pair = caught("read", || {
+            self.tree.range(..=key.to_vec()).next_back().transpose()
+        });
+        self.key_of(pair)
+    }
+
+    /// The first key of all.
+    pub(crate) fn first_key(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let pair = caught("read", || self.tree.first());
+        self.key_of(pair)
+    }
+
+    fn key_of(
+        &self,
+        pair: Result<Option<(sled::IVec, sled::IVec)>, StoreError>,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        pair.map(|pair| pair.map(|(key, _)| key.to_vec()))
+            .map_err(|error| self.failure.note(error))
+    }
+}
+
+struct Pairs {
+    tree: Tree,
+    iter: sled::Iter,
+}
+
+impl Pairs {
+    fn checked(
+        &self,
+        pair: Result<Option<(sled::IVec, sled::IVec)>, StoreError>,
+    ) -> Option<Result<Record, StoreError>> {
+        match pair {
+            Ok(None) => None,
+            Ok(Some((key, value))) => Some(
+                unseal(&key, &value)
+                    .map(|raw| (key.to_vec(), raw))
+                    .map_err(|what| self.tree.broken(&key, what)),
+            ),
+            Err(error) => Some(Err(self.tree.failure.note(error))),
+        }
+    }
+}
+
+impl Iterator for Pairs {
+    type Item = Result<Record, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let pair = caught("read", || self.iter.next().transpose());
+        self.checked(pair)
+    }
+}
+
+impl DoubleEndedIterator for Pairs {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let pair = caught("read", || self.iter.next_back().transpose());
+        self.checked(pair)
+    }
+}
+
+fn show_key(key: &[u8]) -> String {
+    match std::str::from_utf8(key) {
+        Ok(text) if text.chars().all(|c| !c.is_control()) => format!("{text:?}"),
+        _ => key.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
