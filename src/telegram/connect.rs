@@ -1,0 +1,417 @@
+//! One account's connection: made when needed, probed first, thrown away when in doubt.
+//!
+//! grammers awaits connecting inside its runner with no time limit, re-raises the panics of its parts there, and makes a
+//! new authorization key where Telegram does not know the old one. So the runner is a task of its own that can be thrown
+//! away, a probe looks first whether the key is known, and every call has its limit.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use grammers_mtproto::transport;
+use grammers_mtsender::{
+    ConnectionParams, InvocationError, NoRetries, RpcError, SenderPool, SenderPoolHandle,
+    ServerAddr, connect_with_auth,
+};
+use grammers_session::updates::UpdatesLike;
+use grammers_tl_types::{LAYER, functions};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinError};
+use tokio::time::{timeout, timeout_at};
+
+use crate::model::reaction::{Reaction, RpcFault, react};
+use crate::model::{InDoubtWhy, Timestamp};
+
+use super::session::{PinnedSession, SessionFile};
+use super::{AccountConfig, CallError, Secret};
+
+/// The most time that connecting and the first answer take together.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// After a failed attempt nobody tries again for so long, however many ask: the callers' back-off begins there.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(900);
+
+/// How many updates wait for their reader: at ten thousand sends a second each send leaves one here, and the reader is
+/// never a second behind. What is over is fetched by `updates.getDifference`.
+const UPDATES_CAPACITY: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
+
+/// The largest request: Telegram ends the connection at about 1 MiB, and grammers panics somewhat below it.
+pub(super) const MAX_REQUEST: usize = 1000 * 1024;
+
+/// What connects an account, again and again.
+pub(super) struct Connector {
+    file: SessionFile,
+    api_id: i32,
+    proxy: Option<Secret>,
+    limit: Duration,
+    /// The connection that the next call uses.
+    live: Mutex<Option<Arc<Live>>>,
+    /// Held by whoever connects, so that one does it for all.
+    turn: tokio::sync::Mutex<()>,
+    failure: Mutex<Option<Failure>>,
+    /// Who reads updates, if anybody.
+    reader: Mutex<Option<mpsc::UnboundedSender<mpsc::Receiver<UpdatesLike>>>>,
+}
+
+/// A connection and its runner, which ends with the last call that uses it.
+struct Live {
+    handle: SenderPoolHandle,
+    session: Arc<PinnedSession>,
+    runner: AbortHandle,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.runner.abort();
+    }
+}
+
+#[derive(Clone)]
+struct Failure {
+    at: Instant,
+    wall: Timestamp,
+    error: CallError,
+}
+
+/// Ends a task that nobody waits for any more.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A lock that a panic elsewhere cannot poison: what it guards is replaced whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Connector {
+    pub(super) fn new(config: &AccountConfig, file: SessionFile) -> Connector {
+        Connector {
+            file,
+            api_id: config.api_id,
+            proxy: config.proxy.clone(),
+            limit: config.call_timeout,
+            live: Mutex::new(None),
+            turn: tokio::sync::Mutex::new(()),
+            failure: Mutex::new(None),
+            reader: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn auth_key(&self) -> &[u8; 256] {
+        &self.file.auth_key
+    }
+
+    /// Makes a call and gives the answer's bytes.
+    pub(super) async fn call(&self, request: &[u8]) -> Result<Vec<u8>, CallError> {
+        if request.len() < 4 || !request.len().is_multiple_of(4) || request.len() > MAX_REQUEST {
+            return Err(CallError::NotSent {
+                detail: format!("a request of {} bytes cannot be sent", request.len()),
+            });
+        }
+        let deadline = tokio::time::Instant::now() + self.limit;
+        // A connection that ended while nothing was under way is found out by the first call after it, which was
+        // certainly not written: that call gets a new connection, once.
+        for _ in 0..2 {
+            let live = match self.current() {
+                Some(live) => live,
+                None => timeout_at(deadline, self.live())
+                    .await
+                    .unwrap_or_else(|_| {
+                        Err(CallError::NotSent {
+                            detail: "no connection in time".to_owned(),
+                        })
+                    })?,
+            };
+            let call = live.handle.raw_invoke_in_dc(self.file.dc, request.to_vec());
+            let answer = timeout_at(deadline, call).await;
+            let (why, detail) = match answer {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(InvocationError::Rpc(error))) => {
+                    let fault = fault(&error);
+                    if matches!(react(&fault), Reaction::InDoubt | Reaction::LoseAccount(_)) {
+                        self.forget(&live);
+                    }
+                    return Err(CallError::Rpc(fault));
+                }
+                Ok(Err(InvocationError::InvalidDc)) => {
+                    self.forget(&live);
+                    continue;
+                }
+                Ok(Err(error)) => (InDoubtWhy::Connection, self.words(&error)),
+                Err(_) => (
+                    InDoubtWhy::Timeout,
+                    format!("no answer in {} s", self.limit.as_secs_f32()),
+                ),
+            };
+            self.forget(&live);
+            if live.session.connected() {
+                return Err(CallError::InDoubt { why, detail });
+            }
+            let error = CallError::NotSent { detail };
+            self.failed(&error);
+            return Err(error);
+        }
+        Err(CallError::NotSent {
+            detail: "the connection ends as soon as it is made".to_owned(),
+        })
+    }
+
+    /// From now on each new connection's updates go to `reader`.
+    pub(super) fn read_updates(&self, reader: mpsc::UnboundedSender<mpsc::Receiver<UpdatesLike>>) {
+        *lock(&self.reader) = Some(reader);
+        // A connection's updates are given away as it is made: one without a reader makes room for another.
+        lock(&self.live).take();
+    }
+
+    /// Whether a connection stands.
+    pub(super) fn is_alive(&self) -> bool {
+        self.current().is_some_and(|live| live.session.connected())
+    }
+
+    /// Why the last attempt failed.
+    pub(super) fn last_failure(&self) -> Option<(Timestamp, String)> {
+        lock(&self.failure)
+            .as_ref()
+            .map(|failure| (failure.wall, failure.error.to_string()))
+    }
+
+    /// Ends the connection at once, with what is under way on it.
+    pub(super) fn close(&self) {
+        *lock(&self.reader) = None;
+        if let Some(live) = lock(&self.live).take() {
+            live.runner.abort();
+        }
+    }
+
+    fn current(&self) -> Option<Arc<Live>> {
+        let mut slot = lock(&self.live);
+        if slot.as_ref().is_some_and(|live| live.runner.is_finished()) {
+            *slot = None;
+        }
+        slot.clone()
+    }
+
+    /// The next call shall not use it; calls under way on it may still end well.
+    fn forget(&self, live: &Arc<Live>) {
+        let mut slot = lock(&self.live);
+        if slot
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, live))
+        {
+            *slot = None;
+        }
+    }
+
+    fn failed(&self, error: &CallError) {
+        *lock(&self.failure) = Some(Failure {
+            at: Instant::now(),
+            wall: super::now(),
+            error: error.clone(),
+        });
+    }
+
+    /// A new connection, or the one that somebody else has made meanwhile.
+    async fn live(&self) -> Result<Arc<Live>, CallError> {
+        let _turn = self.turn.lock().await;
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        if let Some(failure) = lock(&self.failure).as_ref()
+            && failure.at.elapsed() < RECONNECT_PAUSE
+        {
+            return Err(failure.error.clone());
+        }
+        if let Err(error) = self.probe().await {
+            self.failed(&error);
+            return Err(error);
+        }
+        *lock(&self.failure) = None;
+        let live = Arc::new(self.start());
+        *lock(&self.live) = Some(live.clone());
+        Ok(live)
+    }
+
+    /// Connects once by hand, to see what grammers' own runner would hide: above all the transport error 404.
+    async fn probe(&self) -> Result<(), CallError> {
+        let address = SocketAddr::V4(self.file.ipv4);
+        let address = match &self.proxy {
+            None => ServerAddr::Tcp { address },
+            Some(proxy) => ServerAddr::Proxied {
+                address,
+                proxy: proxy.reveal().to_owned(),
+            },
+        };
+        let auth_key = self.file.auth_key;
+        let request = functions::InvokeWithLayer {
+            layer: LAYER,
+            query: functions::InitConnection {
+                api_id: self.api_id,
+                device_model: DEVICE_MODEL.to_owned(),
+                system_version: std::env::consts::OS.to_owned(),
+                app_version: APP_VERSION.to_owned(),
+                system_lang_code: LANG.to_owned(),
+                lang_pack: String::new(),
+                lang_code: LANG.to_owned(),
+                proxy: None,
+                params: None,
+                query: functions::help::GetConfig {},
+            },
+        };
+        // A task of its own: a panic inside is an error out here.
+        let task = tokio::spawn(async move {
+            let mut sender = connect_with_auth(transport::Full::new(), address, auth_key).await?;
+            let answer = sender.invoke(&request).await;
+            let _ = sender.disconnect().await;
+            answer.map(|_| ())
+        });
+        let _guard = AbortOnDrop(task.abort_handle());
+        let detail = match timeout(CONNECT_LIMIT.min(self.limit), task).await {
+            Ok(Ok(Ok(()))) => return Ok(()),
+            Ok(Ok(Err(InvocationError::Transport(transport::Error::BadStatus {
+                status: 404,
+            })))) => {
+                return Err(CallError::KeyUnknown);
+            }
+            Ok(Ok(Err(InvocationError::Rpc(error)))) => {
+                let fault = fault(&error);
+                match react(&fault) {
+                    Reaction::LoseAccount(_) | Reaction::Wait { .. } => {
+                        return Err(CallError::Rpc(fault));
+                    }
+                    // Said of connecting, not of the call that waits for it.
+                    _ => format!(
+                        "it refuses the connection: {} ({})",
+                        fault.message, fault.code
+                    ),
+                }
+            }
+            Ok(Ok(Err(error))) => self.words(&error),
+            Ok(Err(error)) => panicked(&error),
+            Err(_) => "no answer to the attempt to connect".to_owned(),
+        };
+        Err(CallError::NotSent {
+            detail: format!("{}: {detail}", self.file.ipv4),
+        })
+    }
+
+    fn start(&self) -> Live {
+        let session = Arc::new(PinnedSession::new(self.file.clone()));
+        let pool = SenderPool::with_configuration(
+            session.clone(),
+            self.api_id,
+            ConnectionParams {
+                device_model: DEVICE_MODEL.to_owned(),
+                system_version: std::env::consts::OS.to_owned(),
+                app_version: APP_VERSION.to_owned(),
+                system_lang_code: LANG.to_owned(),
+                lang_code: LANG.to_owned(),
+                proxy_url: self.proxy.as_ref().map(|proxy| proxy.reveal().to_owned()),
+                use_ipv6: false,
+                retry_policy: Box::new(NoRetries),
+                updates_channel_capacity: UPDATES_CAPACITY,
+                __non_exhaustive: (),
+            },
+        );
+        let runner = tokio::spawn(pool.runner.run()).abort_handle();
+        if let Some(reader) = lock(&self.reader).as_ref() {
+            // A reader that is gone leaves the updates unread, which is what it wanted.
+            let _ = reader.send(pool.updates);
+        }
+        Live {
+            handle: pool.handle.thin,
+            session,
+            runner,
+        }
+    }
+
+    /// An error in words that hold no password of a proxy.
+    fn words(&self, error: &InvocationError) -> String {
+        let words = match error {
+            InvocationError::Io(error) => error.to_string(),
+            InvocationError::Transport(error) => error.to_string(),
+            InvocationError::Deserialize(error) => format!("the answer cannot be read: {error}"),
+            InvocationError::Session(_) => {
+                "it asked for a new authorization key, which is refused".to_owned()
+            }
+            InvocationError::Dropped(_) => "the connection ended during the call".to_owned(),
+            other => other.to_string(),
+        };
+        match &self.proxy {
+            Some(proxy) => words.replace(proxy.reveal(), "the proxy"),
+            None => words,
+        }
+    }
+}
+
+/// What Telegram lists under active sessions (core.telegram.org/method/initConnection).
+const DEVICE_MODEL: &str = "Tidings";
+const APP_VERSION: &str = env!("CARGO_PKG_VERSION");
+const LANG: &str = "en";
+
+fn panicked(error: &JoinError) -> String {
+    match error.is_panic() {
+        true => "it said something that breaks the protocol".to_owned(),
+        false => "the attempt was given up".to_owned(),
+    }
+}
+
+/// Names whose number stands inside; all others end with it. From core.telegram.org/api/errors.
+const NUMBER_INSIDE: [(&str, &str, &str); 4] = [
+    ("FILE_PART_MISSING", "FILE_PART_", "_MISSING"),
+    ("INTERDC_CALL_ERROR", "INTERDC_", "_CALL_ERROR"),
+    ("INTERDC_CALL_RICH_ERROR", "INTERDC_", "_CALL_RICH_ERROR"),
+    ("FILE_REFERENCE_EXPIRED", "FILE_REFERENCE_", "_EXPIRED"),
+];
+
+/// Telegram's refusal in its own words: grammers takes the first number out of a name.
+fn fault(error: &RpcError) -> RpcFault {
+    let message = match error.value {
+        // `2FA_CONFIRM_WAIT_3` keeps its digits: only whole words between underscores are taken out.
+        Some(value) if !error.name.contains(&value.to_string()) => {
+            match NUMBER_INSIDE.iter().find(|(name, ..)| *name == error.name) {
+                Some((_, before, after)) => format!("{before}{value}{after}"),
+                None => format!("{}_{value}", error.name),
+            }
+        }
+        _ => error.name.clone(),
+    };
+    RpcFault {
+        code: error.code,
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use grammers_tl_types::types;
+
+    #[test]
+    fn a_refusal_is_told_in_telegrams_own_words() {
+        for message in [
+            "FLOOD_WAIT_31",
+            "FLOOD_PREMIUM_WAIT_5",
+            "SLOWMODE_WAIT_10",
+            "ALLOW_PAYMENT_REQUIRED_50",
+            "INTERDC_2_CALL_ERROR",
+            "FILE_PART_7_MISSING",
+            "FILE_REFERENCE_0_EXPIRED",
+            "FILE_REFERENCE_EXPIRED",
+            "2FA_CONFIRM_WAIT_86400",
+            "PEER_FLOOD",
+            "Timeout",
+            "",
+        ] {
+            let error = RpcError::from(types::RpcError {
+                error_code: 420,
+                error_message: message.to_owned(),
+            });
+            assert_eq!(fault(&error).message, message);
+        }
+    }
+}

@@ -1,0 +1,498 @@
+//! Session files: read once, never written.
+//!
+//! A file is a `grammers-session` SQLite database. It is the credential: who holds it is the account. So it is opened
+//! as immutable (no lock, no `-wal`, no `-shm`; a read-only mount will do), and the protocol library gets a session in
+//! memory that hands out the file's address and key once and lets nobody change them.
+
+use std::fs;
+use std::io::Read as _;
+use std::net::{SocketAddrV4, SocketAddrV6};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use grammers_session::storages::SqliteSession;
+use grammers_session::types::{DcOption, PeerId, PeerInfo, UpdateState, UpdatesState};
+use grammers_session::{BoxFuture, Session};
+
+use super::CallError;
+
+/// The largest session file that is read. One of an account that met 100,000 people has about 5 MB.
+const MAX_FILE: u64 = 256 * 1024 * 1024;
+
+/// What a session file says.
+#[derive(Clone)]
+pub(super) struct SessionFile {
+    /// The account's data centre.
+    pub(super) dc: i32,
+    /// Its address, as the file has it.
+    pub(super) ipv4: SocketAddrV4,
+    ipv6: SocketAddrV6,
+    /// The account's authorization key.
+    pub(super) auth_key: [u8; 256],
+}
+
+impl std::fmt::Debug for SessionFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionFile")
+            .field("dc", &self.dc)
+            .field("ipv4", &self.ipv4)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a session file, after tightening its mode.
+pub(super) async fn read(path: &Path) -> Result<SessionFile, CallError> {
+    let shown = path.display();
+    let refuse = |what: String| CallError::Session(format!("session file {shown}: {what}"));
+    let about = match fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(refuse(
+                "there is none; `tidings account login` makes one".to_owned(),
+            ));
+        }
+        Err(error) => return Err(refuse(format!("cannot be looked at: {error}"))),
+    };
+    if !about.is_file() {
+        return Err(refuse("is not a file".to_owned()));
+    }
+    if about.len() > MAX_FILE {
+        return Err(refuse(format!(
+            "has {} bytes, at most {MAX_FILE} are expected",
+            about.len()
+        )));
+    }
+    tighten(path).map_err(|error| {
+        refuse(format!(
+            "may be read by others (mode {:04o}), and this cannot be changed: {error}; run `chmod 600` on it",
+            about.permissions().mode() & 0o7777
+        ))
+    })?;
+    let mut head = [0u8; 16];
+    fs::File::open(path)
+        .and_then(|mut file| file.read_exact(&mut head))
+        .map_err(|error| refuse(format!("cannot be read: {error}")))?;
+    if &head != b"SQLite format 3\0" {
+        return Err(refuse(
+            "is no session file: an SQLite database is expected".to_owned(),
+        ));
+    }
+
+    // What another program has not yet written back into the file stands beside it; an immutable look would miss it.
+    let pending = ["-wal", "-journal"]
+        .map(|end| beside(path, end))
+        .into_iter()
+        .any(|file| fs::metadata(file).is_ok_and(|about| about.len() > 0));
+    let copy = match pending {
+        true => Some(
+            PrivateCopy::of(path)
+                .map_err(|error| refuse(format!("cannot be copied aside: {error}")))?,
+        ),
+        false => None,
+    };
+    let database = match &copy {
+        Some(copy) => copy.file.clone(),
+        None => immutable(path).map_err(|error| refuse(format!("cannot be found: {error}")))?,
+    };
+    let session = SqliteSession::open(&database)
+        .await
+        .map_err(|error| refuse(format!("is no session file of this kind: {error}")))?;
+    let dc = session
+        .home_dc_id()
+        .map_err(|error| refuse(error.to_string()))?;
+    let option = session
+        .dc_option(dc)
+        .map_err(|error| refuse(error.to_string()))?;
+    match option {
+        Some(DcOption {
+            ipv4,
+            ipv6,
+            auth_key: Some(auth_key),
+            ..
+        }) => Ok(SessionFile {
+            dc,
+            ipv4,
+            ipv6,
+            auth_key,
+        }),
+        Some(_) => Err(refuse(
+            "holds no key: log in with `tidings account login`".to_owned(),
+        )),
+        None => Err(refuse(format!(
+            "names data centre {dc}, but not its address"
+        ))),
+    }
+}
+
+/// Makes the file readable to its owner only.
+fn tighten(path: &Path) -> std::io::Result<()> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        tracing::warn!(
+            file = %path.display(),
+            "others could read this session file (mode {:04o}); it is 0600 now",
+            mode & 0o7777
+        );
+    }
+    for end in ["-wal", "-shm", "-journal"] {
+        let file = beside(path, end);
+        // They come and go with another program's work: what cannot be tightened is gone.
+        if fs::metadata(&file).is_ok_and(|about| about.permissions().mode() & 0o077 != 0) {
+            let _ = fs::set_permissions(&file, fs::Permissions::from_mode(0o600));
+        }
+    }
+    Ok(())
+}
+
+/// `NAME.session-wal` and the like.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
+
+/// The name under which SQLite opens the file without ever writing beside it (sqlite.org/uri.html, `immutable`).
+fn immutable(path: &Path) -> std::io::Result<PathBuf> {
+    let mut uri = b"file:".to_vec();
+    for &byte in std::path::absolute(path)?.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(byte),
+            other => uri.extend(format!("%{other:02X}").bytes()),
+        }
+    }
+    uri.extend(b"?immutable=1");
+    Ok(PathBuf::from(std::ffi::OsString::from_vec(uri)))
+}
+
+/// A copy that nobody else can read, gone with this value.
+struct PrivateCopy {
+    folder: PathBuf,
+    file: PathBuf,
+}
+
+impl PrivateCopy {
+    fn of(path: &Path) -> std::io::Result<PrivateCopy> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("tidings-{}-{count}", std::process::id()));
+        fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        let copy = PrivateCopy {
+            file: folder.join("copy.session"),
+            folder,
+        };
+        for end in ["", "-wal", "-journal"] {
+            let mut from = match fs::File::open(beside(path, end)) {
+                Ok(file) => file,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !end.is_empty() => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let mut to = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(beside(&copy.file, end))?;
+            std::io::copy(&mut from, &mut to)?;
+        }
+        Ok(copy)
+    }
+}
+
+impl Drop for PrivateCopy {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The session that one connection gets: the file's address and key for one attempt to connect, and no change ever.
+///
+/// grammers connects again by itself when a connection has ended, and makes a new key where Telegram does not know the
+/// old one. Here the address is handed out once, so that the next request after a lost connection is refused before it
+/// is written (`InvalidDc`): it certainly was not sent.
+pub(super) struct PinnedSession {
+    file: SessionFile,
+    handed_out: AtomicBool,
+    connected: AtomicBool,
+}
+
+/// Why a change was refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PinnedError {
+    /// A new key would take the old one's place.
+    #[error("a session's authorization key is never replaced")]
+    Key,
+    /// The data centre that an account belongs to is what its file says.
+    #[error("a session's data centre is never changed")]
+    HomeDc,
+}
+
+impl PinnedSession {
+    pub(super) fn new(file: SessionFile) -> PinnedSession {
+        PinnedSession {
+            file,
+            handed_out: AtomicBool::new(false),
+            connected: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether a connection came to be. Before that no request can have been written.
+    pub(super) fn connected(&self) -> bool {
+        self.connected.load(Ordering::Acquire)
+    }
+}
+
+impl Session for PinnedSession {
+    type Error = PinnedError;
+
+    fn home_dc_id(&self) -> Result<i32, PinnedError> {
+        Ok(self.file.dc)
+    }
+
+    fn set_home_dc_id(&self, dc_id: i32) -> BoxFuture<'_, Result<(), PinnedError>> {
+        let same = dc_id == self.file.dc;
+        Box::pin(async move {
+            if same {
+                Ok(())
+            } else {
+                Err(PinnedError::HomeDc)
+            }
+        })
+    }
+
+    fn dc_option(&self, dc_id: i32) -> Result<Option<DcOption>, PinnedError> {
+        if dc_id != self.file.dc || self.handed_out.swap(true, Ordering::AcqRel) {
+            return Ok(None);
+        }
+        Ok(Some(DcOption {
+            id: dc_id,
+            ipv4: self.file.ipv4,
+            ipv6: self.file.ipv6,
+            auth_key: Some(self.file.auth_key),
+        }))
+    }
+
+    fn set_dc_option(&self, option: &DcOption) -> BoxFuture<'_, Result<(), PinnedError>> {
+        let verdict = match option.auth_key {
+            // Addresses that `help.getConfig` tells: the file's own stays.
+            None => Ok(()),
+            Some(key) if option.id == self.file.dc && key == self.file.auth_key => {
+                // grammers says so right after connecting and before the first request is taken up.
+                self.connected.store(true, Ordering::Release);
+                Ok(())
+            }
+            Some(_) => Err(PinnedError::Key),
+        };
+        Box::pin(async move { verdict })
+    }
+
+    fn peer(&self, _: PeerId) -> BoxFuture<'_, Result<Option<PeerInfo>, PinnedError>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn cache_peer(&self, _: PeerInfo) -> BoxFuture<'_, Result<(), PinnedError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn updates_state(&self) -> BoxFuture<'_, Result<UpdatesState, PinnedError>> {
+        Box::pin(async { Ok(UpdatesState::default()) })
+    }
+
+    fn set_update_state(&self, _: UpdateState) -> BoxFuture<'_, Result<(), PinnedError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADDRESS: &str = "127.0.0.1:4430";
+
+    async fn write(path: &Path, key: Option<[u8; 256]>) {
+        let session = SqliteSession::open(path).await.expect("opens");
+        session.set_home_dc_id(2).await.expect("writes");
+        session
+            .set_dc_option(&DcOption {
+                id: 2,
+                ipv4: ADDRESS.parse().expect("an address"),
+                ipv6: "[::1]:4430".parse().expect("an address"),
+                auth_key: key,
+            })
+            .await
+            .expect("writes");
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("is there").permissions().mode() & 0o7777
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_as_it_stands_and_stays_the_same_byte_for_byte() {
+        let folder = tempfile::tempdir().expect("a folder");
+        // Every character that means something in a URI, and others than Latin ones.
+        for name in ["plain.session", "a b?c#d%41&e.session", "имя.session"] {
+            let path = folder.path().join(name);
+            write(&path, Some([7; 256])).await;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("chmod");
+            let before = fs::read(&path).expect("reads");
+            let listed = || fs::read_dir(folder.path()).expect("lists").count();
+            let count = listed();
+
+            let file = read(&path).await.expect("a session");
+
+            assert_eq!(
+                (file.dc, file.ipv4.to_string().as_str()),
+                (2, ADDRESS),
+                "{name}"
+            );
+            assert_eq!(file.auth_key, [7; 256]);
+            assert_eq!(fs::read(&path).expect("reads"), before, "{name}");
+            assert_eq!(listed(), count, "nothing stands beside {name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_in_write_ahead_mode_is_left_alone_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.session");
+        write(&path, Some([7; 256])).await;
+        // The versions in the header say 'write-ahead log' (sqlite.org/fileformat2.html, offsets 18 and 19).
+        let mut bytes = fs::read(&path).expect("reads");
+        bytes[18..20].copy_from_slice(&[2, 2]);
+        fs::write(&path, &bytes).expect("writes");
+        assert_eq!(read(&path).await.expect("a session").auth_key, [7; 256]);
+        assert_eq!(fs::read(&path).expect("reads"), bytes);
+        assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_wide_mode_is_tightened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.session");
+        write(&path, Some([7; 256])).await;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("chmod");
+        read(&path).await.expect("a session");
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_tight_mode_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.session");
+        write(&path, Some([7; 256])).await;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("chmod");
+        read(&path).await.expect("a session");
+        assert_eq!(mode(&path), 0o400);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_session_says_so_and_is_never_made() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let missing = folder.path().join("missing.session");
+        let text = folder.path().join("text.session");
+        fs::write(&text, "hello, this is no database at all").expect("writes");
+        let empty = folder.path().join("empty.session");
+        fs::write(&empty, "").expect("writes");
+        let new = folder.path().join("new.session");
+        write(&new, None).await;
+        for (path, expected) in [
+            (&missing, "there is none"),
+            (&text, "an SQLite database is expected"),
+            (&empty, "cannot be read"),
+            (&new, "holds no key"),
+            (&folder.path().to_path_buf(), "is not a file"),
+        ] {
+            match read(path).await {
+                Err(CallError::Session(sentence)) => {
+                    assert!(sentence.contains(expected), "{sentence}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(!missing.exists());
+    }
+
+    #[tokio::test]
+    async fn what_another_program_has_not_written_back_yet_is_read_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.session");
+        let aside = folder.path().join("aside.session");
+        write(&path, Some([7; 256])).await;
+        // A `-wal` with nothing valid in it stands for a program that died: SQLite looks at it and goes on.
+        fs::write(beside(&path, "-wal"), [0u8; 64]).expect("writes");
+        fs::copy(&path, &aside).expect("copies");
+        let file = read(&path).await.expect("a session");
+        assert_eq!(file.auth_key, [7; 256]);
+        assert_eq!(
+            fs::read(&path).expect("reads"),
+            fs::read(&aside).expect("reads")
+        );
+        assert_eq!(fs::read(beside(&path, "-wal")).expect("reads"), [0u8; 64]);
+    }
+
+    fn pinned() -> PinnedSession {
+        PinnedSession::new(SessionFile {
+            dc: 2,
+            ipv4: ADDRESS.parse().expect("an address"),
+            ipv6: "[::1]:4430".parse().expect("an address"),
+            auth_key: [7; 256],
+        })
+    }
+
+    fn option(id: i32, auth_key: Option<[u8; 256]>) -> DcOption {
+        DcOption {
+            id,
+            ipv4: "10.0.0.1:443".parse().expect("an address"),
+            ipv6: "[::2]:443".parse().expect("an address"),
+            auth_key,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_is_never_replaced() {
+        let session = pinned();
+        assert!(matches!(
+            session.set_dc_option(&option(2, Some([8; 256]))).await,
+            Err(PinnedError::Key)
+        ));
+        assert!(matches!(
+            session.set_dc_option(&option(4, Some([8; 256]))).await,
+            Err(PinnedError::Key)
+        ));
+        assert!(matches!(
+            session.set_home_dc_id(4).await,
+            Err(PinnedError::HomeDc)
+        ));
+        assert!(!session.connected());
+        let given = session.dc_option(2).expect("works").expect("is there");
+        assert_eq!(given.auth_key, Some([7; 256]));
+    }
+
+    #[tokio::test]
+    async fn the_files_address_is_kept_whatever_telegram_says() {
+        let session = pinned();
+        session
+            .set_dc_option(&option(2, None))
+            .await
+            .expect("is let pass");
+        session
+            .set_dc_option(&option(2, Some([7; 256])))
+            .await
+            .expect("the same key");
+        assert!(session.connected());
+        let given = session.dc_option(2).expect("works").expect("is there");
+        assert_eq!(given.ipv4.to_string(), ADDRESS);
+    }
+
+    #[test]
+    fn the_address_is_handed_out_for_one_connection_only() {
+        let session = pinned();
+        assert!(session.dc_option(4).expect("works").is_none());
+        assert!(session.dc_option(2).expect("works").is_some());
+        assert!(session.dc_option(2).expect("works").is_none());
+    }
+}
