@@ -1,0 +1,132 @@
+//! Counting messages over time, for caps by the hour and by the day.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Timestamp;
+
+const MINUTE: i64 = 60_000;
+/// Every zone's day begins at a multiple of a quarter of an hour of UTC (tzdata since 1972).
+const QUARTER: i64 = 15 * MINUTE;
+/// The longest local day has 25 hours; one more day lets a clock that is set back find its counts.
+const KEEP_QUARTERS: i64 = 50 * 4;
+/// An hour, and the minute that is under way.
+const KEEP_MINUTES: i64 = 61;
+
+/// How many messages left, by the minute for an hour and by the quarter of an hour for two days. The zones of
+/// days are not known here: a day is asked for by its first moment.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Meter {
+    minutes: VecDeque<(i64, u32)>,
+    quarters: VecDeque<(i64, u32)>,
+}
+
+impl Meter {
+    /// Counts one message.
+    pub fn add(&mut self, at: Timestamp) {
+        count(&mut self.minutes, at.0.div_euclid(MINUTE), KEEP_MINUTES);
+        count(&mut self.quarters, at.0.div_euclid(QUARTER), KEEP_QUARTERS);
+    }
+
+    /// Takes one back that was counted at `at` and was not sent after all.
+    pub fn take_back(&mut self, at: Timestamp) {
+        uncount(&mut self.minutes, at.0.div_euclid(MINUTE));
+        uncount(&mut self.quarters, at.0.div_euclid(QUARTER));
+    }
+
+    /// Messages since the beginning of a day.
+    pub fn since(&self, start: Timestamp) -> u32 {
+        let first = start.0.div_euclid(QUARTER);
+        self.quarters.iter().rev().take_while(|(bucket, _)| *bucket >= first).map(|(_, n)| n).sum()
+    }
+
+    /// Messages in the last 60 minutes, the oldest minute counted whole.
+    pub fn last_hour(&self, now: Timestamp) -> u32 {
+        let first = (now.0 - 60 * MINUTE).div_euclid(MINUTE);
+        self.minutes.iter().filter(|(bucket, _)| *bucket >= first).map(|(_, n)| n).sum()
+    }
+
+    /// When the hour's cap lets the next message go: `now` where it does already. A minute counts whole
+    /// until it has left the hour whole, so the cap holds for any 60 minutes.
+    pub fn hour_free_at(&self, now: Timestamp, cap: u32) -> Timestamp {
+        let first = (now.0 - 60 * MINUTE).div_euclid(MINUTE);
+        let within: Vec<(i64, u32)> =
+            self.minutes.iter().copied().filter(|(bucket, _)| *bucket >= first).collect();
+        let mut total: u32 = within.iter().map(|(_, n)| n).sum();
+        let mut free = now;
+        for (bucket, n) in within {
+            if total < cap {
+                break;
+            }
+            total -= n;
+            // The whole minute must be over an hour ago.
+            free = Timestamp((bucket + 1) * MINUTE) + Duration::from_secs(3600);
+        }
+        free.max(now)
+    }
+}
+
+/// Adds to a bucket. A clock that was set back counts into the newest bucket, so that it never widens a cap.
+fn count(buckets: &mut VecDeque<(i64, u32)>, bucket: i64, keep: i64) {
+    match buckets.back_mut() {
+        Some((last, n)) if *last >= bucket => *n += 1,
+        _ => buckets.push_back((bucket, 1)),
+    }
+    while buckets.front().is_some_and(|(oldest, _)| *oldest <= bucket - keep) {
+        buckets.pop_front();
+    }
+}
+
+fn uncount(buckets: &mut VecDeque<(i64, u32)>, bucket: i64) {
+    if let Some((_, n)) = buckets.iter_mut().find(|(b, n)| *b >= bucket && *n > 0) {
+        *n -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp(minute * MINUTE)
+    }
+
+    #[test]
+    fn a_cap_by_the_hour_holds_for_any_sixty_minutes() {
+        let mut meter = Meter::default();
+        for minute in [0, 10, 20] {
+            meter.add(at(minute));
+        }
+        assert_eq!(meter.hour_free_at(at(21), 4), at(21));
+        assert_eq!(meter.hour_free_at(at(21), 3), at(61));
+        assert_eq!(meter.hour_free_at(at(61), 3), at(61));
+    }
+
+    #[test]
+    fn a_day_is_asked_for_by_its_first_moment() {
+        let mut meter = Meter::default();
+        meter.add(at(0));
+        meter.add(at(45));
+        assert_eq!(meter.since(at(30)), 1);
+        assert_eq!(meter.since(at(0)), 2);
+    }
+
+    #[test]
+    fn what_was_not_sent_is_given_back() {
+        let mut meter = Meter::default();
+        meter.add(at(5));
+        meter.take_back(at(5));
+        assert_eq!(meter.since(at(0)), 0);
+        assert_eq!(meter.hour_free_at(at(6), 1), at(6));
+    }
+
+    #[test]
+    fn a_clock_set_back_widens_no_cap() {
+        let mut meter = Meter::default();
+        meter.add(at(600));
+        meter.add(at(0));
+        assert_eq!(meter.since(at(0)), 2);
+    }
+}

@@ -1,0 +1,160 @@
+//! What is: the one state, come to be by folding the journal and in no other way.
+//!
+//! `observed` holds no personal data: people are ids. What the planner asks on every pass is kept so
+//! that asking costs what is due, not what exists: pending people stand in queues by who can reach them.
+//!
+//! # Guarantees
+//! - The same events give the same state, from the first event or from a checkpoint.
+//! - A key that was sent, refused or is in doubt is never pending again but by an operator's word.
+
+mod account;
+mod campaign;
+mod fold;
+mod meter;
+mod persons;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use roaring::RoaringBitmap;
+use serde::{Deserialize, Serialize};
+
+pub use account::{Account, Flood, LIMITED_FIRST, LIMITED_MOST};
+pub use campaign::{
+    Approval, Campaign, GuardCounts, Hold, Judgement, Lookup, Recipient, Source, Status, VariantCount,
+};
+pub use fold::{OPT_OUT_LINEAGE, fold};
+pub use meter::Meter;
+pub use persons::{ClassId, Handle, Persons};
+
+use crate::model::{
+    AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp,
+};
+
+/// A send whose outcome is not known yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct InFlight {
+    /// What was written before the send.
+    pub intent: Intent,
+    /// When.
+    pub at: Timestamp,
+    /// Since when, and why, it is in doubt.
+    pub doubt: Option<(InDoubtWhy, Timestamp)>,
+    /// How many times the same bytes went out again.
+    pub retries: u32,
+    /// Not before then: the back-off.
+    pub retry_at: Timestamp,
+}
+
+/// What is known of one person over all campaigns, of those who were ever written to or wrote.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Contacted {
+    /// The account that talked with him last; it keeps him.
+    pub account: Option<u16>,
+    /// When the last message of any campaign was accepted.
+    pub last_sent: Option<Timestamp>,
+    /// By which campaign.
+    pub last_campaign: Option<Lineage>,
+    /// When he last wrote.
+    pub last_reply: Option<Timestamp>,
+    /// The last message of his that was handled, by account.
+    pub handled: BTreeMap<u16, i32>,
+}
+
+/// The whole observed state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Observed {
+    /// The last event that is in it.
+    pub seq: u64,
+    /// When the last event was recorded.
+    pub at: Timestamp,
+    /// Everybody who was ever found, and who can reach whom.
+    pub persons: Persons,
+    /// Accounts by name; their positions are stable.
+    pub accounts: indexmap::IndexMap<AccountName, Account>,
+    /// Campaigns by lineage.
+    pub campaigns: BTreeMap<Lineage, Campaign>,
+    /// The lineage that a name means now.
+    pub names: BTreeMap<String, Lineage>,
+    /// Sends without a known outcome.
+    #[serde(with = "pairs")]
+    pub in_flight: BTreeMap<SendKey, InFlight>,
+    /// A hold over all campaigns.
+    pub suspended: Option<Hold>,
+    /// People on the suppression list (blocks among them).
+    pub suppressed: RoaringBitmap,
+    /// People who opted out.
+    pub opted_out: RoaringBitmap,
+    /// One's own accounts.
+    pub own: RoaringBitmap,
+    /// Who was written to or wrote.
+    pub contacted: BTreeMap<u32, Contacted>,
+    /// People who are owed the one confirmation of their opt-out, and by which account.
+    pub confirmations: BTreeMap<u32, u16>,
+    /// Chats that Telegram slowed down (SLOWMODE_WAIT): the person waits until then.
+    pub slowed: BTreeMap<u32, Timestamp>,
+    /// People that an account must look up again (PEER_ID_INVALID and its kin): once each.
+    pub relook: BTreeSet<(u16, u32)>,
+    /// Those that were looked up again already.
+    pub relooked: BTreeSet<(u16, u32)>,
+}
+
+impl Observed {
+    /// The campaign of this name, retired ones too.
+    pub fn campaign(&self, name: &str) -> Option<&Campaign> {
+        self.names.get(name).and_then(|line| self.campaigns.get(line))
+    }
+
+    /// The position of an account, where it was ever heard of.
+    pub fn account_index(&self, name: &str) -> Option<u16> {
+        self.accounts
+            .get_index_of(name)
+            .and_then(|index| u16::try_from(index).ok())
+    }
+
+    /// The name at a position.
+    pub fn account_name(&self, index: u16) -> Option<&AccountName> {
+        self.accounts.get_index(usize::from(index)).map(|(name, _)| name)
+    }
+
+    /// Whether nothing but the confirmation of an opt-out may ever be sent to this person.
+    pub fn is_silenced(&self, handle: Handle) -> bool {
+        self.suppressed.contains(handle.0) || self.opted_out.contains(handle.0)
+    }
+
+    /// The handle of a person, where he was ever found.
+    pub fn handle(&self, person: PersonId) -> Option<Handle> {
+        self.persons.get(person)
+    }
+
+    /// How many sends of an account are in flight.
+    pub fn in_flight_of(&self, account: &str) -> usize {
+        self.accounts.get(account).map_or(0, |account| account.in_flight as usize)
+    }
+}
+
+/// A map with composite keys as a list of pairs, since the checkpoint's format has text keys only.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map.iter())
+    }
+
+    pub(super) fn deserialize<
+        'de,
+        K: Deserialize<'de> + Ord,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    >(
+        deserializer: D,
+    ) -> Result<BTreeMap<K, V>, D::Error> {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
