@@ -1,0 +1,238 @@
+//! What an account may do now.
+
+use super::{AccountView, Inputs, Link};
+use crate::desired::{DesiredCampaign, ResolvedCampaign};
+use crate::model::reaction::CallClass;
+use crate::model::{AccountName, AccountState, Timestamp, Waiting};
+use crate::observed::{Account, Campaign};
+use crate::spec::Basis;
+use crate::time::{Day, Zone};
+
+/// Whether an account may do something for a campaign now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Availability {
+    /// Now, and so many messages before a cap is reached.
+    Now {
+        /// At least 1.
+        room: u32,
+    },
+    /// Not now.
+    Later {
+        /// Why.
+        reason: Waiting,
+        /// Until when, where it is known.
+        until: Option<Timestamp>,
+    },
+}
+
+impl Availability {
+    fn later(reason: Waiting, until: Option<Timestamp>) -> Self {
+        Availability::Later { reason, until }
+    }
+
+    /// The earlier of two, now being the earliest; what is known before what is not.
+    pub(super) fn better(self, other: Availability) -> Availability {
+        let rank = |a: &Availability| match a {
+            Availability::Now { .. } => (0, Timestamp::MIN),
+            Availability::Later { until: Some(until), .. } => (1, *until),
+            Availability::Later { until: None, .. } => (2, Timestamp::MAX),
+        };
+        if rank(&other) < rank(&self) { other } else { self }
+    }
+}
+
+/// Whether the account is connected and nothing is the matter with it.
+pub(super) fn usable(inputs: &Inputs<'_>, name: &AccountName) -> Result<(), Availability> {
+    if let Some(account) = inputs.observed.accounts.get(name)
+        && account.trouble.is_some()
+    {
+        return Err(Availability::later(Waiting::AccountUnavailable, None));
+    }
+    match inputs.runtime.links.get(name) {
+        Some(Link::Ready { .. }) => Ok(()),
+        Some(Link::Unreachable { retry_at, .. }) => {
+            Err(Availability::later(Waiting::AccountUnavailable, Some(*retry_at)))
+        }
+        Some(Link::StateLost) => Err(Availability::later(Waiting::Held, None)),
+        Some(Link::Connecting) | None => Err(Availability::later(Waiting::AccountUnavailable, None)),
+        Some(Link::Missing | Link::NotConfigured) => {
+            Err(Availability::later(Waiting::AccountUnavailable, None))
+        }
+    }
+}
+
+/// Whether it may look something up.
+pub(super) fn may_look_up(inputs: &Inputs<'_>, name: &AccountName) -> Availability {
+    if let Err(not) = usable(inputs, name) {
+        return not;
+    }
+    let flood = inputs
+        .observed
+        .accounts
+        .get(name)
+        .and_then(|account| account.flood_until(CallClass::LookUp, inputs.now));
+    match flood {
+        Some(until) => Availability::later(Waiting::FloodWait, Some(until)),
+        None => Availability::Now { room: u32::MAX },
+    }
+}
+
+/// Whether it may send a message at all: floods, but neither caps nor delays. For answers and confirmations.
+pub(super) fn may_answer(inputs: &Inputs<'_>, name: &AccountName) -> Availability {
+    if let Err(not) = usable(inputs, name) {
+        return not;
+    }
+    match inputs
+        .observed
+        .accounts
+        .get(name)
+        .and_then(|account| account.flood_until(CallClass::Send, inputs.now))
+    {
+        Some(until) => Availability::later(Waiting::FloodWait, Some(until)),
+        None => Availability::Now { room: u32::MAX },
+    }
+}
+
+/// Whether it may write to a stranger for this campaign now, the delay included.
+pub(super) fn may_contact(
+    inputs: &Inputs<'_>,
+    name: &AccountName,
+    wanted: &ResolvedCampaign,
+    campaign: &Campaign,
+) -> Availability {
+    if let later @ Availability::Later { .. } = may_answer(inputs, name) {
+        return later;
+    }
+    let now = inputs.now;
+    let absent = Account::default();
+    let account = inputs.observed.accounts.get(name).unwrap_or(&absent);
+    if let Some(until) = account.limited(now) {
+        return Availability::later(Waiting::AccountLimited, Some(until));
+    }
+    let mut room = u32::MAX;
+    let mut worst: Option<(Waiting, Timestamp)> = None;
+    let mut cap = |left: u32, free_at: Timestamp, reason: Waiting| {
+        room = room.min(left);
+        if left == 0 && worst.is_none_or(|(_, at)| at < free_at) {
+            worst = Some((reason, free_at));
+        }
+    };
+    let (allowance, zone) = allowance(inputs, name);
+    let today = Day::of(now, zone);
+    cap(allowance.saturating_sub(account.meter.since(today.start())), today.end(), Waiting::AccountCap);
+    if wanted.is_attested() {
+        let used = account.attested.since(today.start());
+        let most = inputs.desired.engine.limits.attested_per_day;
+        cap(most.saturating_sub(used), today.end(), Waiting::AccountCap);
+    }
+    let day = Day::of(now, wanted.schedule.zone);
+    if let Some(most) = wanted.delays.campaign_per_day {
+        let used = campaign.meter.since(day.start());
+        cap(most.saturating_sub(used), day.end(), Waiting::CampaignCap);
+    }
+    let index = inputs.observed.account_index(name);
+    let meter = index.and_then(|index| campaign.meters.get(&index));
+    let used_today = meter.map_or(0, |meter| meter.since(day.start()));
+    cap(wanted.delays.per_day.saturating_sub(used_today), day.end(), Waiting::AccountCap);
+    if let Some(most) = wanted.delays.per_hour {
+        let used = meter.map_or(0, |meter| meter.last_hour(now));
+        let free = meter.map_or(now, |meter| meter.hour_free_at(now, most));
+        cap(most.saturating_sub(used), free, Waiting::AccountCap);
+    }
+    if let Some(most) = wanted.delays.per_run {
+        let used = index.and_then(|index| campaign.run_sent.get(&index)).copied().unwrap_or(0);
+        cap(most.saturating_sub(used), Timestamp::MAX, Waiting::AccountCap);
+    }
+    if let Some((reason, until)) = worst {
+        return Availability::later(reason, (until < Timestamp::MAX).then_some(until));
+    }
+    if account.next_allowed_at > now {
+        return Availability::later(Waiting::Delay, Some(account.next_allowed_at));
+    }
+    Availability::Now { room }
+}
+
+/// What an account may send today, and whose day it is.
+pub(super) fn allowance(inputs: &Inputs<'_>, name: &AccountName) -> (u32, Zone) {
+    match inputs.desired.engine.accounts.get(name) {
+        Some(account) => (account.per_day, account.zone),
+        None => (inputs.desired.engine.limits.max_per_day, Zone::UTC),
+    }
+}
+
+impl ResolvedCampaign {
+    /// Whether a first contact of it is one under consent `attested`.
+    pub(super) fn is_attested(&self) -> bool {
+        self.sources.iter().any(|source| source.basis == Some(Basis::Attested))
+    }
+}
+
+/// Everything that the report says of an account.
+pub fn account_view(inputs: &Inputs<'_>, name: &AccountName) -> AccountView {
+    let now = inputs.now;
+    let absent = Account::default();
+    let account = inputs.observed.accounts.get(name).unwrap_or(&absent);
+    let (allowance_today, zone) = allowance(inputs, name);
+    let sent_today = account.meter.since(Day::of(now, zone).start());
+    let (state, until, message) = state_of(inputs, name, account);
+    AccountView { state, until, message, sent_today, allowance_today }
+}
+
+fn state_of(
+    inputs: &Inputs<'_>,
+    name: &AccountName,
+    account: &Account,
+) -> (AccountState, Option<Timestamp>, String) {
+    let now = inputs.now;
+    let said = |state: AccountState| (state, None, format!("{} {}", state.meaning(), state.remedy()));
+    match inputs.runtime.links.get(name) {
+        Some(Link::Missing) => return said(AccountState::Missing),
+        Some(Link::NotConfigured) => return said(AccountState::NotConfigured),
+        _ => {}
+    }
+    if let Some((state, message, _)) = &account.trouble {
+        return (*state, None, message.clone());
+    }
+    if let Some(until) = account.limited(now) {
+        let message = format!(
+            "Telegram limited it (PEER_FLOOD): no first contacts until {until}; it still answers who wrote first."
+        );
+        return (AccountState::Limited, Some(until), message);
+    }
+    let flood = account.floods.iter().filter(|(_, flood)| flood.until > now).max_by_key(|(_, flood)| flood.until);
+    if let Some((class, flood)) = flood {
+        let what = match class {
+            CallClass::LookUp => "look-ups",
+            CallClass::Send => "messages",
+            CallClass::Invite => "invites",
+        };
+        let message =
+            format!("Telegram asked for a wait of {} s; no {what} until {}.", flood.seconds, flood.until);
+        return (AccountState::FloodWait, Some(flood.until), message);
+    }
+    match inputs.runtime.links.get(name) {
+        Some(Link::Ready { .. }) => (AccountState::Ready, None, String::new()),
+        Some(Link::Unreachable { message, retry_at }) => {
+            (AccountState::Unreachable, Some(*retry_at), message.clone())
+        }
+        Some(Link::StateLost) => (
+            AccountState::Unreachable,
+            None,
+            "StateLost: it was used with another state, so what was sent then is not known here. \
+             `tidings approve --new-state` accepts that."
+                .to_owned(),
+        ),
+        _ => (AccountState::Unreachable, None, "Not connected: no daemon is running, or it is connecting.".to_owned()),
+    }
+}
+
+/// The campaigns of the workspace that are valid, with what is known of them.
+pub(super) fn valid<'a>(
+    inputs: &Inputs<'a>,
+) -> impl Iterator<Item = (&'a DesiredCampaign, &'a ResolvedCampaign, &'a Campaign)> {
+    let observed = inputs.observed;
+    inputs.desired.campaigns.values().filter_map(move |campaign| {
+        let wanted = campaign.spec.as_deref()?;
+        Some((campaign, wanted, observed.campaigns.get(&campaign.lineage)?))
+    })
+}

@@ -1,0 +1,446 @@
+//! Whether each campaign may send now, and what must be known before it does.
+
+use std::time::Duration;
+
+use super::accounts::{Availability, may_look_up, usable};
+use super::{Action, CampaignView, Gate, Inputs, Plan, Wait};
+use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceKind, SourceRole};
+use crate::model::{AccountName, Event, Lineage, StallReason, Timestamp, Waiting};
+use crate::observed::{Campaign, Lookup, Source};
+use crate::spec::{Basis, Kind};
+
+/// The first pause after a failed look-up; doubles up to [`LOOKUP_RETRY_MOST`]. Long enough not to spend an
+/// account's allowance on a place that is gone, short enough that a network that comes back is noticed.
+const LOOKUP_RETRY: Duration = Duration::from_secs(30);
+/// The longest pause between two tries of a failed look-up.
+const LOOKUP_RETRY_MOST: Duration = Duration::from_secs(3600);
+/// An approval covers up to a tenth more people than were shown (CONTRACT, 'What an edit means').
+const APPROVED_SLACK_PERCENT: u64 = 10;
+/// Unknown errors one after another that stall a campaign (CONTRACT section 6).
+const FAILURES_IN_ROW: u32 = 5;
+/// Accounts limited in one campaign that pause it (CONTRACT section 6).
+const LIMITED_ACCOUNTS: usize = 2;
+
+/// Finds the gate of every campaign, and plans what opens it.
+pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
+    for wanted in inputs.desired.campaigns.values() {
+        let Some(campaign) = inputs.observed.campaigns.get(&wanted.lineage) else { continue };
+        let gate = gate(inputs, plan, wanted, campaign);
+        if let Gate::Waits { until: Some(until), .. } = &gate {
+            plan.wake(*until, inputs.now);
+        }
+        let waiting = match &gate {
+            Gate::Open | Gate::Done { .. } => Vec::new(),
+            Gate::Waits { reason, until, .. } => {
+                vec![Wait { reason: *reason, count: campaign.pending(), until: *until }]
+            }
+            Gate::Blocked { reason, .. } => {
+                vec![Wait { reason: *reason, count: campaign.pending(), until: None }]
+            }
+        };
+        plan.report.campaigns.insert(
+            wanted.lineage.clone(),
+            CampaignView { gate, waiting, next_action_at: None, finish_estimate: None },
+        );
+    }
+}
+
+fn blocked(reason: Waiting, condition: &'static str, message: impl Into<String>) -> Gate {
+    Gate::Blocked { reason, condition, message: message.into() }
+}
+
+fn waits(reason: Waiting, until: Option<Timestamp>, message: impl Into<String>) -> Gate {
+    Gate::Waits { reason, until, message: message.into() }
+}
+
+fn gate(inputs: &Inputs<'_>, plan: &mut Plan, wanted: &DesiredCampaign, campaign: &Campaign) -> Gate {
+    let now = inputs.now;
+    if let Some(error) = &inputs.desired.folder_error {
+        return blocked(Waiting::Held, "FolderUnreadable", error.clone());
+    }
+    let Some(spec) = wanted.spec.as_deref() else {
+        let first = wanted.diagnostics.iter().find(|d| d.severity == crate::spec::Severity::Error);
+        let message = first.map_or_else(
+            || "the spec is invalid; `tidings validate` says why".to_owned(),
+            ToString::to_string,
+        );
+        return blocked(Waiting::Held, "SpecInvalid", message);
+    };
+    if let Some(hold) = inputs.observed.suspended.as_ref().or(campaign.suspended.as_ref()) {
+        let message = format!(
+            "Suspended by {} on {}: {}. `tidings resume {}` lets it go.",
+            hold.by, hold.at, hold.reason, spec.name
+        );
+        return blocked(Waiting::Suspended, "Suspended", message);
+    }
+    if spec.paused {
+        return blocked(Waiting::Paused, "Paused", "The spec says `paused: true`.");
+    }
+    if let Some((why, _)) = &campaign.self_paused {
+        let message = format!("{} `tidings resume {}` goes on.", why.message, spec.name);
+        return blocked(Waiting::Paused, "PausedItself", message);
+    }
+    if let Some((why, _)) = &campaign.stalled {
+        let message = format!("{} Mend the cause, then `tidings resume {}`.", why.message, spec.name);
+        return blocked(Waiting::Held, "Stalled", message);
+    }
+    if let Some(what) = not_active(spec) {
+        return blocked(Waiting::Held, "NotActive", format!("{what} is checked, but not active in this version."));
+    }
+    if let Some(end) = spec.schedule.end
+        && end <= now
+    {
+        return blocked(Waiting::Held, "Ended", format!("`schedule.end` was {}.", spec.schedule.zone.iso(end)));
+    }
+    if let Some(start) = spec.schedule.start
+        && start > now
+    {
+        let message = format!("`schedule.start` is {}.", spec.schedule.zone.iso(start));
+        return waits(Waiting::NotStarted, Some(start), message);
+    }
+    if let Some(end) = spec.schedule.end {
+        plan.wake(end, now);
+    }
+    if inputs.runtime.draining {
+        return waits(Waiting::Held, None, "The daemon is stopping.");
+    }
+    if campaign.run == 0 {
+        plan.actions.push(Action::Record(Event::RunOpened { campaign: wanted.lineage.clone(), run: 1 }));
+        return waits(Waiting::LookingUp, None, "The run opens.");
+    }
+    if let Some(gate) = own_brakes(plan, &wanted.lineage, spec, campaign, now) {
+        return gate;
+    }
+    if let Some(gate) = audience(inputs, plan, &wanted.lineage, spec, campaign) {
+        return gate;
+    }
+    if let Some(gate) = approval(inputs, spec, campaign) {
+        return gate;
+    }
+    if campaign.pending() == 0 {
+        return if campaign.in_flight > 0 {
+            Gate::Open
+        } else if let Some(refresh) = spec.schedule.refresh {
+            waits(
+                Waiting::LookingUp,
+                None,
+                format!("Everybody is settled; newcomers are looked for every {}.", crate::time::human_duration(refresh.as_millis() as i64)),
+            )
+        } else {
+            Gate::Done { message: "Everybody who was found is settled.".to_owned() }
+        };
+    }
+    match spec.schedule.windows.next_open(now, spec.schedule.zone) {
+        Some(open) if open <= now => {
+            if let Some(close) = spec.schedule.windows.closes_at(now, spec.schedule.zone) {
+                plan.wake(close, now);
+            }
+            Gate::Open
+        }
+        Some(open) => {
+            let message = format!("The next window opens {}.", spec.schedule.zone.iso(open));
+            waits(Waiting::OutsideWindow, Some(open), message)
+        }
+        None => blocked(Waiting::Held, "NoWindow", "No window of `schedule.windows` ever opens."),
+    }
+}
+
+/// What this version does not do yet and without which the campaign would do something else than it says.
+fn not_active(spec: &ResolvedCampaign) -> Option<String> {
+    if spec.kind != Kind::Mailing {
+        return Some(format!("`kind: {}`", spec.kind));
+    }
+    if spec.schedule.cron.is_some() {
+        return Some("`schedule.cron`".to_owned());
+    }
+    spec.sources
+        .iter()
+        .find(|source| {
+            !matches!(
+                source.what,
+                SourceKind::Members { .. } | SourceKind::File { .. } | SourceKind::List { .. }
+            )
+        })
+        .map(|source| format!("the source `{}`", source.what.type_name()))
+}
+
+/// Guardrails, two limited accounts, unknown errors in a row: the campaign stops itself and says why.
+fn own_brakes(
+    plan: &mut Plan,
+    line: &Lineage,
+    spec: &ResolvedCampaign,
+    campaign: &Campaign,
+    now: Timestamp,
+) -> Option<Gate> {
+    if campaign.failures_in_row >= FAILURES_IN_ROW {
+        let why = StallReason {
+            reason: "FailuresInRow".to_owned(),
+            message: format!(
+                "{FAILURES_IN_ROW} people one after another failed in ways that Tidings does not know; \
+                 `tidings events {}` quotes Telegram.",
+                spec.name
+            ),
+        };
+        let message = why.message.clone();
+        plan.actions.push(Action::Record(Event::Stalled { campaign: line.clone(), why }));
+        return Some(blocked(Waiting::Held, "Stalled", message));
+    }
+    let counts = campaign.guard_counts();
+    let mut why = None;
+    let limited = campaign.limited.values().filter(|until| **until > now).count();
+    if limited >= LIMITED_ACCOUNTS {
+        why = Some(StallReason {
+            reason: "AccountsLimited".to_owned(),
+            message: format!(
+                "Telegram limited {limited} accounts of this campaign (PEER_FLOOD): its people do not expect it."
+            ),
+        });
+    } else if let Some(rails) = &spec.spec.guardrails
+        && counts.attempts >= u64::from(rails.after())
+    {
+        let rates = [
+            ("max_block_rate", rails.max_block_rate, counts.blocked, counts.attempts, "blocked the account"),
+            ("max_failure_rate", rails.max_failure_rate, counts.failed, counts.attempts, "failed"),
+            ("max_opt_out_rate", rails.max_opt_out_rate, counts.opted_out, counts.sent, "opted out"),
+        ];
+        for (name, most, part, whole, what) in rates {
+            if let Some(most) = most
+                && most.is_exceeded_by(part, whole)
+            {
+                why = Some(StallReason {
+                    reason: "GuardrailTripped".to_owned(),
+                    message: format!("{part} of {whole} {what}: more than `guardrails.{name}: {most}`."),
+                });
+                break;
+            }
+        }
+    }
+    let why = why?;
+    let message = why.message.clone();
+    plan.actions.push(Action::Record(Event::SelfPaused { campaign: line.clone(), why }));
+    Some(blocked(Waiting::Paused, "PausedItself", message))
+}
+
+/// Looks sources up, applies filters, checks the consent. `None`: the audience is known.
+fn audience(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    line: &Lineage,
+    spec: &ResolvedCampaign,
+    campaign: &Campaign,
+) -> Option<Gate> {
+    let mut under_way = false;
+    let mut unread = Vec::new();
+    for source in &spec.sources {
+        let state = source_state(inputs, plan, line, spec, campaign, source);
+        under_way |= state.under_way;
+        if !state.read {
+            unread.push((source, state));
+        }
+    }
+    if under_way && campaign.judgement.is_none() {
+        return Some(waits(Waiting::LookingUp, None, "The sources are being looked up."));
+    }
+    // Without the sources of `in` and `exclude`, people who must not be written to would be.
+    let essential = unread.iter().find(|(source, _)| source.role != SourceRole::Include);
+    let none_read = spec.sources.iter().filter(|s| s.role == SourceRole::Include).count()
+        == unread.iter().filter(|(source, _)| source.role == SourceRole::Include).count();
+    if let Some((source, state)) = essential.or_else(|| unread.first().filter(|_| none_read)) {
+        return Some(match (&state.error, state.under_way) {
+            (_, true) => waits(Waiting::LookingUp, None, format!("Looking up {}.", source.label)),
+            (Some(error), _) => {
+                blocked(Waiting::Held, "SourceFailed", format!("{} cannot be read: {error}", source.label))
+            }
+            (None, _) => waits(
+                state.wait.unwrap_or(Waiting::AccountUnavailable),
+                state.retry_at,
+                format!("No account can look up {} now.", source.label),
+            ),
+        });
+    }
+    let stale = campaign
+        .judgement
+        .as_ref()
+        .is_none_or(|last| last.digest != spec.audience_digest || last.lookups != campaign.lookups_ended);
+    if stale {
+        let edited = campaign.judgement.as_ref().is_none_or(|last| last.digest != spec.audience_digest);
+        if !under_way || edited {
+            plan.actions.push(Action::Judge { campaign: line.clone() });
+        }
+        if edited {
+            return Some(waits(Waiting::LookingUp, None, "The filters are being applied."));
+        }
+    }
+    for source in spec.sources.iter().filter(|s| s.basis == Some(Basis::Members)) {
+        let known = campaign.sources.get(&source.id);
+        let is_admin = known.is_some_and(|s| s.lookups.values().any(|l| l.admin && l.ended.is_some()));
+        if source.what.needs_account() && !is_admin && known.is_some_and(|s| s.read_at().is_some()) {
+            return Some(blocked(
+                Waiting::Held,
+                "ConsentMismatch",
+                format!(
+                    "`consent.basis: members` admits places where one of the campaign's accounts is creator or \
+                     admin; none is one of {}. Make an account an admin there, or name another basis.",
+                    source.label
+                ),
+            ));
+        }
+    }
+    None
+}
+
+struct SourceState {
+    /// A look-up runs, or is planned now.
+    under_way: bool,
+    /// It was read at least once.
+    read: bool,
+    /// Why the last try failed.
+    error: Option<String>,
+    /// When it is tried again.
+    retry_at: Option<Timestamp>,
+    /// Why no account can try.
+    wait: Option<Waiting>,
+}
+
+fn source_state(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    line: &Lineage,
+    spec: &ResolvedCampaign,
+    campaign: &Campaign,
+    source: &ResolvedSource,
+) -> SourceState {
+    let now = inputs.now;
+    let mut state = SourceState { under_way: false, read: false, error: None, retry_at: None, wait: None };
+    let known = campaign.sources.get(&source.id);
+    let looks: Vec<Option<&AccountName>> = if source.what.needs_account() {
+        spec.accounts.iter().map(Some).collect()
+    } else {
+        vec![None]
+    };
+    for account in looks {
+        let index = account.map_or(Some(Source::NO_ACCOUNT), |name| inputs.observed.account_index(name));
+        let last = index.and_then(|index| known.and_then(|s| s.lookups.get(&index)));
+        if last.is_some_and(|last| last.ended.is_some() && (last.error.is_none() || !last.found.is_empty())) {
+            state.read = true;
+        }
+        if let Some(error) = last.and_then(|last| last.error.clone()) {
+            state.error = Some(error);
+        }
+        let key = (line.clone(), source.id, account.cloned());
+        if inputs.runtime.looking_up.contains(&key) {
+            state.under_way = true;
+            continue;
+        }
+        let failed_now = last.is_some_and(|last| {
+            last.error.is_some() && last.failures > 0 && inputs.runtime.once_since.is_some_and(|since| last.ended >= Some(since))
+        });
+        let due_at = if failed_now { Timestamp::MAX } else { due(campaign, spec, last) };
+        if due_at > now {
+            if due_at < Timestamp::MAX {
+                plan.wake(due_at, now);
+                if last.is_some_and(|last| last.error.is_some()) {
+                    state.retry_at = Some(state.retry_at.map_or(due_at, |at: Timestamp| at.min(due_at)));
+                }
+            }
+            continue;
+        }
+        match account.map_or(Availability::Now { room: 1 }, |name| may_look_up(inputs, name)) {
+            Availability::Now { .. } => {
+                state.under_way = true;
+                plan.actions.push(Action::LookUp {
+                    campaign: line.clone(),
+                    source: source.id,
+                    what: source.what.clone(),
+                    account: account.cloned(),
+                    limit: source.limit,
+                    label: source.label.clone(),
+                });
+            }
+            Availability::Later { reason, until } => {
+                state.wait = Some(reason);
+                if let Some(until) = until {
+                    plan.wake(until, now);
+                    state.retry_at = Some(state.retry_at.map_or(until, |at| at.min(until)));
+                }
+                // An account that is being connected will look it up in a moment: wait for it.
+                let connecting = account.is_some_and(|name| {
+                    matches!(inputs.runtime.links.get(name), Some(super::Link::Connecting))
+                        && usable(inputs, name).is_err()
+                });
+                state.under_way |= connecting;
+            }
+        }
+    }
+    state
+}
+
+/// When a source is to be looked up: at once where it never was, once a run, when an operator asks, every `refresh`.
+fn due(campaign: &Campaign, spec: &ResolvedCampaign, last: Option<&Lookup>) -> Timestamp {
+    let Some((last, ended)) = last.and_then(|last| last.ended.map(|ended| (last, ended))) else {
+        return Timestamp::MIN;
+    };
+    if campaign.reconcile_asked.is_some_and(|asked| asked >= ended) && last.failures == 0 {
+        return Timestamp::MIN;
+    }
+    if last.error.is_some() {
+        let doubled = LOOKUP_RETRY * 2u32.saturating_pow(last.failures.saturating_sub(1).min(7));
+        return ended + doubled.min(LOOKUP_RETRY_MOST);
+    }
+    if campaign.run_opened_at.is_some_and(|opened| opened > ended) {
+        return Timestamp::MIN;
+    }
+    spec.schedule.refresh.map_or(Timestamp::MAX, |every| ended + every)
+}
+
+/// `approve_over` and `canary`.
+fn approval(inputs: &Inputs<'_>, spec: &ResolvedCampaign, campaign: &Campaign) -> Option<Gate> {
+    let people = campaign.pending() + campaign.run_total();
+    if campaign.pending() == 0 {
+        return None;
+    }
+    let approved = campaign.approval.as_ref().filter(|approval| {
+        approval.digest == spec.approval_digest
+            && people * 100 <= approval.people * (100 + APPROVED_SLACK_PERCENT)
+    });
+    if let Some(most) = inputs.desired.engine.limits.approve_over
+        && people > u64::from(most)
+        && approved.is_none()
+    {
+        let message = format!(
+            "{people} people are more than `limits.approve_over: {most}`. `tidings approve {}` shows and approves them.",
+            spec.name
+        );
+        return Some(blocked(Waiting::AwaitingApproval, "AwaitingApproval", message));
+    }
+    if let Some(canary) = spec.spec.canary
+        && campaign.run_total() >= u64::from(canary)
+        && approved.is_none_or(|approval| approval.after < u64::from(canary))
+    {
+        if campaign.in_flight > 0 {
+            return Some(waits(Waiting::Canary, None, "The canary is on its way."));
+        }
+        let message = format!(
+            "The canary of {canary} was sent: {} accepted, {} wrote back, {} opted out. `tidings approve {}` sends the rest.",
+            campaign.settled(|o| o == crate::model::Outcome::Sent),
+            campaign.replied,
+            campaign.opted_out,
+            spec.name
+        );
+        return Some(blocked(Waiting::Canary, "Canary", message));
+    }
+    None
+}
+
+/// How many more messages the canary lets go.
+pub(super) fn canary_room(spec: &ResolvedCampaign, campaign: &Campaign) -> u32 {
+    let Some(canary) = spec.spec.canary else { return u32::MAX };
+    let passed = campaign
+        .approval
+        .as_ref()
+        .is_some_and(|a| a.digest == spec.approval_digest && a.after >= u64::from(canary));
+    if passed {
+        return u32::MAX;
+    }
+    u32::try_from(u64::from(canary).saturating_sub(campaign.run_total())).unwrap_or(u32::MAX)
+}

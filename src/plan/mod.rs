@@ -1,0 +1,236 @@
+//! Every choice: who, which account, which variant, which text, which `random_id`, when.
+//!
+//! [`plan`] is a pure function of what is wanted, what is, who is who, and now. It answers with what to do,
+//! when to ask again, and what everybody else waits for. Planning again on the same state answers the same,
+//! since chance is a hash of the send-once key. The cost of a pass follows what is due: people wait in queues by
+//! who can reach them, and only heads of queues are looked at.
+//!
+//! # Guarantees
+//! - A key that was ever sent, refused or is in flight is never planned again.
+//! - Nothing is planned for somebody silenced, outside a window, over a cap, before the delay has passed, for a
+//!   campaign that is held, or from an account that was told to wait.
+//! - Everybody pending is counted under exactly one reason.
+//!
+//! # Caveats
+//! An action may fail to happen (the process dies): the next pass plans it again, unless its intent is recorded.
+
+mod accounts;
+pub mod audience;
+mod gate;
+mod report;
+mod sends;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+pub use accounts::account_view;
+pub use report::{AccountView, CampaignView, Gate, Report, Wait};
+
+use crate::desired::{Desired, SourceKind};
+use crate::model::{
+    AccountName, Attachment, Event, Formatted, Lineage, PersonId, RandomKey, Reference, SendKey, SourceId,
+    Timestamp,
+};
+use crate::observed::Observed;
+use crate::people::People;
+
+/// What is true of an account in this process only: connections do not outlive it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// No session file.
+    Missing,
+    /// No api_id or api_hash.
+    NotConfigured,
+    /// Not tried yet.
+    Connecting,
+    /// Connected and authorized.
+    Ready {
+        /// For `random_id`s.
+        random_key: RandomKey,
+        /// `account.first_name`.
+        first_name: Option<String>,
+        /// `account.username`.
+        username: Option<String>,
+    },
+    /// Telegram does not answer; tried again then.
+    Unreachable {
+        /// What happened.
+        message: String,
+        /// When it is tried again.
+        retry_at: Timestamp,
+    },
+    /// Its session belongs to another state (`StateLost`).
+    StateLost,
+}
+
+/// What is under way in this process. Lost with it, and found again by planning.
+#[derive(Debug, Clone, Default)]
+pub struct Runtime {
+    /// Accounts by name.
+    pub links: BTreeMap<AccountName, Link>,
+    /// Sends that an account's task has in hand.
+    pub executing: BTreeSet<SendKey>,
+    /// Look-ups that a task has in hand.
+    pub looking_up: BTreeSet<(Lineage, SourceId, Option<AccountName>)>,
+    /// People whom an account looks up now.
+    pub resolving: BTreeMap<AccountName, PersonId>,
+    /// To whom an account shows 'typing…', and until when.
+    pub typing: BTreeMap<AccountName, (PersonId, Timestamp)>,
+    /// Files that an account has uploaded.
+    pub media: BTreeSet<(AccountName, Attachment)>,
+    /// Files that an account uploads now.
+    pub uploading: BTreeSet<(AccountName, Attachment)>,
+    /// Reports only: actions are counted, texts are not made.
+    pub report_only: bool,
+    /// The process stops: nothing new begins.
+    pub draining: bool,
+    /// Sources are looked up, nothing is sent.
+    pub lookups_only: bool,
+    /// `run --once`, since then: a look-up that failed in this run is not tried again in it.
+    pub once_since: Option<Timestamp>,
+}
+
+/// One message to send.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SendAction {
+    /// At most one message is sent for it.
+    pub key: SendKey,
+    /// By which account.
+    pub account: AccountName,
+    /// In which run.
+    pub run: u32,
+    /// The variant's name.
+    pub variant: String,
+    /// The digest of the spec.
+    pub digest: String,
+    /// What to send.
+    pub message: Formatted,
+    /// Whether links show a preview.
+    pub link_preview: bool,
+    /// A file that goes with it; uploaded already.
+    pub media: Option<Attachment>,
+    /// Telegram's key against duplicates.
+    pub random_id: i64,
+    /// The pause after it.
+    pub gap: Duration,
+    /// A first contact under consent `attested`.
+    pub attested: bool,
+}
+
+/// What to do. Each is carried out as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Write this down; there is nothing else to it.
+    Record(Event),
+    /// Apply filters to everybody found (see [`audience::judge`]) and write the result down.
+    Judge {
+        /// Of which campaign.
+        campaign: Lineage,
+    },
+    /// Look a source up.
+    LookUp {
+        /// Of which campaign.
+        campaign: Lineage,
+        /// Which.
+        source: SourceId,
+        /// What it says.
+        what: SourceKind,
+        /// By which account; none for files and lists.
+        account: Option<AccountName>,
+        /// At most so many people.
+        limit: Option<u32>,
+        /// In words, for the people it finds.
+        label: String,
+    },
+    /// Find out who a reference is.
+    Resolve {
+        /// By which account.
+        account: AccountName,
+        /// Who is meant.
+        person: PersonId,
+        /// By which name.
+        reference: Reference,
+        /// For whose campaign.
+        campaign: Lineage,
+    },
+    /// Upload a file once.
+    Upload {
+        /// By which account.
+        account: AccountName,
+        /// Which.
+        media: Attachment,
+        /// For whose campaign.
+        campaign: Lineage,
+    },
+    /// Show 'typing…'.
+    Type {
+        /// By which account.
+        account: AccountName,
+        /// To whom.
+        person: PersonId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Write the intent down, then send.
+    Send(Box<SendAction>),
+    /// Send the same bytes again.
+    Retry {
+        /// Which send.
+        key: SendKey,
+    },
+    /// Look into the dialog whether it arrived; never send again.
+    LookBack {
+        /// Which send.
+        key: SendKey,
+    },
+}
+
+/// What to do now, when to ask again, and why all else waits.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// In this order.
+    pub actions: Vec<Action>,
+    /// The next moment at which the answer can be another by itself.
+    pub wake_at: Option<Timestamp>,
+    /// What everybody waits for.
+    pub report: Report,
+}
+
+impl Plan {
+    /// Asks for another pass at `at`.
+    fn wake(&mut self, at: Timestamp, now: Timestamp) {
+        if at > now && at < Timestamp::MAX {
+            self.wake_at = Some(self.wake_at.map_or(at, |wake| wake.min(at)));
+        }
+    }
+}
+
+/// Everything that a pass looks at.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// What is wanted.
+    pub desired: &'a Desired,
+    /// What is.
+    pub observed: &'a Observed,
+    /// Who is who.
+    pub people: &'a dyn People,
+    /// What is under way.
+    pub runtime: &'a Runtime,
+    /// The wall clock.
+    pub now: Timestamp,
+}
+
+/// Makes every choice.
+pub fn plan(inputs: &Inputs<'_>) -> Plan {
+    let mut plan = Plan::default();
+    gate::campaigns(inputs, &mut plan);
+    if !inputs.runtime.lookups_only {
+        sends::in_doubt(inputs, &mut plan);
+        sends::confirmations(inputs, &mut plan);
+        sends::first_messages(inputs, &mut plan);
+    }
+    report::finish(inputs, &mut plan);
+    plan
+}

@@ -1,0 +1,838 @@
+//! Who gets the next message, from which account, and what it says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::accounts::{Availability, may_answer, may_contact, may_look_up, usable, valid};
+use super::{Action, Gate, Inputs, Link, Plan, SendAction, Wait, audience, gate};
+use crate::desired::{ResolvedCampaign, Variant};
+use crate::model::{
+    AccountName, AccountState, Contact, Event, Formatted, Lineage, Outcome, Person, PersonId, SendKey, Timestamp,
+    Waiting,
+};
+use crate::observed::{Campaign, ClassId, Handle, InFlight, OPT_OUT_LINEAGE};
+use crate::people::{best_reference, is_named};
+use crate::text::{AccountFacts, CampaignFacts, ComposeError, Context, compose, variant_index};
+
+/// Sends of one account that may be in hand at once where no delay stands between them: enough that the account
+/// never waits for the disk, few enough that what Telegram's refusal leaves over is given back at once.
+const IN_HAND: usize = 64;
+/// People settled without a message (unreachable, template errors) in one pass: the rest follow in the next.
+const SETTLED_A_PASS: usize = 500;
+/// In doubt for longer: the history decides (CONTRACT section 6).
+const DOUBT_MOST: Duration = Duration::from_secs(24 * 3600);
+
+/// What templates know of a campaign.
+pub(super) fn facts(spec: &ResolvedCampaign, campaign: &Campaign) -> CampaignFacts {
+    CampaignFacts {
+        name: spec.name.clone(),
+        title: spec.spec.title.clone(),
+        labels: spec.spec.labels.clone(),
+        run: u64::from(campaign.run.max(1)),
+    }
+}
+
+/// Sends that may or may not have arrived: the same bytes again, or a look into the dialog.
+pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
+    let now = inputs.now;
+    for (key, flight) in &inputs.observed.in_flight {
+        let Some((_, since)) = flight.doubt else { continue };
+        if inputs.runtime.executing.contains(key) {
+            continue;
+        }
+        let account = &flight.intent.account;
+        let banned = inputs
+            .observed
+            .accounts
+            .get(account)
+            .and_then(|a| a.trouble.as_ref())
+            .is_some_and(|(state, _, _)| *state == AccountState::Banned);
+        if banned {
+            plan.actions.push(Action::Record(Event::Refused {
+                key: key.clone(),
+                outcome: Outcome::Uncertain,
+                detail: "the account is banned: its dialog cannot be read".to_owned(),
+            }));
+            continue;
+        }
+        let old = now.since(since) >= DOUBT_MOST;
+        match may_answer(inputs, account) {
+            Availability::Later { until, .. } => {
+                if old && usable(inputs, account).is_err() {
+                    plan.actions.push(Action::Record(Event::Refused {
+                        key: key.clone(),
+                        outcome: Outcome::Uncertain,
+                        detail: "in doubt for over 24 hours, and the account's dialog cannot be read".to_owned(),
+                    }));
+                } else if let Some(until) = until {
+                    plan.wake(until, now);
+                }
+                continue;
+            }
+            Availability::Now { .. } => {}
+        }
+        if flight.retry_at > now {
+            plan.wake(flight.retry_at, now);
+            continue;
+        }
+        let silenced = inputs.observed.handle(key.person).is_some_and(|h| inputs.observed.is_silenced(h));
+        let confirmation = key.lineage.as_ref() == OPT_OUT_LINEAGE;
+        if old || (silenced && !confirmation) {
+            plan.actions.push(Action::LookBack { key: key.clone() });
+        } else if confirmation || may_go_again(plan, key, inputs, flight) {
+            plan.actions.push(Action::Retry { key: key.clone() });
+        }
+    }
+}
+
+/// Whether a campaign may send now what it already decided to send: not while it is held or its windows are closed.
+fn may_go_again(plan: &Plan, key: &SendKey, inputs: &Inputs<'_>, _flight: &InFlight) -> bool {
+    let Some(view) = plan.report.campaigns.get(&key.lineage) else { return false };
+    match &view.gate {
+        Gate::Open | Gate::Done { .. } => true,
+        Gate::Blocked { condition, .. } => matches!(*condition, "AwaitingApproval" | "Canary" | "SourceFailed"),
+        Gate::Waits { reason, .. } => match reason {
+            Waiting::OutsideWindow | Waiting::NotStarted | Waiting::Held => false,
+            _ => !inputs.runtime.draining,
+        },
+    }
+}
+
+/// The one confirmation of an opt-out: in nobody's name, so that no hold and no window keeps it.
+pub(super) fn confirmations(inputs: &Inputs<'_>, plan: &mut Plan) {
+    let Some(reply) = &inputs.desired.engine.opt_out.reply else { return };
+    if inputs.runtime.draining {
+        return;
+    }
+    for (number, account) in &inputs.observed.confirmations {
+        let Some(name) = inputs.observed.account_name(*account) else { continue };
+        match may_answer(inputs, name) {
+            Availability::Now { .. } => {}
+            Availability::Later { until, .. } => {
+                if let Some(until) = until {
+                    plan.wake(until, inputs.now);
+                }
+                continue;
+            }
+        }
+        let Some(person) = inputs.observed.persons.id(Handle(*number)) else { continue };
+        let key = SendKey { lineage: OPT_OUT_LINEAGE.into(), person, step: 0, run: 0 };
+        if inputs.observed.in_flight.contains_key(&key) {
+            continue;
+        }
+        let Some(Link::Ready { random_key, first_name, username }) = inputs.runtime.links.get(name) else {
+            continue;
+        };
+        let known = inputs.people.get(person).unwrap_or_default();
+        if let Some(only) = &inputs.desired.engine.limits.only_to
+            && !is_named(person, Some(&known), only)
+        {
+            continue;
+        }
+        let account = AccountFacts {
+            name: name.to_string(),
+            first_name: first_name.clone(),
+            username: username.clone(),
+        };
+        let nobody = CampaignFacts::default();
+        let context = Context {
+            contact: &known.contact,
+            campaign: &nobody,
+            account: Some(&account),
+            now: inputs.now,
+            zone: crate::time::Zone::UTC,
+            step: 0,
+            invite_link: None,
+        };
+        let Ok(message) = compose(reply, None, false, &context) else { continue };
+        plan.actions.push(Action::Send(Box::new(SendAction {
+            random_id: key.random_id(random_key),
+            key,
+            account: name.clone(),
+            run: 0,
+            variant: "opt_out.reply".to_owned(),
+            digest: String::new(),
+            message,
+            link_preview: false,
+            media: None,
+            gap: Duration::ZERO,
+            attested: false,
+        })));
+    }
+}
+
+/// A pass over one campaign.
+struct Turn<'a> {
+    line: &'a Lineage,
+    spec: &'a ResolvedCampaign,
+    campaign: &'a Campaign,
+    digest: &'a str,
+    facts: CampaignFacts,
+    /// What the canary and the day's cap of all accounts together still let go.
+    room: u32,
+    /// People planned in this pass.
+    taken: std::collections::BTreeSet<u32>,
+    settled: usize,
+}
+
+/// What an account has done in this pass.
+struct AccountTurn<'a> {
+    name: &'a AccountName,
+    /// Sends that have no answer yet, those planned now among them.
+    in_hand: usize,
+    /// What it may still send today, over all campaigns.
+    today: u32,
+    /// What it may still send today under consent `attested`.
+    attested: u32,
+    /// What it may still send for each campaign.
+    rooms: BTreeMap<usize, u32>,
+    /// The campaign whose turn it is.
+    next: usize,
+    /// Nothing more in this pass.
+    done: bool,
+}
+
+/// First messages: each account takes its next person, campaigns in turn and accounts in turn, so that neither a campaign
+/// nor an account takes everybody.
+pub(super) fn first_messages(inputs: &Inputs<'_>, plan: &mut Plan) {
+    let mut turns: Vec<Turn<'_>> = valid(inputs)
+        .filter(|(wanted, _, _)| {
+            plan.report.campaigns.get(&wanted.lineage).is_some_and(|view| view.gate == Gate::Open)
+        })
+        .map(|(wanted, spec, campaign)| Turn {
+            line: &wanted.lineage,
+            spec,
+            campaign,
+            digest: &wanted.digest,
+            facts: facts(spec, campaign),
+            room: gate::canary_room(spec, campaign).min(campaign_room(spec, campaign, inputs.now)),
+            taken: std::collections::BTreeSet::new(),
+            settled: 0,
+        })
+        .collect();
+    // Campaigns in turn: the one that sent longest ago first.
+    turns.sort_by_key(|turn| (turn.campaign.last_sent_at, turn.spec.name.clone()));
+    let names: std::collections::BTreeSet<&AccountName> =
+        turns.iter().flat_map(|turn| turn.spec.accounts.iter()).collect();
+    let mut accounts: Vec<AccountTurn<'_>> =
+        names.into_iter().map(|name| AccountTurn::new(inputs, name)).collect();
+    // Whoever has least in hand goes first: after a stop for a refusal the others do not run ahead for ever.
+    accounts.sort_by_key(|account| account.in_hand);
+    while accounts.iter().any(|account| !account.done) {
+        for account in accounts.iter_mut().filter(|account| !account.done) {
+            account.step(inputs, plan, &mut turns);
+        }
+    }
+    for turn in &mut turns {
+        unreachable(inputs, plan, turn);
+        waits(inputs, plan, turn);
+    }
+}
+
+/// How many more messages of a campaign may leave today, all accounts together.
+fn campaign_room(spec: &ResolvedCampaign, campaign: &Campaign, now: Timestamp) -> u32 {
+    let Some(most) = spec.delays.campaign_per_day else { return u32::MAX };
+    let today = crate::time::Day::of(now, spec.schedule.zone);
+    most.saturating_sub(campaign.meter.since(today.start()))
+}
+
+/// How many sends of a campaign one account may have in hand. Where guardrails watch, each message waits for the answer
+/// to the one before it: a burst would be out before they trip.
+fn hand(spec: &ResolvedCampaign) -> usize {
+    let watched = spec.spec.guardrails.as_ref().is_some_and(|rails| rails.is_active());
+    if watched || !spec.delays.between.1.is_zero() { 1 } else { IN_HAND }
+}
+
+impl<'a> AccountTurn<'a> {
+    fn new(inputs: &Inputs<'_>, name: &'a AccountName) -> Self {
+        let account = inputs.observed.accounts.get(name);
+        let in_flight = account.map_or(0, |a| a.in_flight.saturating_sub(a.in_doubt)) as usize;
+        let retried = inputs
+            .runtime
+            .executing
+            .iter()
+            .filter(|key| {
+                inputs.observed.in_flight.get(*key).is_some_and(|f| f.doubt.is_some() && f.intent.account == *name)
+            })
+            .count();
+        let (allowance, zone) = super::accounts::allowance(inputs, name);
+        let start = crate::time::Day::of(inputs.now, zone).start();
+        let attested = inputs.desired.engine.limits.attested_per_day;
+        AccountTurn {
+            name,
+            in_hand: in_flight + retried,
+            today: account.map_or(allowance, |a| allowance.saturating_sub(a.meter.since(start))),
+            attested: account.map_or(attested, |a| attested.saturating_sub(a.attested.since(start))),
+            rooms: BTreeMap::new(),
+            next: 0,
+            done: false,
+        }
+    }
+
+    /// Takes one person of the first campaign in turn that has one for it.
+    fn step(&mut self, inputs: &Inputs<'_>, plan: &mut Plan, turns: &mut [Turn<'_>]) {
+        for _ in 0..turns.len() {
+            let index = self.next % turns.len();
+            self.next += 1;
+            let Some(turn) = turns.get_mut(index) else { continue };
+            if !turn.spec.accounts.contains(self.name) || turn.room == 0 {
+                continue;
+            }
+            let attested = turn.spec.is_attested();
+            let room = self.room(inputs, plan, index, turn);
+            if room == 0 || self.today == 0 || (attested && self.attested == 0) {
+                continue;
+            }
+            if self.in_hand >= hand(turn.spec) {
+                self.done = true;
+                return;
+            }
+            match take(inputs, plan, self.name, turn) {
+                Taken::Sent => {
+                    self.in_hand += 1;
+                    self.today -= 1;
+                    if attested {
+                        self.attested -= 1;
+                    }
+                    self.rooms.insert(index, room - 1);
+                    turn.room = turn.room.saturating_sub(1);
+                    self.done = !turn.spec.delays.between.1.is_zero();
+                    return;
+                }
+                Taken::Busy => {
+                    self.done = true;
+                    return;
+                }
+                Taken::Nobody => {
+                    self.rooms.insert(index, 0);
+                }
+            }
+        }
+        self.done = true;
+    }
+
+    fn room(&mut self, inputs: &Inputs<'_>, plan: &mut Plan, index: usize, turn: &Turn<'_>) -> u32 {
+        if let Some(room) = self.rooms.get(&index) {
+            return *room;
+        }
+        let room = match may_contact(inputs, self.name, turn.spec, turn.campaign) {
+            Availability::Now { room } => room,
+            Availability::Later { until, .. } => {
+                if let Some(until) = until {
+                    plan.wake(until, inputs.now);
+                    typing_ahead(inputs, plan, self.name, turn, until);
+                }
+                0
+            }
+        };
+        self.rooms.insert(index, room);
+        room
+    }
+}
+
+enum Taken {
+    /// A message was planned.
+    Sent,
+    /// The account does something first that the message needs.
+    Busy,
+    /// Nobody waits whom it may write to.
+    Nobody,
+}
+
+/// The queues from which an account may take, oldest people first.
+fn candidates<'a>(
+    inputs: &'a Inputs<'_>,
+    campaign: &'a Campaign,
+    index: Option<u16>,
+    unresolved: bool,
+) -> impl Iterator<Item = u32> + 'a {
+    let persons = &inputs.observed.persons;
+    let mut heads: Vec<_> = campaign
+        .queues
+        .iter()
+        .filter(|(class, _)| index.is_some_and(|i| persons.accounts(**class).contains(&i)))
+        .map(|(_, queue)| queue.iter().copied().peekable())
+        .collect();
+    if unresolved {
+        heads.push(campaign.unresolved.iter().copied().peekable());
+    }
+    std::iter::from_fn(move || {
+        let best = heads.iter_mut().filter_map(|h| h.peek().copied().map(|n| (n, h))).min_by_key(|(n, _)| *n);
+        best.and_then(|(_, head)| head.next())
+    })
+}
+
+/// How many heads of queues one try looks at before it gives up until the next pass: people who are slowed down or
+/// are being looked up stand in the way of few.
+const LOOK_PAST: usize = 200;
+
+fn take(inputs: &Inputs<'_>, plan: &mut Plan, name: &AccountName, turn: &mut Turn<'_>) -> Taken {
+    let now = inputs.now;
+    let index = inputs.observed.account_index(name);
+    // While nobody can be looked up, those who must be do not stand in the way of the others.
+    let can_look_up = matches!(may_look_up(inputs, name), Availability::Now { .. })
+        && !inputs.runtime.resolving.contains_key(name);
+    let candidates: Vec<u32> = candidates(inputs, turn.campaign, index, can_look_up)
+        .filter(|number| !turn.taken.contains(number))
+        .take(LOOK_PAST)
+        .collect();
+    for number in candidates {
+        let handle = Handle(number);
+        let Some(person) = inputs.observed.persons.id(handle) else { continue };
+        if let Some(until) = inputs.observed.slowed.get(&number)
+            && *until > now
+        {
+            plan.wake(*until, now);
+            continue;
+        }
+        if let Some(until) = person_gap(inputs, number) {
+            plan.wake(until, now);
+            continue;
+        }
+        let again = index.is_some_and(|i| inputs.observed.relook.contains(&(i, number)));
+        if !person.is_user() || again {
+            match look_up(inputs, plan, name, turn, person) {
+                Some(taken) => return taken,
+                None => continue,
+            }
+        }
+        if turn.campaign.unjudged.contains(&number) {
+            let reason = audience::judge_one(inputs, turn.spec, turn.campaign, handle, person);
+            let (included, excluded) = match reason {
+                None => (vec![person], Vec::new()),
+                Some(reason) => (Vec::new(), vec![(reason, vec![person])]),
+            };
+            plan.actions.push(Action::Record(Event::Judged {
+                campaign: turn.line.clone(),
+                included,
+                excluded,
+                dropped: Vec::new(),
+                finished: None,
+            }));
+            turn.taken.insert(number);
+            if reason.is_some() {
+                continue;
+            }
+        }
+        turn.taken.insert(number);
+        if inputs.runtime.report_only {
+            return Taken::Sent;
+        }
+        match message(inputs, plan, name, turn, person) {
+            Some(taken) => return taken,
+            None => {
+                turn.settled += 1;
+                if turn.settled >= SETTLED_A_PASS {
+                    return Taken::Nobody;
+                }
+            }
+        }
+    }
+    Taken::Nobody
+}
+
+/// Whether `limits.per_person` makes him wait, and until when.
+fn person_gap(inputs: &Inputs<'_>, number: u32) -> Option<Timestamp> {
+    let gap = inputs.desired.engine.limits.per_person_gap?;
+    let last = inputs.observed.contacted.get(&number)?.last_sent?;
+    let free = last + gap;
+    (free > inputs.now).then_some(free)
+}
+
+/// Looks a username, a phone or a lost address up. `None`: not now, somebody else first.
+fn look_up(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    name: &AccountName,
+    turn: &mut Turn<'_>,
+    person: PersonId,
+) -> Option<Taken> {
+    if inputs.runtime.resolving.values().any(|who| *who == person) {
+        return None;
+    }
+    if inputs.runtime.resolving.contains_key(name) {
+        return None;
+    }
+    if planned_resolve(plan, |account, who| account == name || who == person) {
+        return None;
+    }
+    match may_look_up(inputs, name) {
+        Availability::Now { .. } => {}
+        Availability::Later { until, .. } => {
+            if let Some(until) = until {
+                plan.wake(until, inputs.now);
+            }
+            return None;
+        }
+    }
+    let known = inputs.people.get(person).unwrap_or_default();
+    match best_reference(&known) {
+        Some(reference) => {
+            plan.actions.push(Action::Resolve {
+                account: name.clone(),
+                person,
+                reference,
+                campaign: turn.line.clone(),
+            });
+            Some(Taken::Busy)
+        }
+        None => {
+            turn.settled += 1;
+            plan.actions.push(Action::Record(Event::Skipped {
+                campaign: turn.line.clone(),
+                person,
+                step: 0,
+                outcome: Outcome::Unreachable,
+                detail: "Telegram does not know the address that the account has of him, and he has no username or \
+                         phone to look up"
+                    .to_owned(),
+            }));
+            None
+        }
+    }
+}
+
+fn planned_resolve(plan: &Plan, matches: impl Fn(&AccountName, PersonId) -> bool) -> bool {
+    plan.actions
+        .iter()
+        .any(|action| matches!(action, Action::Resolve { account, person, .. } if matches(account, *person)))
+}
+
+/// The send-once key of a person's first message.
+fn key_of(turn: &Turn<'_>, person: PersonId) -> SendKey {
+    SendKey { lineage: turn.line.clone(), person, step: 0, run: 0 }
+}
+
+/// Makes the message. `None`: he was settled without one.
+fn message(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    name: &AccountName,
+    turn: &mut Turn<'_>,
+    person: PersonId,
+) -> Option<Taken> {
+    let Some(Link::Ready { random_key, first_name, username }) = inputs.runtime.links.get(name) else {
+        return Some(Taken::Nobody);
+    };
+    let known = inputs.people.get(person).unwrap_or_default();
+    if let Some(only) = &inputs.desired.engine.limits.only_to
+        && !is_named(person, Some(&known), only)
+    {
+        return None;
+    }
+    let key = key_of(turn, person);
+    let variant = choose(turn.spec, turn.line, person)?;
+    let account =
+        AccountFacts { name: name.to_string(), first_name: first_name.clone(), username: username.clone() };
+    let text = text_for(inputs, turn, variant, &known.contact, &account);
+    let text = match text {
+        Ok(text) => text,
+        Err(problem) => {
+            let (outcome, detail) = match &problem {
+                ComposeError::TooLong { .. } => (Outcome::TooLong, problem.to_string()),
+                ComposeError::TemplateError(_) | ComposeError::Empty => {
+                    (Outcome::TemplateError, problem.to_string())
+                }
+            };
+            plan.actions.push(Action::Record(Event::Skipped {
+                campaign: turn.line.clone(),
+                person,
+                step: 0,
+                outcome,
+                detail: format!("template `{}`: {detail}", variant.name),
+            }));
+            return None;
+        }
+    };
+    if let Some(media) = &variant.media {
+        let wanted = (name.clone(), media.clone());
+        if !inputs.runtime.media.contains(&wanted) {
+            let planned = plan.actions.iter().any(|action| {
+                matches!(action, Action::Upload { account, media, .. } if (account, media) == (&wanted.0, &wanted.1))
+            });
+            if !inputs.runtime.uploading.contains(&wanted) && !planned {
+                plan.actions.push(Action::Upload {
+                    account: name.clone(),
+                    media: media.clone(),
+                    campaign: turn.line.clone(),
+                });
+            }
+            return Some(Taken::Busy);
+        }
+    }
+    if let Some(busy) = typing(inputs, plan, name, turn.spec, &key) {
+        return Some(busy);
+    }
+    let gap = draw(&key, "between_messages", turn.spec.delays.between);
+    plan.actions.push(Action::Send(Box::new(SendAction {
+        random_id: key.random_id(random_key),
+        key,
+        account: name.clone(),
+        run: turn.campaign.run,
+        variant: variant.name.clone(),
+        digest: turn.digest.to_owned(),
+        message: text,
+        link_preview: variant.link_preview,
+        media: variant.media.clone(),
+        gap,
+        attested: turn.spec.is_attested(),
+    })));
+    Some(Taken::Sent)
+}
+
+/// The variant of a person: the same for ever, in proportion to the weights.
+pub(super) fn choose<'a>(spec: &'a ResolvedCampaign, line: &Lineage, person: PersonId) -> Option<&'a Variant> {
+    let weights: Vec<u32> = spec.variants.iter().map(|variant| variant.weight).collect();
+    if weights.is_empty() {
+        return None;
+    }
+    spec.variants.get(variant_index(line, &person.0.to_le_bytes(), &weights))
+}
+
+fn text_for(
+    inputs: &Inputs<'_>,
+    turn: &Turn<'_>,
+    variant: &Variant,
+    contact: &Contact,
+    account: &AccountFacts,
+) -> Result<Formatted, ComposeError> {
+    let context = Context {
+        contact,
+        campaign: &turn.facts,
+        account: Some(account),
+        now: inputs.now,
+        zone: turn.spec.schedule.zone,
+        step: 0,
+        invite_link: None,
+    };
+    compose(
+        &variant.template,
+        inputs.desired.engine.opt_out.notice.as_ref(),
+        variant.media.is_some(),
+        &context,
+    )
+}
+
+/// A duration between two bounds, drawn by the key.
+fn draw(key: &SendKey, purpose: &str, (least, most): (Duration, Duration)) -> Duration {
+    let span = u64::try_from(most.saturating_sub(least).as_millis()).unwrap_or(u64::MAX);
+    if span == 0 {
+        return least;
+    }
+    least + Duration::from_millis(key.draw(purpose) % (span.saturating_add(1)))
+}
+
+/// Shows 'typing…' first, where the spec asks for it. `None`: that was shown long enough.
+fn typing(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    name: &AccountName,
+    spec: &ResolvedCampaign,
+    key: &SendKey,
+) -> Option<Taken> {
+    let range = spec.delays.typing?;
+    match inputs.runtime.typing.get(name) {
+        Some((who, until)) if *who == key.person => {
+            if *until > inputs.now {
+                plan.wake(*until, inputs.now);
+                Some(Taken::Busy)
+            } else {
+                None
+            }
+        }
+        _ => {
+            let until = inputs.now + draw(key, "typing", range);
+            plan.actions.push(Action::Type { account: name.clone(), person: key.person, until });
+            plan.wake(until, inputs.now);
+            Some(Taken::Busy)
+        }
+    }
+}
+
+/// Where only the delay is to be waited for, 'typing…' begins so that it ends with it.
+fn typing_ahead(inputs: &Inputs<'_>, plan: &mut Plan, name: &AccountName, turn: &Turn<'_>, until: Timestamp) {
+    let Some((_, most)) = turn.spec.delays.typing else { return };
+    let account = inputs.observed.accounts.get(name);
+    let only_delay = account.is_some_and(|a| a.next_allowed_at == until && a.in_flight == 0);
+    if !only_delay {
+        return;
+    }
+    let index = inputs.observed.account_index(name);
+    let Some(person) = candidates(inputs, turn.campaign, index, false)
+        .find(|number| !turn.taken.contains(number))
+        .and_then(|number| inputs.observed.persons.id(Handle(number)))
+        .filter(|person| person.is_user())
+    else {
+        return;
+    };
+    let key = key_of(turn, person);
+    let typing = draw(&key, "typing", turn.spec.delays.typing.unwrap_or((most, most)));
+    let begin = until - typing;
+    if begin > inputs.now {
+        plan.wake(begin, inputs.now);
+    } else if !inputs.runtime.typing.get(name).is_some_and(|(who, _)| *who == person) {
+        plan.actions.push(Action::Type { account: name.clone(), person, until });
+    }
+}
+
+/// People whom no account of the campaign has met: looked up by name where they have one, else settled.
+fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
+    let persons = &inputs.observed.persons;
+    let own: Vec<u16> =
+        turn.spec.accounts.iter().filter_map(|name| inputs.observed.account_index(name)).collect();
+    let reaches = |class: ClassId| persons.accounts(class).iter().any(|account| own.contains(account));
+    let looking = turn.campaign.looking_up()
+        || inputs.runtime.looking_up.iter().any(|(line, _, _)| line == turn.line);
+    if looking {
+        return;
+    }
+    for (class, queue) in turn.campaign.queues.iter().filter(|(class, _)| !reaches(**class)) {
+        let bound = !persons.accounts(*class).is_empty()
+            && queue.first().is_some_and(|n| turn.campaign.recipients.get(n).is_some_and(|r| r.account.is_some()));
+        for number in queue.iter().take(SETTLED_A_PASS) {
+            if bound || turn.taken.contains(number) {
+                continue;
+            }
+            let Some(person) = persons.id(Handle(*number)) else { continue };
+            let known: Person = inputs.people.get(person).unwrap_or_default();
+            if best_reference(&known).is_some() {
+                let free = turn.spec.accounts.iter().find(|name| {
+                    matches!(may_look_up(inputs, name), Availability::Now { .. })
+                        && !inputs.runtime.resolving.contains_key(*name)
+                        && !planned_resolve(plan, |account, _| account == *name)
+                });
+                let Some(name) = free.cloned() else { break };
+                let _ = look_up(inputs, plan, &name, turn, person);
+                continue;
+            }
+            plan.actions.push(Action::Record(Event::Skipped {
+                campaign: turn.line.clone(),
+                person,
+                step: 0,
+                outcome: Outcome::Unreachable,
+                detail: "no account of the campaign has met him, and he has no username or phone to look up"
+                    .to_owned(),
+            }));
+        }
+    }
+}
+
+/// Why everybody who is left waits: one reason for each queue, by the account that could go on first.
+fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
+    let persons = &inputs.observed.persons;
+    let mut found: Vec<Wait> = Vec::new();
+    let mut own = Vec::new();
+    for name in &turn.spec.accounts {
+        let availability = may_contact(inputs, name, turn.spec, turn.campaign);
+        own.push((inputs.observed.account_index(name), name, availability));
+    }
+    let none = Availability::Later { reason: Waiting::AccountUnavailable, until: None };
+    for (class, queue) in &turn.campaign.queues {
+        let best = own
+            .iter()
+            .filter(|(index, _, _)| index.is_some_and(|i| persons.accounts(*class).contains(&i)))
+            .map(|(_, _, availability)| availability.clone())
+            .fold(none.clone(), Availability::better);
+        let mut count = queue.len() as u64;
+        if inputs.desired.engine.limits.per_person_gap.is_some() {
+            // Only those who were ever written to can wait for it.
+            let slowed: Vec<Timestamp> = queue
+                .iter()
+                .take(LOOK_PAST)
+                .filter_map(|number| person_gap(inputs, *number))
+                .collect();
+            if let Some(first) = slowed.iter().min() {
+                count -= slowed.len() as u64;
+                found.push(Wait {
+                    reason: Waiting::PersonGap,
+                    count: slowed.len() as u64,
+                    until: Some(*first),
+                });
+            }
+        }
+        found.push(wait_of(best, count, inputs.now));
+    }
+    if !turn.campaign.unresolved.is_empty() {
+        let best = own
+            .iter()
+            .map(|(_, name, contact)| match (may_look_up(inputs, name), contact) {
+                (Availability::Now { .. }, contact) => contact.clone(),
+                (later, _) => later,
+            })
+            .fold(none, Availability::better);
+        let best = match best {
+            Availability::Now { .. } => {
+                Availability::Later { reason: Waiting::LookingUp, until: None }
+            }
+            later => later,
+        };
+        found.push(wait_of(best, turn.campaign.unresolved.len() as u64, inputs.now));
+    }
+    for wait in &found {
+        if let Some(until) = wait.until {
+            plan.wake(until, inputs.now);
+        }
+    }
+    if let Some(view) = plan.report.campaigns.get_mut(turn.line) {
+        view.finish_estimate = estimate(inputs, turn);
+        view.waiting = found;
+    }
+}
+
+fn wait_of(availability: Availability, count: u64, now: Timestamp) -> Wait {
+    match availability {
+        Availability::Now { .. } => Wait { reason: Waiting::Delay, count, until: Some(now) },
+        Availability::Later { reason, until } => Wait { reason, count, until },
+    }
+}
+
+/// When everybody is settled if nothing changes: the accounts' pace under their caps, in the time that the windows
+/// leave open.
+fn estimate(inputs: &Inputs<'_>, turn: &Turn<'_>) -> Option<Timestamp> {
+    const DAY: f64 = 86_400.0;
+    let pending = turn.campaign.pending();
+    let delays = &turn.spec.delays;
+    let gap = (delays.between.0 + delays.between.1).as_secs_f64() / 2.0;
+    let open_a_day = open_share(turn.spec, inputs.now) * DAY;
+    let mut per_day = 0.0;
+    let mut per_second = 0.0;
+    for name in &turn.spec.accounts {
+        if usable(inputs, name).is_err() {
+            continue;
+        }
+        let (allowance, _) = super::accounts::allowance(inputs, name);
+        let mut rate = 1.0 / gap.max(0.001);
+        if let Some(hour) = delays.per_hour {
+            rate = f64::min(rate, f64::from(hour) / 3600.0);
+        }
+        per_second += rate;
+        per_day += f64::min(rate * open_a_day, f64::from(allowance.min(delays.per_day)));
+    }
+    if let Some(most) = delays.campaign_per_day {
+        per_day = f64::min(per_day, f64::from(most));
+    }
+    if per_day <= 0.0 || per_second <= 0.0 {
+        return None;
+    }
+    let start = turn.spec.schedule.windows.next_open(inputs.now, turn.spec.schedule.zone)?;
+    let whole_days = (pending as f64 / per_day).ceil() - 1.0;
+    let rest = pending as f64 - whole_days.max(0.0) * per_day;
+    let open_millis = ((rest / per_second) * 1000.0) as i64;
+    let day = start + Duration::from_secs_f64(whole_days.max(0.0) * DAY);
+    turn.spec.schedule.windows.after_open_time(day, open_millis, turn.spec.schedule.zone)
+}
+
+/// How much of the coming week the windows leave open: 1 is all of it.
+fn open_share(spec: &ResolvedCampaign, now: Timestamp) -> f64 {
+    const WEEK: Duration = Duration::from_secs(7 * 86_400);
+    let (windows, zone) = (&spec.schedule.windows, spec.schedule.zone);
+    let end = now + WEEK;
+    let (mut at, mut open) = (now, Duration::ZERO);
+    while at < end {
+        let Some(from) = windows.next_open(at, zone).filter(|from| *from < end) else { break };
+        let to = windows.closes_at(from, zone).unwrap_or(end).min(end);
+        open += to.since(from);
+        at = to;
+    }
+    open.as_secs_f64() / WEEK.as_secs_f64()
+}
