@@ -1,0 +1,479 @@
+//! Effects, and no decisions: one task for each account.
+//!
+//! # The send protocol
+//! The control loop writes the intent (key, account, `random_id`, the request's bytes, the earliest moment of the
+//! next send) and waits until it is durable. Only then an [`Order::Send`] reaches the account's task, which invokes
+//! the very bytes and reports what Telegram said. A crash
+//! - before the intent is durable: nothing was sent, the next start plans it again;
+//! - between intent and answer: the start finds the intent without an outcome, it is in doubt, and the same bytes
+//!   go out again with the same `random_id`, which Telegram answers with the earlier message where there is one;
+//! - after the answer and before its outcome is written: the same.
+//!
+//! # Guarantees
+//! - Sends of one account leave one after another, in the order of their orders.
+//! - After Telegram told the account to wait, refused it, or stopped answering, nothing that was ordered before that is
+//!   sent: it comes back as [`Report::NotTried`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::desired::SourceKind;
+use crate::model::reaction::{Reaction, react};
+use crate::model::{
+    AccountName, Attachment, Lineage, Person, PersonId, Reference, SendKey, SourceId,
+};
+use crate::telegram::{
+    AccountClient, CallError, Delivered, HistoryMessage, MEMBERS_PAGE, Me, MediaHandle, Met, Received, UpdatesState,
+};
+
+/// What an account's task is asked to do.
+pub enum Order {
+    /// Send these bytes.
+    Send {
+        /// Which send.
+        key: SendKey,
+        /// The request.
+        request: Vec<u8>,
+        /// Orders up to an epoch can be called off together.
+        epoch: u64,
+    },
+    /// Show 'typing…'.
+    Type {
+        /// To whom.
+        person: PersonId,
+        /// The account's own access hash of him.
+        access_hash: i64,
+    },
+    /// Ask who the account is: connects.
+    Me,
+    /// Look a source up.
+    LookUp {
+        /// Whose.
+        campaign: Lineage,
+        /// Which.
+        source: SourceId,
+        /// What it says.
+        what: SourceKind,
+        /// At most so many people.
+        limit: Option<u32>,
+    },
+    /// Find out who a reference is.
+    Resolve {
+        /// Who is meant.
+        person: PersonId,
+        /// By which name.
+        reference: Reference,
+        /// For whose campaign.
+        campaign: Lineage,
+    },
+    /// Upload a file.
+    Upload {
+        /// Which.
+        media: Attachment,
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// For whose campaign.
+        campaign: Lineage,
+    },
+    /// Read the end of a dialog.
+    LookBack {
+        /// Which send is looked for.
+        key: SendKey,
+        /// The account's own access hash of the person.
+        access_hash: i64,
+    },
+    /// Receive private messages from here on.
+    Listen {
+        /// The place in the updates up to which everything was handled.
+        from: Option<UpdatesState>,
+    },
+}
+
+/// What came of it.
+pub enum Report {
+    /// A send ended.
+    Sent {
+        /// Which.
+        key: SendKey,
+        /// How.
+        result: Result<Delivered, CallError>,
+    },
+    /// It was called off before a byte left.
+    NotTried {
+        /// Which send.
+        key: SendKey,
+    },
+    /// Who the account is, or why it cannot say.
+    Me(Result<Me, CallError>),
+    /// A look-up goes on.
+    Page {
+        /// Whose.
+        campaign: Lineage,
+        /// Which source.
+        source: SourceId,
+        /// Who was found.
+        people: Vec<Met>,
+    },
+    /// A look-up waits, by Telegram's word.
+    PageWaits {
+        /// Telegram's seconds.
+        seconds: u32,
+    },
+    /// A look-up ended.
+    LookedUp {
+        /// Whose.
+        campaign: Lineage,
+        /// Which source.
+        source: SourceId,
+        /// What is known of the place and why it is not everybody, or the failure.
+        result: Result<LookedUp, CallError>,
+    },
+    /// A reference was looked up.
+    Resolved {
+        /// Who was meant.
+        person: PersonId,
+        /// By which name.
+        reference: Reference,
+        /// For whose campaign.
+        campaign: Lineage,
+        /// Who it is.
+        result: Result<Met, CallError>,
+    },
+    /// A file was uploaded.
+    Uploaded {
+        /// Which.
+        media: Attachment,
+        /// For whose campaign.
+        campaign: Lineage,
+        /// How it stands in messages now.
+        result: Result<MediaHandle, CallError>,
+    },
+    /// The end of a dialog.
+    LookedBack {
+        /// Which send is looked for.
+        key: SendKey,
+        /// The newest messages.
+        result: Result<Vec<HistoryMessage>, CallError>,
+    },
+    /// Something came in by itself.
+    Received(Received),
+    /// The task broke off (a bug): it is started anew.
+    Panicked(String),
+}
+
+/// What a finished look-up tells besides the people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedUp {
+    /// Creator or admin of the place.
+    pub admin: bool,
+    /// Why not everybody was read.
+    pub partial: Option<String>,
+}
+
+/// An account's task, seen from the control loop.
+pub struct AccountTask {
+    orders: mpsc::UnboundedSender<Order>,
+    called_off: Arc<AtomicU64>,
+    epoch: u64,
+    client: Arc<dyn AccountClient>,
+    handle: tokio::task::JoinHandle<()>,
+}
+
+impl AccountTask {
+    /// Starts it. Reports carry the account's name.
+    pub fn start(
+        client: Arc<dyn AccountClient>,
+        reports: mpsc::UnboundedSender<(AccountName, Report)>,
+    ) -> AccountTask {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let called_off = Arc::new(AtomicU64::new(0));
+        let handle = tokio::spawn(supervise(client.clone(), inbox, reports, called_off.clone()));
+        AccountTask { orders, called_off, epoch: 1, client, handle }
+    }
+
+    /// The connection.
+    pub fn client(&self) -> &Arc<dyn AccountClient> {
+        &self.client
+    }
+
+    /// Orders something; a task that is gone answers nothing, and the next start finds what was in hand.
+    pub fn order(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+
+    /// Orders a send.
+    pub fn send(&self, key: SendKey, request: Vec<u8>) {
+        self.order(Order::Send { key, request, epoch: self.epoch });
+    }
+
+    /// Calls off every send that was ordered and has not begun; each comes back as [`Report::NotTried`].
+    pub fn call_off(&mut self) {
+        self.called_off.fetch_max(self.epoch, Ordering::SeqCst);
+        self.epoch = self.called_off.load(Ordering::SeqCst).max(self.epoch) + 1;
+    }
+
+    /// Ends it. A call under way ends in doubt.
+    pub fn stop(&self) {
+        self.handle.abort();
+        self.client.close();
+    }
+}
+
+impl Drop for AccountTask {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+type Reports = mpsc::UnboundedSender<(AccountName, Report)>;
+
+/// Keeps the task's inbox alive over a panic, so that one bad answer does not end an account.
+async fn supervise(
+    client: Arc<dyn AccountClient>,
+    inbox: mpsc::UnboundedReceiver<Order>,
+    reports: Reports,
+    called_off: Arc<AtomicU64>,
+) {
+    let name = client.name().clone();
+    let inbox = Arc::new(tokio::sync::Mutex::new(inbox));
+    loop {
+        let run = tokio::spawn(work(client.clone(), inbox.clone(), reports.clone(), called_off.clone()));
+        // Aborting this task must abort the work too.
+        let guard = AbortOnDrop(run.abort_handle());
+        match run.await {
+            Ok(()) => return,
+            Err(error) if error.is_panic() => {
+                drop(guard);
+                let _ = reports.send((name.clone(), Report::Panicked("the account's task broke off".to_owned())));
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn work(
+    client: Arc<dyn AccountClient>,
+    inbox: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Order>>>,
+    reports: Reports,
+    called_off: Arc<AtomicU64>,
+) {
+    let name = client.name().clone();
+    let tell = |report: Report| {
+        let _ = reports.send((name.clone(), report));
+    };
+    let mut inbox = inbox.lock().await;
+    // Everything but sends may overlap with them; all of it ends with this task.
+    let mut aside = tokio::task::JoinSet::new();
+    while let Some(order) = inbox.recv().await {
+        while aside.try_join_next().is_some() {}
+        match order {
+            Order::Send { key, request, epoch } => {
+                if epoch <= called_off.load(Ordering::SeqCst) {
+                    tell(Report::NotTried { key });
+                    continue;
+                }
+                let result = client.send(request).await;
+                if let Err(error) = &result
+                    && stops_the_account(error)
+                {
+                    called_off.fetch_max(epoch, Ordering::SeqCst);
+                }
+                tell(Report::Sent { key, result });
+            }
+            Order::Type { person, access_hash } => {
+                let client = client.clone();
+                aside.spawn(async move {
+                    // Of no consequence where it fails.
+                    let _ = client.typing(person, access_hash).await;
+                });
+            }
+            Order::Me => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.me().await;
+                    let _ = reports.send((name, Report::Me(result)));
+                });
+            }
+            Order::LookUp { campaign, source, what, limit } => {
+                let (client, reports) = (client.clone(), reports.clone());
+                aside.spawn(async move { look_up(&*client, &reports, campaign, source, &what, limit).await });
+            }
+            Order::Resolve { person, reference, campaign } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.resolve(&reference).await;
+                    let _ = reports.send((name, Report::Resolved { person, reference, campaign, result }));
+                });
+            }
+            Order::Upload { media, bytes, campaign } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let file = media.path.rsplit('/').next().unwrap_or("file").to_owned();
+                    let result = client.upload(&file, mime_of(&file), bytes).await;
+                    let _ = reports.send((name, Report::Uploaded { media, campaign, result }));
+                });
+            }
+            Order::LookBack { key, access_hash } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.last_messages(key.person, access_hash, LOOK_BACK).await;
+                    let _ = reports.send((name, Report::LookedBack { key, result }));
+                });
+            }
+            Order::Listen { from } => {
+                let mut receiver = client.start_updates(from);
+                let (reports, name) = (reports.clone(), name.clone());
+                aside.spawn(async move {
+                    while let Some(received) = receiver.recv().await {
+                        if reports.send((name.clone(), Report::Received(received))).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Messages of a dialog that are read to find one of ours: a person who writes more than this after it, within the day
+/// after which the history is asked, is the exception that ends as `uncertain`.
+const LOOK_BACK: i32 = 50;
+
+/// Whether, after this answer, nothing that was ordered before may leave: Telegram said wait or no, or is silent. What is
+/// called off for nothing is planned again at once.
+fn stops_the_account(error: &CallError) -> bool {
+    match error {
+        CallError::Rpc(fault) => {
+            matches!(
+                react(fault),
+                Reaction::Wait { .. }
+                    | Reaction::LimitAccount
+                    | Reaction::LoseAccount(_)
+                    // The campaign stalls, or does after the fifth: what else of it is in hand must not leave.
+                    | Reaction::Stall { .. }
+                    | Reaction::FailRecipient
+            )
+        }
+        CallError::InDoubt { why, .. } => *why != crate::model::InDoubtWhy::Server,
+        CallError::NotSent { .. } | CallError::KeyUnknown | CallError::Session(_) => true,
+        _ => false,
+    }
+}
+
+/// The media type by the name's ending (IANA); anything else goes as it is.
+fn mime_of(name: &str) -> &'static str {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+    match ending.as_str() {
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "gif" => "image/gif",
+        "mp4" => "video/mp4",
+        "mp3" => "audio/mpeg",
+        "ogg" | "oga" => "audio/ogg",
+        "pdf" => "application/pdf",
+        "txt" => "text/plain",
+        "zip" => "application/zip",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Reads a place page by page; a wait that Telegram asks for is waited out here, since nothing is sent by it.
+async fn look_up(
+    client: &dyn AccountClient,
+    reports: &Reports,
+    campaign: Lineage,
+    source: SourceId,
+    what: &SourceKind,
+    limit: Option<u32>,
+) {
+    let name = client.name().clone();
+    let tell = |report: Report| {
+        let _ = reports.send((name.clone(), report));
+    };
+    let result = members(client, &tell, &campaign, source, what, limit).await;
+    tell(Report::LookedUp { campaign, source, result });
+}
+
+async fn members(
+    client: &dyn AccountClient,
+    tell: &(impl Fn(Report) + Sync),
+    campaign: &Lineage,
+    source: SourceId,
+    what: &SourceKind,
+    limit: Option<u32>,
+) -> Result<LookedUp, CallError> {
+    let Some(reference) = what.place() else {
+        return Err(CallError::Unexpected("this source names no place".to_owned()));
+    };
+    let place = patiently(tell, || client.place(reference)).await?;
+    let most = limit.map_or(usize::MAX, |limit| limit as usize);
+    let mut cursor = None;
+    let mut found = 0;
+    let mut partial = None;
+    while found < most {
+        let page = patiently(tell, || client.members_page(&place, cursor.clone(), MEMBERS_PAGE)).await?;
+        let mut people = page.people;
+        people.truncate(most - found);
+        found += people.len();
+        if !people.is_empty() {
+            tell(Report::Page { campaign: campaign.clone(), source, people });
+        }
+        partial = page.partial;
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    Ok(LookedUp { admin: place.admin, partial })
+}
+
+/// Calls until Telegram no longer asks for a wait; each wait is reported first, so that it outlives a restart.
+async fn patiently<'a, T>(
+    tell: &(impl Fn(Report) + Sync),
+    call: impl Fn() -> futures::future::BoxFuture<'a, Result<T, CallError>>,
+) -> Result<T, CallError> {
+    /// Dropped connections in a row before the look-up ends with the error.
+    const TRIES: u32 = 4;
+    let mut tries = 0;
+    loop {
+        match call().await {
+            Err(CallError::Rpc(fault)) => match react(&fault) {
+                Reaction::Wait { seconds } | Reaction::SlowMode { seconds } => {
+                    tell(Report::PageWaits { seconds });
+                    tokio::time::sleep(Duration::from_secs(u64::from(seconds) + 1)).await;
+                }
+                _ => return Err(CallError::Rpc(fault)),
+            },
+            Err(error @ (CallError::InDoubt { .. } | CallError::NotSent { .. })) => {
+                tries += 1;
+                if tries >= TRIES {
+                    return Err(error);
+                }
+                tokio::time::sleep(Duration::from_secs(1 << tries)).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// A person as the people tree keeps him, from what an account met.
+pub fn person_of(met: Met, origin: Option<&str>) -> Option<(PersonId, Person)> {
+    let mut person = met.person;
+    if let Some(origin) = origin {
+        person.origins.push(origin.to_owned());
+    }
+    person.person_id().map(|id| (id, person))
+}
