@@ -1,0 +1,340 @@
+//! The state, what is wanted, and the journal between them: what the daemon and a command without one share.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::people_store::PeopleStore;
+use super::{Clock, Workspace};
+use crate::desired::{Desired, History, Known, Resolution};
+use crate::model::{Event, Outcome, Recorded};
+use crate::observed::{Observed, fold};
+use crate::plan::{Inputs, Link, Plan, Runtime, plan};
+use crate::spec::Diagnostic;
+use crate::store::{Access, Appended, Durability, Options, Store, StoreError, StoreHandle};
+
+/// Events after which a checkpoint is worth its writing: a start reads some 500,000 events a second.
+const CHECKPOINT_EVERY: u64 = 100_000;
+
+/// Why the state cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The store's own sentence.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The checkpoint is of another kind.
+    #[error("the state's checkpoint cannot be read ({0}); restore a backup, or use the Tidings that wrote it")]
+    Checkpoint(String),
+    /// `tidings.yaml` is broken.
+    #[error("tidings.yaml is invalid")]
+    Config(Vec<Diagnostic>),
+}
+
+/// Where events go.
+enum Journal {
+    /// There is no state, and nobody may make one.
+    None,
+    /// For reading.
+    Reading(Store<Recorded>),
+    /// A command that changes something.
+    Direct(Store<Recorded>),
+    /// The daemon.
+    Daemon(StoreHandle<Recorded>),
+}
+
+/// How a core is to be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Open {
+    /// To look; makes nothing.
+    Read,
+    /// To change something and leave.
+    Write,
+    /// To run.
+    Daemon,
+}
+
+/// What is, what is wanted, and what is under way.
+pub struct Core {
+    /// The folder.
+    pub workspace: Workspace,
+    /// The time.
+    pub clock: Clock,
+    /// What is.
+    pub observed: Observed,
+    /// What is wanted.
+    pub desired: Desired,
+    /// What is wrong with it.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What is under way.
+    pub runtime: Runtime,
+    /// Whether the last tidings.yaml could be used.
+    pub config_valid: bool,
+    pub(crate) people: PeopleStore,
+    journal: Journal,
+    checkpointed: u64,
+}
+
+impl Core {
+    /// Opens the state and reads the workspace.
+    pub(crate) fn open(workspace: Workspace, clock: Clock, how: Open, wait: Duration) -> Result<Core, CoreError> {
+        let access = match how {
+            Open::Read => Access::Read,
+            Open::Write | Open::Daemon => Access::Write { new_id: rand::random(), now_ms: clock.now().millis() },
+        };
+        let opened = Store::<Recorded>::open(&workspace.state_dir, Options::new(access, wait));
+        let store = match opened {
+            Ok((store, report)) => {
+                tell(&report);
+                Some(store)
+            }
+            Err(StoreError::NotFound { .. }) if how == Open::Read => None,
+            Err(error) => return Err(error.into()),
+        };
+        let mut observed = Observed::default();
+        let mut checkpointed = 0;
+        if let Some(store) = &store {
+            let loaded = store.load()?;
+            for damaged in &loaded.damaged {
+                tracing::warn!(%damaged, "a checkpoint is damaged; an older one is used");
+            }
+            if let Some(checkpoint) = loaded.checkpoint {
+                observed = rmp_serde::from_slice(&checkpoint.bytes)
+                    .map_err(|error| CoreError::Checkpoint(error.to_string()))?;
+                checkpointed = checkpoint.seq;
+            }
+            for row in loaded.events {
+                let (seq, recorded) = row?;
+                fold(&mut observed, seq, &recorded);
+            }
+        }
+        let people = PeopleStore::new(store.as_ref().map(Store::people));
+        let journal = match (store, how) {
+            (None, _) => Journal::None,
+            (Some(store), Open::Read) => Journal::Reading(store),
+            (Some(store), Open::Write) => Journal::Direct(store),
+            (Some(store), Open::Daemon) => Journal::Daemon(StoreHandle::start(store)?),
+        };
+        let resolution = workspace.resolve(&history(&observed), None);
+        if how == Open::Daemon && !resolution.engine_valid {
+            return Err(CoreError::Config(resolution.diagnostics));
+        }
+        let mut core = Core {
+            workspace,
+            clock,
+            observed,
+            desired: Desired::default(),
+            diagnostics: Vec::new(),
+            runtime: Runtime::default(),
+            config_valid: true,
+            people,
+            journal,
+            checkpointed,
+        };
+        core.accept(resolution);
+        if how != Open::Daemon {
+            core.idle_links();
+        }
+        Ok(core)
+    }
+
+    /// The accounts as they look while no daemon runs.
+    fn idle_links(&mut self) {
+        for name in self.desired.engine.accounts.keys() {
+            let link = if self.desired.engine.api_id.is_none() || self.desired.engine.api_hash.is_none() {
+                Link::NotConfigured
+            } else if !self.workspace.session_path(name).is_file() {
+                Link::Missing
+            } else {
+                Link::Idle
+            };
+            self.runtime.links.insert(name.clone(), link);
+        }
+    }
+
+    fn accept(&mut self, resolution: Resolution) {
+        self.config_valid = resolution.engine_valid;
+        self.diagnostics = resolution.diagnostics;
+        self.desired = resolution.desired;
+    }
+
+    /// Reads the workspace anew and writes down what changed. Answers whether anything did.
+    pub(crate) fn reload(&mut self) -> Result<bool, CoreError> {
+        let resolution = self.workspace.resolve(&history(&self.observed), Some(&self.desired));
+        self.accept(resolution);
+        let events = self.changes();
+        if events.is_empty() {
+            return Ok(false);
+        }
+        self.record(events, Durability::Now)?;
+        Ok(true)
+    }
+
+    /// New versions, moved files, retired campaigns.
+    fn changes(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for wanted in self.desired.campaigns.values() {
+            let error = if wanted.spec.is_some() {
+                None
+            } else {
+                wanted.diagnostics.iter().find(|d| d.is_error()).map(ToString::to_string).or_else(|| {
+                    Some(format!("{}: the spec is invalid", wanted.file))
+                })
+            };
+            let known = self.observed.campaigns.get(&wanted.lineage);
+            let same = known.is_some_and(|known| {
+                known.digest == wanted.digest
+                    && known.file == wanted.file
+                    && known.name == wanted.name
+                    && known.error == error
+                    && known.retired.is_none()
+            });
+            if same {
+                continue;
+            }
+            let generation = match known {
+                Some(known) if known.digest == wanted.digest => known.generation,
+                Some(known) => known.generation + 1,
+                None => 1,
+            };
+            events.push(Event::SpecSeen {
+                campaign: wanted.lineage.clone(),
+                name: wanted.name.clone(),
+                file: wanted.file.clone(),
+                generation,
+                digest: wanted.digest.clone(),
+                error,
+            });
+        }
+        if self.desired.folder_error.is_none() {
+            let there: BTreeMap<_, _> =
+                self.desired.campaigns.values().map(|wanted| (wanted.lineage.clone(), ())).collect();
+            for (line, known) in &self.observed.campaigns {
+                if known.retired.is_none() && !there.contains_key(line) {
+                    events.push(Event::Retired { campaign: line.clone() });
+                }
+            }
+        }
+        events
+    }
+
+    /// Writes events down and folds them. With [`Durability::Now`], await the answer before acting on them.
+    pub(crate) fn record(
+        &mut self,
+        events: Vec<Event>,
+        durability: Durability,
+    ) -> Result<Option<Appended>, CoreError> {
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let at = self.clock.now();
+        let recorded: Vec<Recorded> = events.into_iter().map(|event| Recorded { at, event }).collect();
+        let (first, appended) = match &self.journal {
+            Journal::None | Journal::Reading(_) => (self.observed.seq + 1, None),
+            Journal::Direct(store) => {
+                let (first, last) = store.append(&recorded)?;
+                store.sync(last)?;
+                (first, None)
+            }
+            Journal::Daemon(handle) => {
+                let appended = handle.append(&recorded, durability)?;
+                (appended.first, Some(appended))
+            }
+        };
+        for (offset, recorded) in recorded.iter().enumerate() {
+            tracing::debug!(event = ?recorded.event, "recorded");
+            fold(&mut self.observed, first + offset as u64, recorded);
+        }
+        Ok(appended)
+    }
+
+    /// What the planner looks at.
+    pub fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            desired: &self.desired,
+            observed: &self.observed,
+            people: &self.people,
+            runtime: &self.runtime,
+            now: self.clock.now(),
+        }
+    }
+
+    /// Plans.
+    pub fn plan(&self) -> Plan {
+        plan(&self.inputs())
+    }
+
+    /// Plans for a report only: texts are not made, and nothing of it is to be performed.
+    pub fn plan_report(&self) -> Plan {
+        let mut runtime = self.runtime.clone();
+        runtime.report_only = true;
+        plan(&Inputs { runtime: &runtime, ..self.inputs() })
+    }
+
+    /// The state's id, where there is a state.
+    pub(crate) fn state_id(&self) -> Option<String> {
+        self.store().map(|store| store.id().to_string())
+    }
+
+    /// The store, where there is one.
+    pub(crate) fn store(&self) -> Option<&Store<Recorded>> {
+        match &self.journal {
+            Journal::None => None,
+            Journal::Reading(store) | Journal::Direct(store) => Some(store),
+            Journal::Daemon(handle) => Some(handle.store()),
+        }
+    }
+
+    /// Saves the folded state where enough has happened since the last time, or at the end.
+    pub(crate) fn checkpoint(&mut self, at_the_end: bool) -> Result<(), CoreError> {
+        let since = self.observed.seq.saturating_sub(self.checkpointed);
+        if since == 0 || (!at_the_end && since < CHECKPOINT_EVERY) {
+            return Ok(());
+        }
+        let bytes =
+            rmp_serde::to_vec(&self.observed).map_err(|error| CoreError::Checkpoint(error.to_string()))?;
+        if let Some(store) = self.store() {
+            store.save_checkpoint(self.observed.seq, &bytes)?;
+        }
+        self.checkpointed = self.observed.seq;
+        Ok(())
+    }
+
+    /// Lets the state go.
+    pub(crate) async fn close(mut self) -> Result<(), CoreError> {
+        self.checkpoint(true)?;
+        if let Journal::Daemon(handle) = self.journal {
+            handle.close().await?;
+        }
+        Ok(())
+    }
+}
+
+/// What `desired` needs to know of earlier campaigns.
+pub(crate) fn history(observed: &Observed) -> History {
+    History(
+        observed
+            .names
+            .iter()
+            .filter_map(|(name, line)| {
+                let known = observed.campaigns.get(line)?;
+                let sent = known.settled(|outcome| outcome == Outcome::Sent) > 0;
+                Some((name.clone(), Known { file: known.file.clone(), lineage: line.clone(), sent }))
+            })
+            .collect(),
+    )
+}
+
+/// What opening the state found, for whoever reads the log.
+fn tell(report: &crate::store::OpenReport) {
+    if report.torn_bytes > 0 {
+        tracing::info!(bytes = report.torn_bytes, "an unfinished write was cut from the outbox's end");
+    }
+    if report.replayed > 0 {
+        tracing::info!(events = report.replayed, "events were taken over from the outbox");
+    }
+    if report.repaired_packs > 0 {
+        tracing::warn!(packs = report.repaired_packs, "damaged parts of the journal were supplied by the outbox");
+    }
+    if report.database_rolled_back {
+        tracing::warn!("the database lost writes that it had flushed; people written last are looked up again");
+    }
+}

@@ -1,0 +1,258 @@
+//! From what Telegram said to what is written down. One match over the table of `model::reaction`.
+
+use std::time::Duration;
+
+use crate::model::reaction::{CallClass, Reaction, RpcFault, react};
+use crate::model::{
+    AccountName, AccountState, Event, InDoubtWhy, Outcome, SendKey, StallReason, Timestamp,
+};
+use crate::observed::{InFlight, OPT_OUT_LINEAGE, Observed};
+use crate::telegram::{CallError, Delivered, HistoryMessage};
+
+/// The jitter on a wait that Telegram asked for: up to a tenth, at least a second, so that several accounts do not come
+/// back in the same moment, and none before its time.
+fn jitter(seconds: u32, account: &str, now: Timestamp) -> Duration {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(account.as_bytes());
+    hasher.update(&now.0.to_le_bytes());
+    let drawn = u64::from(hasher.finalize().as_bytes()[0]);
+    Duration::from_millis(1000 + u64::from(seconds) * 100 * drawn / 255)
+}
+
+/// When a wait of so many seconds ends for an account.
+pub(super) fn flood(account: &AccountName, class: CallClass, seconds: u32, now: Timestamp) -> Event {
+    let wait = Duration::from_secs(u64::from(seconds)) + jitter(seconds, account, now);
+    Event::FloodWait { account: account.clone(), class, until: now + wait, seconds }
+}
+
+/// What became of a send.
+pub(super) struct Verdict {
+    /// To be written down.
+    pub(super) events: Vec<Event>,
+    /// The connection is to be tried before anything else is sent.
+    pub(super) link_lost: Option<String>,
+    /// What was uploaded is no longer known to Telegram.
+    pub(super) upload_again: bool,
+}
+
+impl Verdict {
+    fn of(events: Vec<Event>) -> Verdict {
+        Verdict { events, link_lost: None, upload_again: false }
+    }
+}
+
+/// Decides by the table what an answer means.
+pub(super) fn of_send(
+    observed: &Observed,
+    key: &SendKey,
+    result: Result<Delivered, CallError>,
+    now: Timestamp,
+) -> Verdict {
+    let Some(flight) = observed.in_flight.get(key) else { return Verdict::of(Vec::new()) };
+    let account = &flight.intent.account;
+    let again = flight.doubt.is_some();
+    let key = key.clone();
+    match result {
+        Ok(delivered) => {
+            let gap = flight.intent.next_allowed_at.since(flight.at);
+            Verdict::of(vec![Event::Sent {
+                key,
+                message_id: delivered.message_id,
+                earlier: delivered.earlier,
+                next_allowed_at: now + gap,
+            }])
+        }
+        Err(CallError::Rpc(fault)) => of_refusal(observed, flight, key, &fault, again, now),
+        Err(CallError::InDoubt { why, detail }) => {
+            let link_lost = (why != InDoubtWhy::Server).then_some(detail);
+            Verdict { events: vec![Event::InDoubt { key, why }], link_lost, upload_again: false }
+        }
+        Err(error @ (CallError::NotSent { .. } | CallError::Session(_))) => Verdict {
+            events: vec![back(key, again, false, InDoubtWhy::Connection, error.to_string())],
+            link_lost: Some(error.to_string()),
+            upload_again: false,
+        },
+        Err(error @ CallError::KeyUnknown) => Verdict::of(vec![
+            back(key, again, false, InDoubtWhy::Connection, error.to_string()),
+            Event::AccountChanged {
+                account: account.clone(),
+                state: AccountState::Unauthorized,
+                message: unauthorized(account, &error.to_string()),
+            },
+        ]),
+        // An answer that is not understood may well be to a message that was delivered.
+        Err(CallError::Unexpected(_) | CallError::NotAPerson(_) | CallError::NotAPlace(_) | CallError::NotMet(_)) => {
+            Verdict::of(vec![Event::InDoubt { key, why: InDoubtWhy::Server }])
+        }
+    }
+}
+
+/// Pending again where it certainly was not sent; where an earlier try may have been, it stays in doubt.
+fn back(key: SendKey, again: bool, keep: bool, why: InDoubtWhy, detail: String) -> Event {
+    if again { Event::InDoubt { key, why } } else { Event::Released { key, keep, detail } }
+}
+
+fn of_refusal(
+    observed: &Observed,
+    flight: &InFlight,
+    key: SendKey,
+    fault: &RpcFault,
+    again: bool,
+    now: Timestamp,
+) -> Verdict {
+    let account = &flight.intent.account;
+    let said = fault.message.clone();
+    let campaign = (key.lineage.as_ref() != OPT_OUT_LINEAGE).then(|| key.lineage.clone());
+    let server = InDoubtWhy::Server;
+    // A confirmation of an opt-out is a courtesy: it is not tried again, except after a wait.
+    if campaign.is_none()
+        && matches!(
+            react(fault),
+            Reaction::LimitAccount | Reaction::Stall { .. } | Reaction::LookUpAgain | Reaction::SlowMode { .. }
+        )
+    {
+        return Verdict::of(vec![Event::Refused { key, outcome: Outcome::Failed, detail: said }]);
+    }
+    let events = match react(fault) {
+        Reaction::Wait { seconds } => {
+            vec![back(key, again, true, server, said), flood(account, CallClass::Send, seconds, now)]
+        }
+        Reaction::SlowMode { seconds } => {
+            let until = now + Duration::from_secs(u64::from(seconds)) + jitter(seconds, account, now);
+            let person = key.person;
+            vec![back(key, again, true, server, said), Event::SlowMode { person, until }]
+        }
+        Reaction::LimitAccount => {
+            let until = now
+                + observed
+                    .accounts
+                    .get(account)
+                    .map_or(crate::observed::LIMITED_FIRST, |account| account.next_limit(now));
+            vec![
+                back(key, again, true, server, said),
+                Event::Limited { account: account.clone(), campaign, until },
+            ]
+        }
+        Reaction::SkipRecipient { outcome, suppress } => {
+            let person = key.person;
+            let mut events = vec![Event::Refused { key, outcome, detail: said.clone() }];
+            if suppress {
+                events.push(Event::Suppressed { person, why: said });
+            }
+            events
+        }
+        Reaction::LookUpAgain => {
+            let index = observed.account_index(account);
+            let handle = observed.handle(key.person);
+            let tried = match (index, handle) {
+                (Some(index), Some(handle)) => observed.relooked.contains(&(index, handle.0)),
+                _ => true,
+            };
+            if tried {
+                vec![Event::Refused { key, outcome: Outcome::Unreachable, detail: said }]
+            } else {
+                let person = key.person;
+                vec![
+                    Event::Released { key, keep: true, detail: said },
+                    Event::LookAgain { account: account.clone(), person },
+                ]
+            }
+        }
+        Reaction::LoseAccount(state) => vec![
+            back(key, again, false, server, said.clone()),
+            Event::AccountChanged { account: account.clone(), state, message: lost(account, state, &said) },
+        ],
+        Reaction::Stall { reason } => {
+            let mut events = vec![back(key, again, false, server, said.clone())];
+            if let Some(campaign) = campaign {
+                let message = format!("Telegram refused the message itself: {said}.");
+                events.push(Event::Stalled {
+                    campaign,
+                    why: StallReason { reason: reason.to_owned(), message },
+                });
+            }
+            events
+        }
+        Reaction::UploadAgain => {
+            let events = vec![back(key, again, true, server, said)];
+            return Verdict { events, link_lost: None, upload_again: true };
+        }
+        // `RANDOM_ID_DUPLICATE`: the second try confirms it.
+        Reaction::Delivered if again => {
+            let gap = flight.intent.next_allowed_at.since(flight.at);
+            vec![Event::Sent { key, message_id: 0, earlier: true, next_allowed_at: now + gap }]
+        }
+        Reaction::Delivered | Reaction::InDoubt => vec![Event::InDoubt { key, why: server }],
+        Reaction::FailRecipient => vec![Event::Refused { key, outcome: Outcome::Failed, detail: said }],
+    };
+    Verdict::of(events)
+}
+
+fn unauthorized(account: &str, said: &str) -> String {
+    format!("{said}. Its session file was kept as it was; `tidings account login {account}` logs it in again.")
+}
+
+/// The sentence for an account that is out of work.
+pub(super) fn lost(account: &str, state: AccountState, said: &str) -> String {
+    match state {
+        AccountState::Unauthorized => {
+            unauthorized(account, &format!("Telegram no longer accepts its session ({said})"))
+        }
+        other => format!("{} Telegram said {said}. {}", other.meaning(), other.remedy()),
+    }
+}
+
+/// What the end of a dialog says of a send in doubt.
+pub(super) fn of_look_back(
+    observed: &Observed,
+    key: &SendKey,
+    text: Option<&str>,
+    result: Result<Vec<HistoryMessage>, CallError>,
+    now: Timestamp,
+) -> Vec<Event> {
+    /// Telegram's clock and ours may differ by this much.
+    const CLOCKS: Duration = Duration::from_secs(120);
+    let Some(flight) = observed.in_flight.get(key) else { return Vec::new() };
+    let key = key.clone();
+    match (result, text) {
+        (Ok(messages), Some(text)) => {
+            let ours = messages.iter().find(|message| {
+                message.out && message.date >= flight.at - CLOCKS && message.text.trim() == text.trim()
+            });
+            match ours {
+                Some(message) => vec![Event::Sent {
+                    key,
+                    message_id: message.id,
+                    earlier: true,
+                    next_allowed_at: now,
+                }],
+                None => {
+                    let silenced = observed.handle(key.person).is_some_and(|h| observed.is_silenced(h));
+                    let detail = "the dialog does not hold it: it was not delivered".to_owned();
+                    if silenced {
+                        vec![Event::Refused { key, outcome: Outcome::OptedOut, detail }]
+                    } else {
+                        vec![Event::Released { key, keep: true, detail }]
+                    }
+                }
+            }
+        }
+        (Err(CallError::Rpc(fault)), _) => match react(&fault) {
+            Reaction::Wait { seconds } => vec![
+                flood(&flight.intent.account, CallClass::LookUp, seconds, now),
+                Event::InDoubt { key, why: InDoubtWhy::Server },
+            ],
+            _ => vec![Event::Refused {
+                key,
+                outcome: Outcome::Uncertain,
+                detail: format!("the dialog cannot be read: {}", fault.message),
+            }],
+        },
+        (Err(_), _) => vec![Event::InDoubt { key, why: InDoubtWhy::Connection }],
+        (Ok(_), None) => vec![Event::Refused {
+            key,
+            outcome: Outcome::Uncertain,
+            detail: "the request is not readable any more".to_owned(),
+        }],
+    }
+}

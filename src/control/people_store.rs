@@ -1,0 +1,86 @@
+//! Who is who, out of the store, with what was asked lately kept in memory.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::model::{Person, PersonId};
+use crate::people::People;
+use crate::store::{self, StoreError};
+
+/// People kept in memory: what the accounts of a workspace have in hand at once, many times over; some 10 MB.
+const MAX_CACHED: usize = 20_000;
+
+/// The people tree as the planner sees it.
+pub(crate) struct PeopleStore {
+    tree: Option<store::People>,
+    cache: Mutex<HashMap<PersonId, Option<Person>>>,
+}
+
+impl PeopleStore {
+    pub(crate) fn new(tree: Option<store::People>) -> PeopleStore {
+        PeopleStore { tree, cache: Mutex::default() }
+    }
+
+    /// Adds what is new about these people to what was known of them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn merge(&self, people: Vec<(PersonId, Person)>) -> Result<(), StoreError> {
+        let Some(tree) = &self.tree else { return Ok(()) };
+        let mut rows: Vec<(PersonId, Vec<u8>)> = Vec::with_capacity(people.len());
+        let mut merged: HashMap<PersonId, Person> = HashMap::with_capacity(people.len());
+        for (id, newer) in people {
+            let known = match merged.remove(&id) {
+                Some(known) => Some(known),
+                None => self.get(id),
+            };
+            let person = match known {
+                Some(mut known) => {
+                    known.merge(newer);
+                    known
+                }
+                None => newer,
+            };
+            merged.insert(id, person);
+        }
+        for (id, person) in &merged {
+            match rmp_serde::to_vec_named(person) {
+                Ok(bytes) => rows.push((*id, bytes)),
+                Err(error) => tracing::error!(%error, "a person could not be encoded"),
+            }
+        }
+        tree.put(&rows)?;
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() + merged.len() > MAX_CACHED {
+            cache.clear();
+        }
+        if merged.len() <= MAX_CACHED {
+            cache.extend(merged.into_iter().map(|(id, person)| (id, Some(person))));
+        }
+        Ok(())
+    }
+}
+
+impl People for PeopleStore {
+    fn get(&self, person: PersonId) -> Option<Person> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = cache.get(&person) {
+            return known.clone();
+        }
+        let bytes = match self.tree.as_ref()?.get(person) {
+            Ok(bytes) => bytes?,
+            Err(error) => {
+                tracing::error!(%error, "a person could not be read");
+                return None;
+            }
+        };
+        let known: Option<Person> = rmp_serde::from_slice(&bytes)
+            .map_err(|error| tracing::error!(%error, "a person's row could not be decoded"))
+            .ok();
+        if cache.len() >= MAX_CACHED {
+            cache.clear();
+        }
+        cache.insert(person, known.clone());
+        known
+    }
+}
