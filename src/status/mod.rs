@@ -1,0 +1,42 @@
+//! The reconciliation report: what is wanted, what is, and why it is not the same yet, as plain data.
+//!
+//! [`report`] is a pure function of what the planner looked at and what it found. Everything that people or programs
+//! see of the engine (tables, the page, metrics, `--check`) is a rendering of its answer.
+//!
+//! # Guarantees
+//! - `found = included + excluded`, `included = pending + in_flight + sent + failed + skipped + uncertain`, the
+//!   outcomes sum to the last four, and `waiting` sums to `pending`, for every campaign and at any moment.
+//! - Every condition type is there, in the order of the promise; reasons are CamelCase.
+//! - Texts that other people wrote (titles, names of places, Telegram's words) cannot steer the terminal.
+//!
+//! # Caveats
+//! Times of transitions are those that the journal holds; where it holds none, the nearest that it does.
+
+mod conditions;
+mod detail;
+mod document;
+mod events;
+mod plain;
+mod plan_text;
+mod reasons;
+mod report;
+mod table;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+pub use detail::detail;
+pub use document::{
+    CampaignPlan, Change, MessagesPlan, PlanDocument, Recipients, SourcePlan, UnknownCampaign, plan_document,
+};
+pub use events::{EventLine, EventsDocument, event_line, events_text};
+pub use plain::{people, plain};
+pub use plan_text::plan_text;
+pub use reasons::reasons_markdown;
+pub use report::{FORMAT_VERSION, report};
+pub use table::{Look, accounts_table, needs_person, needs_person_list, table};
+pub use types::{
+    AccountStatus, AccountsDocument, Audience, CampaignStatus, Condition, DaemonInfo, LookupStatus, Moment, Progress,
+    SourceStatus, StatusReport, Step, Sync, TemplateStatus, Truth, WaitStatus,
+};

@@ -1,0 +1,143 @@
+//! `tidings plan` for people: `+` comes, `~` changes, `-` goes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use comfy_table::Color;
+
+use super::document::{CampaignPlan, Change, PlanDocument};
+use super::plain::plain;
+use super::table::{Look, moment_words, paint};
+use super::types::Truth;
+use crate::model::{Exclusion, Timestamp};
+use crate::time::{Zone, human_relative};
+
+/// The plan as text.
+pub fn plan_text(plan: &PlanDocument, look: &Look) -> String {
+    let mut out = String::new();
+    if plan.campaigns.is_empty() {
+        out.push_str("No campaigns: nothing would happen.\n");
+        return out;
+    }
+    for campaign in &plan.campaigns {
+        one(&mut out, campaign, look);
+        out.push('\n');
+    }
+    let count = |change: Change| plan.campaigns.iter().filter(|c| c.change == change).count();
+    let total: u64 = plan.campaigns.iter().map(|c| c.messages.total).sum();
+    let today: u64 = plan.campaigns.iter().map(|c| c.messages.today).sum();
+    let _ = writeln!(
+        out,
+        "Plan: {} to start, {} changed, {} to retire, {} invalid; {total} messages to send, up to {today} of them today.",
+        count(Change::Create),
+        count(Change::Update),
+        count(Change::Retire),
+        count(Change::Invalid)
+    );
+    if !plan.changes {
+        out.push_str("Nothing would change: the workspace is as the engine knows it, and nobody waits.\n");
+    }
+    out
+}
+
+fn sign(change: Change, look: &Look) -> String {
+    match change {
+        Change::Create => paint("+", Color::Green, look),
+        Change::Update => paint("~", Color::Yellow, look),
+        Change::Retire => paint("-", Color::Red, look),
+        Change::Invalid => paint("!", Color::Red, look),
+        Change::None => " ".to_owned(),
+    }
+}
+
+fn zone_of(campaign: &CampaignPlan) -> Zone {
+    campaign.timezone.as_deref().and_then(|name| Zone::parse(name).ok()).unwrap_or(Zone::UTC)
+}
+
+fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
+    let what = match campaign.change {
+        Change::Create => "would start",
+        Change::Update => "its file was changed",
+        Change::Retire => "its file is gone: would stop",
+        Change::Invalid => "its file is invalid: would be held",
+        Change::None => "as the engine knows it",
+    };
+    let _ = writeln!(
+        out,
+        "{} {} ({}): {what}",
+        sign(campaign.change, look),
+        paint(&plain(&campaign.name), Color::White, look),
+        plain(&campaign.file)
+    );
+    let zone = zone_of(campaign);
+    let people = &campaign.recipients;
+    let line = |out: &mut String, sign: &str, text: &str| {
+        let _ = writeln!(out, "    {sign} {text}");
+    };
+    if people.added > 0 {
+        line(out, &paint("+", Color::Green, look), &format!("{} recipients come in", people.added));
+    }
+    if people.dropped > 0 {
+        line(out, &paint("-", Color::Red, look), &format!("{} recipients are found no longer", people.dropped));
+    }
+    let newly: u64 = people.newly_excluded.values().sum();
+    if newly > 0 {
+        let text = format!("{newly} people go out: {}", reasons(&people.newly_excluded));
+        line(out, &paint("~", Color::Yellow, look), &text);
+    }
+    let mut standing = format!("{} pending, {} settled", people.pending, people.settled);
+    let excluded: u64 = people.excluded.values().sum();
+    if excluded > 0 {
+        let _ = write!(standing, ", {excluded} excluded ({})", reasons(&people.excluded));
+    }
+    line(out, " ", &standing);
+    if campaign.messages.total > 0 {
+        let text = format!(
+            "{} messages: {} may leave now, up to {} today",
+            campaign.messages.total, campaign.messages.now, campaign.messages.today
+        );
+        line(out, " ", &text);
+    }
+    for wait in &campaign.waiting {
+        let until = wait.until.map_or_else(String::new, |at| format!(", until {}", moment_words(at, zone, look.now)));
+        line(out, " ", &format!("{} wait: {}{until}", wait.count, wait.reason));
+    }
+    // Of an invalid file all errors follow.
+    let said = |ready: &&super::Condition| ready.status != Truth::True && campaign.errors.is_empty();
+    if let Some(ready) = campaign.ready.as_ref().filter(said) {
+        line(out, " ", &format!("{}: {}", plain(&ready.reason), plain(&ready.message)));
+    }
+    if let Some(finish) = campaign.finish_estimate {
+        line(out, " ", &format!("done {}", moment_words(finish, zone, look.now)));
+    }
+    for source in &campaign.sources {
+        line(out, " ", &source_words(source, look.now));
+    }
+    for text in &campaign.not_active {
+        line(out, " ", &format!("not active in this version: {}", plain(text)));
+    }
+    for text in &campaign.errors {
+        line(out, &paint("!", Color::Red, look), &plain(text));
+    }
+    for text in &campaign.warnings {
+        line(out, &paint("!", Color::Yellow, look), &plain(text));
+    }
+}
+
+fn source_words(source: &super::SourcePlan, now: Timestamp) -> String {
+    let label = plain(&source.label);
+    match (source.at, &source.error) {
+        (None, _) => format!("{label}: not looked up yet"),
+        (Some(at), Some(error)) => {
+            format!("{label}: {} found, failed {}: {}", source.found, human_relative(at.0, now), plain(error))
+        }
+        (Some(at), None) => {
+            let cut = if source.complete { "" } else { ", cut off" };
+            format!("{label}: {} found, looked up {}{cut}", source.found, human_relative(at.0, now))
+        }
+    }
+}
+
+fn reasons(counts: &BTreeMap<Exclusion, u64>) -> String {
+    counts.iter().map(|(reason, n)| format!("{n} {reason}")).collect::<Vec<_>>().join(", ")
+}

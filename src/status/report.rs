@@ -1,0 +1,297 @@
+//! Builds the report from what the planner looked at and what it found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::conditions::{self, Facts};
+use super::types::{
+    AccountStatus, Audience, CampaignStatus, DaemonInfo, LookupStatus, Moment, Progress, SourceStatus, StatusReport,
+    Step, Sync, TemplateStatus, WaitStatus,
+};
+use crate::desired::{DesiredCampaign, ResolvedSource, SourceKind, SourceRole};
+use crate::model::{AccountName, Lineage, Outcome, Timestamp, Waiting};
+use crate::observed::{Campaign, Source};
+use crate::plan::{AccountView, CampaignView, Gate, Inputs, Plan, Wait};
+use crate::spec::Severity;
+
+/// The version of the report; its minor part rises for additions.
+pub const FORMAT_VERSION: &str = "1.0";
+
+/// Warnings of one file in the report: enough to see what kind they are; `tidings validate` shows them all.
+const MAX_WARNINGS: usize = 20;
+
+/// The report: all campaigns of the workspace, retired ones with a history, and all accounts.
+pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusReport {
+    let accounts = accounts(inputs, plan);
+    let mut campaigns: Vec<CampaignStatus> = Vec::new();
+    let mut shown: BTreeSet<&Lineage> = BTreeSet::new();
+    for wanted in inputs.desired.campaigns.values() {
+        shown.insert(&wanted.lineage);
+        let seen = inputs.observed.campaigns.get(&wanted.lineage);
+        let view = plan.report.campaigns.get(&wanted.lineage);
+        campaigns.push(campaign(inputs, &daemon, &accounts, Some(wanted), seen, view));
+    }
+    for (line, seen) in &inputs.observed.campaigns {
+        if !shown.contains(line) && has_history(seen) {
+            let view = plan.report.campaigns.get(line);
+            campaigns.push(campaign(inputs, &daemon, &accounts, None, Some(seen), view));
+        }
+    }
+    campaigns.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.file.cmp(&b.file)));
+    StatusReport {
+        format_version: FORMAT_VERSION.to_owned(),
+        generated_at: Moment::from(inputs.now),
+        daemon,
+        folder_error: inputs.desired.folder_error.clone(),
+        campaigns,
+        accounts: accounts.into_values().collect(),
+    }
+}
+
+/// Whether a campaign whose file is gone is still worth showing.
+fn has_history(seen: &Campaign) -> bool {
+    !seen.recipients.is_empty() || seen.last_sent_at.is_some()
+}
+
+fn accounts(inputs: &Inputs<'_>, plan: &Plan) -> BTreeMap<String, AccountStatus> {
+    let mut names: BTreeSet<&AccountName> = inputs.desired.engine.accounts.keys().collect();
+    names.extend(inputs.runtime.links.keys());
+    names
+        .into_iter()
+        .map(|name| {
+            let view =
+                plan.report.accounts.get(name).cloned().unwrap_or_else(|| crate::plan::account_view(inputs, name));
+            let labels = inputs.desired.engine.accounts.get(name).map(|a| a.labels.clone()).unwrap_or_default();
+            let AccountView { state, until, message, sent_today, allowance_today } = view;
+            let status = AccountStatus {
+                name: name.to_string(),
+                state,
+                until: Moment::of(until),
+                sent_today,
+                allowance_today,
+                message,
+                labels,
+            };
+            (name.to_string(), status)
+        })
+        .collect()
+}
+
+fn campaign(
+    inputs: &Inputs<'_>,
+    daemon: &DaemonInfo,
+    accounts: &BTreeMap<String, AccountStatus>,
+    wanted: Option<&DesiredCampaign>,
+    seen: Option<&Campaign>,
+    view: Option<&CampaignView>,
+) -> CampaignStatus {
+    let absent = Campaign::default();
+    let state = seen.unwrap_or(&absent);
+    let spec = wanted.and_then(|wanted| wanted.spec.as_deref());
+    let progress = progress(state);
+    let error = wanted
+        .and_then(|wanted| wanted.diagnostics.iter().find(|d| d.severity == Severity::Error))
+        .map(ToString::to_string);
+    let sync = match (wanted, seen) {
+        (None, _) if inputs.desired.folder_error.is_some() => Sync::Unreadable,
+        (None, _) => Sync::Retired,
+        (Some(wanted), _) if error.is_some() || wanted.spec.is_none() => Sync::Invalid,
+        (Some(_), None) => Sync::Unseen,
+        (Some(wanted), Some(seen)) if wanted.digest != seen.digest => Sync::Changed,
+        (Some(_), Some(_)) => Sync::Current,
+    };
+    let waiting = waiting(view, progress.pending);
+    let own: Vec<&AccountStatus> = spec
+        .map(|spec| spec.accounts.iter().filter_map(|name| accounts.get(name.as_ref())).collect())
+        .unwrap_or_default();
+    let facts = Facts {
+        inputs,
+        daemon,
+        wanted,
+        spec,
+        seen,
+        view,
+        error: error.as_deref(),
+        sync,
+        progress,
+        waiting: &waiting,
+        accounts: &own,
+    };
+    let conditions = conditions::all(&facts);
+    CampaignStatus {
+        name: wanted.map_or_else(|| state.name.clone(), |wanted| wanted.name.clone()),
+        title: spec.and_then(|spec| spec.spec.title.clone()),
+        kind: spec.map_or("unknown", |spec| spec.kind.as_str()).to_owned(),
+        file: wanted.map_or_else(|| state.file.clone(), |wanted| wanted.file.clone()),
+        run: state.run,
+        generation: state.generation,
+        observed_generation: state.observed_generation,
+        digest: seen.map(|s| s.digest.clone()).or_else(|| wanted.map(|w| w.digest.clone())).unwrap_or_default(),
+        commit: None,
+        sync,
+        timezone: spec.map(|spec| spec.schedule.zone.name().to_owned()),
+        accounts: spec.map(|spec| spec.accounts.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        conditions,
+        audience: Audience {
+            found: state.found(),
+            included: progress.included(),
+            excluded: state.excluded.iter().filter(|(_, n)| **n > 0).map(|(reason, n)| (*reason, *n)).collect(),
+            sources: sources(inputs, wanted, state, |role| role == SourceRole::Include),
+            filter_sources: sources(inputs, wanted, state, |role| role != SourceRole::Include),
+        },
+        progress,
+        outcomes: state.outcomes.iter().filter(|(_, n)| **n > 0).map(|(outcome, n)| (*outcome, *n)).collect(),
+        steps: spec.map(|spec| steps(&spec.spec.follow_ups)).unwrap_or_default(),
+        templates: templates(wanted, state),
+        next_action_at: view.and_then(|view| Moment::of(view.next_action_at)),
+        finish_estimate: view.and_then(|view| Moment::of(view.finish_estimate)),
+        not_active: spec.map(|spec| spec.not_active.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        warnings: wanted
+            .map(|wanted| {
+                wanted
+                    .diagnostics
+                    .iter()
+                    .filter(|d| d.severity == Severity::Warning)
+                    .take(MAX_WARNINGS)
+                    .map(ToString::to_string)
+                    .collect()
+            })
+            .unwrap_or_default(),
+        waiting,
+    }
+}
+
+fn progress(state: &Campaign) -> Progress {
+    let failed = |o: Outcome| matches!(o, Outcome::TemplateError | Outcome::TooLong | Outcome::Failed);
+    Progress {
+        pending: state.pending(),
+        in_flight: state.in_flight,
+        sent: state.settled(|o| o == Outcome::Sent),
+        failed: state.settled(failed),
+        skipped: state.settled(|o| !failed(o) && !matches!(o, Outcome::Sent | Outcome::Uncertain)),
+        uncertain: state.settled(|o| o == Outcome::Uncertain),
+        replied: state.replied,
+        opted_out: state.opted_out,
+    }
+}
+
+/// Why pending people wait. The planner's own counts; should they not cover exactly those who are pending (a campaign
+/// that it did not look at), the rest waits for what the campaign as a whole waits for.
+fn waiting(view: Option<&CampaignView>, pending: u64) -> Vec<WaitStatus> {
+    let whole = match view.map(|view| &view.gate) {
+        Some(Gate::Waits { reason, .. } | Gate::Blocked { reason, .. }) => *reason,
+        Some(Gate::Open | Gate::Done { .. }) => Waiting::Delay,
+        None => Waiting::Held,
+    };
+    let mut left = pending;
+    let mut list: Vec<WaitStatus> = Vec::new();
+    for Wait { reason, count, until } in view.map(|view| view.waiting.as_slice()).unwrap_or_default() {
+        let count = (*count).min(left);
+        left -= count;
+        if count > 0 {
+            list.push(WaitStatus { reason: *reason, count, until: Moment::of(*until) });
+        }
+    }
+    if left > 0 {
+        match list.iter_mut().find(|wait| wait.reason == whole) {
+            Some(wait) => wait.count += left,
+            None => list.push(WaitStatus { reason: whole, count: left, until: None }),
+        }
+    }
+    list
+}
+
+fn sources(
+    inputs: &Inputs<'_>,
+    wanted: Option<&DesiredCampaign>,
+    state: &Campaign,
+    which: impl Fn(SourceRole) -> bool,
+) -> Vec<SourceStatus> {
+    let Some(spec) = wanted.and_then(|wanted| wanted.spec.as_deref()) else { return Vec::new() };
+    let absent = Source::default();
+    spec.sources
+        .iter()
+        .filter(|source| which(source.role))
+        .map(|source| self::source(inputs, source, state.sources.get(&source.id).unwrap_or(&absent)))
+        .collect()
+}
+
+fn source(inputs: &Inputs<'_>, wanted: &ResolvedSource, known: &Source) -> SourceStatus {
+    // A place is the same for every account; an address book and a list of dialogs are each account's own.
+    let each = matches!(wanted.what, SourceKind::Dialogs { .. } | SourceKind::Contacts);
+    let mut complete = known.lookups.values().map(|lookup| lookup.complete && lookup.ended.is_some());
+    let complete =
+        !known.lookups.is_empty() && if each { complete.all(|c| c) } else { complete.any(|c| c) };
+    let newest_error = known
+        .lookups
+        .values()
+        .filter(|lookup| lookup.error.is_some())
+        .max_by_key(|lookup| lookup.ended)
+        .and_then(|lookup| lookup.error.clone());
+    SourceStatus {
+        kind: wanted.what.type_name().to_owned(),
+        peer: wanted.what.place().map(ToString::to_string),
+        path: match &wanted.what {
+            SourceKind::File { path, .. } => Some(path.clone()),
+            _ => None,
+        },
+        label: wanted.label.clone(),
+        found: known.found().len(),
+        complete,
+        at: Moment::of(known.lookups.values().filter_map(|lookup| lookup.ended).max()),
+        error: newest_error.filter(|_| !complete),
+        partial: known.lookups.values().find_map(|lookup| lookup.partial.clone()).filter(|_| !complete),
+        bad_rows: known.lookups.values().map(|lookup| lookup.bad_rows).max().unwrap_or(0),
+        running_since: Moment::of(known.lookups.values().filter_map(|lookup| lookup.running).min()),
+        lookups: known
+            .lookups
+            .iter()
+            .filter_map(|(index, lookup)| {
+                let name = inputs.observed.account_name(*index)?;
+                Some(LookupStatus {
+                    account: name.to_string(),
+                    found: lookup.found.len(),
+                    complete: lookup.complete,
+                    at: Moment::of(lookup.ended),
+                    error: lookup.error.clone(),
+                })
+            })
+            .collect(),
+    }
+}
+
+/// Follow-ups are parsed and checked, and nothing is sent for them in this version: their counts are zero.
+fn steps(follow_ups: &[crate::spec::FollowUp]) -> Vec<Step> {
+    follow_ups
+        .iter()
+        .zip(1u16..)
+        .map(|(step, number)| Step {
+            step: number,
+            after: step.after.to_string(),
+            pending: 0,
+            sent: 0,
+            skipped: 0,
+            active: false,
+        })
+        .collect()
+}
+
+/// The spec's variants in its order, then those that only earlier versions had.
+fn templates(wanted: Option<&DesiredCampaign>, state: &Campaign) -> Vec<TemplateStatus> {
+    let spec = wanted.and_then(|wanted| wanted.spec.as_deref());
+    let now: Vec<&str> =
+        spec.map(|spec| spec.variants.iter().map(|v| v.name.as_str()).collect()).unwrap_or_default();
+    let earlier = state.variants.keys().map(String::as_str).filter(|name| !now.contains(name));
+    now.iter()
+        .copied()
+        .chain(earlier)
+        .map(|name| {
+            let count = state.variants.get(name).copied().unwrap_or_default();
+            TemplateStatus { name: name.to_owned(), sent: count.sent, replied: count.replied }
+        })
+        .collect()
+}
+
+/// The moment, or the other one where it is none.
+pub(super) fn or_else(at: Timestamp, other: Timestamp) -> Timestamp {
+    if at.0 > 0 { at } else { other }
+}

@@ -1,0 +1,375 @@
+//! The report for people.
+
+use std::fmt::Write as _;
+
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets::NOTHING,
+};
+
+use super::plain::plain;
+use super::types::{AccountStatus, CampaignStatus, Condition, DaemonInfo, Moment, StatusReport, Sync, Truth, WaitStatus};
+use crate::model::{AccountState, ConditionType, Timestamp, Waiting};
+use crate::time::{Zone, human_duration, human_relative};
+
+/// How a report is to look.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// More columns.
+    pub wide: bool,
+    /// The terminal's columns; `None`: lines are as long as they are.
+    pub width: Option<usize>,
+    /// ANSI colours.
+    pub colour: bool,
+    /// Now, for ages.
+    pub now: Timestamp,
+}
+
+/// Narrower tables break every word.
+const LEAST_WIDTH: usize = 40;
+/// Lines about what needs a person; the rest is counted.
+const MAX_NEEDS: usize = 20;
+
+/// All campaigns and accounts.
+pub fn table(report: &StatusReport, look: &Look) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", daemon_line(&report.daemon));
+    out.push('\n');
+    if report.campaigns.is_empty() {
+        out.push_str("No campaigns. `tidings init` makes an example.\n");
+    } else {
+        campaigns(&mut out, report, look);
+    }
+    let needs = needs_person_list(report);
+    if !needs.is_empty() {
+        out.push('\n');
+        let _ = writeln!(out, "{}", paint("Needs you:", Color::Yellow, look));
+        let width = needs.iter().take(MAX_NEEDS).map(|(who, _)| display_width(who)).max().unwrap_or(0);
+        for (who, why) in needs.iter().take(MAX_NEEDS) {
+            let _ = writeln!(out, "  {}  {}", pad(who, width), why);
+        }
+        if needs.len() > MAX_NEEDS {
+            let _ = writeln!(out, "  … and {} more.", needs.len() - MAX_NEEDS);
+        }
+    }
+    if !report.accounts.is_empty() {
+        out.push('\n');
+        out.push_str(&accounts_table(&report.accounts, look));
+    }
+    out
+}
+
+pub(super) fn daemon_line(daemon: &DaemonInfo) -> String {
+    if !daemon.running {
+        return "No daemon is running: this is what the state holds. `tidings run` starts one.".to_owned();
+    }
+    let pid = daemon.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
+    let age = daemon
+        .heartbeat_age_ms
+        .map_or_else(String::new, |age| format!(", heartbeat {} ago", human_duration(i64::try_from(age).unwrap_or(i64::MAX))));
+    format!("The daemon runs{pid}, version {}{age}.", plain(&daemon.version))
+}
+
+fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
+    let mut head = vec!["CAMPAIGN", "SPEC", "STATE", "PROGRESS", "WAITS FOR", "UNTIL"];
+    if look.wide {
+        head.extend([
+            "RUN", "GEN", "FOUND", "EXCLUDED", "PENDING", "SENT", "FAILED", "SKIPPED", "UNCERTAIN", "REPLIED",
+            "OPTED OUT", "DONE BY", "FILE",
+        ]);
+    }
+    let mut grid = grid(&head, look);
+    for campaign in &report.campaigns {
+        let progress = &campaign.progress;
+        let mut row = vec![
+            Cell::new(plain(&campaign.name)),
+            coloured(campaign.sync.name(), sync_colour(campaign.sync), look),
+            state_cell(campaign, look),
+            Cell::new(progress_words(campaign)),
+            Cell::new(waits_words(&campaign.waiting)),
+            Cell::new(until_words(campaign, look.now)),
+        ];
+        if look.wide {
+            let excluded: u64 = campaign.audience.excluded.values().sum();
+            row.push(right(campaign.run));
+            row.push(right(generation_words(campaign)));
+            for number in [
+                campaign.audience.found,
+                excluded,
+                progress.pending,
+                progress.sent,
+                progress.failed,
+                progress.skipped,
+                progress.uncertain,
+                progress.replied,
+                progress.opted_out,
+            ] {
+                row.push(right(number));
+            }
+            row.push(Cell::new(
+                campaign.finish_estimate.map_or_else(String::new, |at| moment_words(at, zone_of(campaign), look.now)),
+            ));
+            row.push(Cell::new(plain(&campaign.file)));
+        }
+        grid.add_row(row);
+    }
+    if let Some(column) = grid.column_mut(0) {
+        // A name is copied into the next command: it is never broken.
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    push_grid(out, &grid);
+}
+
+/// The accounts as a table.
+pub fn accounts_table(accounts: &[AccountStatus], look: &Look) -> String {
+    let mut out = String::new();
+    if accounts.is_empty() {
+        out.push_str("No accounts. sessions/README.md says how they get there.\n");
+        return out;
+    }
+    let mut grid = grid(&["ACCOUNT", "STATE", "TODAY", "UNTIL", "MESSAGE"], look);
+    for account in accounts {
+        let until = account.until.map_or_else(String::new, |at| moment_words(at, Zone::UTC, look.now));
+        grid.add_row(vec![
+            Cell::new(plain(&account.name)),
+            coloured(account.state.name(), account_colour(account.state), look),
+            Cell::new(format!("{} of {}", account.sent_today, account.allowance_today)),
+            Cell::new(until),
+            Cell::new(plain(&account.message)),
+        ]);
+    }
+    if let Some(column) = grid.column_mut(0) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    push_grid(&mut out, &grid);
+    out
+}
+
+/// Whom and what waits for a person: the subject, and what to do. Deliberate holds (`paused: true`, `suspend`, a
+/// removed file, a campaign past its end) are not among them.
+pub fn needs_person_list(report: &StatusReport) -> Vec<(String, String)> {
+    let mut list = Vec::new();
+    if let Some(error) = &report.folder_error {
+        list.push(("campaigns/".to_owned(), format!("{}. Everything is held, and nothing is retired.", plain(error))));
+    }
+    for campaign in &report.campaigns {
+        if campaign.sync == Sync::Unreadable {
+            continue;
+        }
+        if let Some(why) = campaign_needs(campaign) {
+            list.push((plain(&campaign.name), why));
+        }
+    }
+    for account in &report.accounts {
+        let needed = report
+            .campaigns
+            .iter()
+            .any(|campaign| is_live(campaign) && campaign.accounts.iter().any(|name| *name == account.name));
+        let lost = account.message.starts_with("StateLost");
+        if needed && (account_needs(account.state) || lost) {
+            list.push((plain(&account.name), format!("{}: {}", account.state, plain(&account.message))));
+        }
+    }
+    list
+}
+
+/// Whether something is invalid, stalled, or waits for a person: exit code 4 of `status --check` and `run --once`.
+pub fn needs_person(report: &StatusReport) -> bool {
+    !needs_person_list(report).is_empty()
+}
+
+/// Reasons by which a campaign rests because somebody wants it so.
+const DELIBERATE: &[&str] = &["Paused", "Suspended", "Retired", "Ended", "NotActive"];
+
+fn campaign_needs(campaign: &CampaignStatus) -> Option<String> {
+    if let Some(invalid) = condition(campaign, ConditionType::SpecValid, Truth::False) {
+        return Some(words(invalid));
+    }
+    if campaign.sync == Sync::Retired {
+        return None;
+    }
+    let ready = condition(campaign, ConditionType::Ready, Truth::False);
+    if let Some(stalled) = condition(campaign, ConditionType::Stalled, Truth::True) {
+        // The condition `Ready` says what to do as well.
+        return Some(ready.filter(|ready| ready.reason == "Stalled").map_or_else(|| words(stalled), words));
+    }
+    ready.filter(|ready| !DELIBERATE.contains(&ready.reason.as_str())).map(words)
+}
+
+fn words(condition: &Condition) -> String {
+    format!("{}: {}", plain(&condition.reason), plain(&condition.message))
+}
+
+fn condition(campaign: &CampaignStatus, kind: ConditionType, status: Truth) -> Option<&Condition> {
+    campaign.condition(kind).filter(|condition| condition.status == status)
+}
+
+/// Whether it wants to send and is not held on purpose.
+fn is_live(campaign: &CampaignStatus) -> bool {
+    let held = condition(campaign, ConditionType::Ready, Truth::False)
+        .is_some_and(|ready| DELIBERATE.contains(&ready.reason.as_str()));
+    campaign.sync != Sync::Retired && !held && !campaign.is(ConditionType::Succeeded)
+}
+
+fn account_needs(state: AccountState) -> bool {
+    matches!(
+        state,
+        AccountState::Unauthorized
+            | AccountState::Banned
+            | AccountState::Frozen
+            | AccountState::NotConfigured
+            | AccountState::Missing
+    )
+}
+
+fn state_cell(campaign: &CampaignStatus, look: &Look) -> Cell {
+    let Some(ready) = campaign.condition(ConditionType::Ready) else { return Cell::new("") };
+    let colour = match ready.status {
+        Truth::True if campaign.is(ConditionType::Throttled) => Color::Yellow,
+        Truth::True => Color::Green,
+        Truth::False if DELIBERATE.contains(&ready.reason.as_str()) => Color::DarkGrey,
+        Truth::False => Color::Red,
+        Truth::Unknown => Color::DarkGrey,
+    };
+    coloured(&plain(&ready.reason), colour, look)
+}
+
+fn progress_words(campaign: &CampaignStatus) -> String {
+    let progress = &campaign.progress;
+    let included = progress.included();
+    if included == 0 {
+        return "-".to_owned();
+    }
+    let settled = progress.settled();
+    // Rounded down, so that 100 % is said of all only.
+    let percent = u128::from(settled) * 100 / u128::from(included);
+    let mut text = format!("{settled} of {included} ({percent} %)");
+    if progress.failed > 0 && progress.failed < settled {
+        let _ = write!(text, ", {} failed", progress.failed);
+    } else if progress.failed > 0 {
+        text.push_str(", all failed");
+    }
+    text
+}
+
+fn waits_words(waiting: &[WaitStatus]) -> String {
+    if let [only] = waiting {
+        return only.reason.to_string();
+    }
+    waiting.iter().map(|wait| format!("{} {}", wait.count, wait.reason)).collect::<Vec<_>>().join(", ")
+}
+
+fn until_words(campaign: &CampaignStatus, now: Timestamp) -> String {
+    // A delay of seconds is the pace, not a wait: what is of interest is when all is done.
+    let pace = campaign.waiting.iter().all(|wait| wait.reason == Waiting::Delay) && !campaign.waiting.is_empty();
+    let zone = zone_of(campaign);
+    match (pace, campaign.finish_estimate, campaign.next_action_at) {
+        (true, Some(finish), _) => format!("done {}", moment_words(finish, zone, now)),
+        (_, _, Some(next)) => moment_words(next, zone, now),
+        _ => String::new(),
+    }
+}
+
+fn generation_words(campaign: &CampaignStatus) -> String {
+    if campaign.generation == campaign.observed_generation {
+        campaign.generation.to_string()
+    } else {
+        format!("{}/{}", campaign.observed_generation, campaign.generation)
+    }
+}
+
+pub(super) fn zone_of(campaign: &CampaignStatus) -> Zone {
+    campaign.timezone.as_deref().and_then(|name| Zone::parse(name).ok()).unwrap_or(Zone::UTC)
+}
+
+/// `in 2 hours (Tue 1 Dec 09:00 CET)`.
+pub(super) fn moment_words(at: Moment, zone: Zone, now: Timestamp) -> String {
+    let there = zone.at(at.0);
+    let here = zone.at(now);
+    let absolute = if there.date_naive() == here.date_naive() {
+        there.format("%H:%M:%S %Z")
+    } else {
+        there.format("%a %-d %b %H:%M %Z")
+    };
+    format!("{} ({absolute})", human_relative(at.0, now))
+}
+
+fn sync_colour(sync: Sync) -> Color {
+    match sync {
+        Sync::Current => Color::Green,
+        Sync::Changed | Sync::Unseen => Color::Yellow,
+        Sync::Invalid | Sync::Unreadable => Color::Red,
+        Sync::Retired => Color::DarkGrey,
+    }
+}
+
+fn account_colour(state: AccountState) -> Color {
+    match state {
+        AccountState::Ready => Color::Green,
+        AccountState::FloodWait | AccountState::Limited | AccountState::Unreachable => Color::Yellow,
+        _ => Color::Red,
+    }
+}
+
+pub(super) fn grid(head: &[&str], look: &Look) -> Table {
+    let mut table = Table::new();
+    table.load_preset(NOTHING);
+    if look.colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    match look.width {
+        Some(width) => {
+            let width = u16::try_from(width.max(LEAST_WIDTH)).unwrap_or(u16::MAX);
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        }
+        None => {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+    }
+    table.set_header(head.iter().map(|name| {
+        let cell = Cell::new(name);
+        if look.colour { cell.add_attribute(Attribute::Bold) } else { cell }
+    }));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+pub(super) fn push_grid(out: &mut String, grid: &Table) {
+    for line in grid.lines() {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+}
+
+pub(super) fn right(value: impl std::fmt::Display) -> Cell {
+    Cell::new(value).set_alignment(CellAlignment::Right)
+}
+
+pub(super) fn coloured(text: &str, colour: Color, look: &Look) -> Cell {
+    let cell = Cell::new(text);
+    if look.colour { cell.fg(colour) } else { cell }
+}
+
+/// A text outside of tables in a colour.
+pub(super) fn paint(text: &str, colour: Color, look: &Look) -> String {
+    let code = match colour {
+        Color::Yellow => "33",
+        Color::Red => "31",
+        Color::Green => "32",
+        _ => "1",
+    };
+    if look.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// Columns of a terminal that a text takes.
+pub(super) fn display_width(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
+/// The text with spaces up to a width.
+pub(super) fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(display_width(text))))
+}

@@ -1,0 +1,240 @@
+use super::*;
+use crate::model::{AccountState, Exclusion, Waiting};
+
+#[test]
+fn the_report_has_the_shape_of_the_contract() {
+    let mut world = World::new(&[("spring", &format!("{SPRING}follow_ups: [{{after: 3d, templates: [{{name: nudge, text: \"Well?\"}}]}}]\n"))]);
+    world.see();
+    world.look_up("spring", 1..=5);
+    world.send("spring", 1, "short");
+    world.refuse("spring", 2, Outcome::Blocked);
+    let body = serde_json::to_value(world.report()).unwrap();
+    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    for (pointer, expected) in [
+        ("", vec!["format_version", "daemon", "campaigns", "accounts"]),
+        ("/daemon", vec!["running", "pid", "version", "heartbeat_age_ms"]),
+        (
+            "/campaigns/0",
+            vec![
+                "name", "kind", "file", "run", "generation", "observed_generation", "digest", "commit", "conditions",
+                "audience", "progress", "outcomes", "steps", "templates", "waiting", "next_action_at",
+                "finish_estimate",
+            ],
+        ),
+        ("/campaigns/0/conditions/0", vec!["type", "status", "reason", "message", "last_transition_time"]),
+        ("/campaigns/0/audience", vec!["found", "included", "excluded", "sources"]),
+        ("/campaigns/0/audience/sources/0", vec!["type", "peer", "found", "complete", "at", "error"]),
+        (
+            "/campaigns/0/progress",
+            vec!["pending", "in_flight", "sent", "failed", "skipped", "uncertain", "replied", "opted_out"],
+        ),
+        ("/campaigns/0/steps/0", vec!["step", "after", "pending", "sent", "skipped"]),
+        ("/campaigns/0/templates/0", vec!["name", "sent", "replied"]),
+        ("/campaigns/0/waiting/0", vec!["reason", "count", "until"]),
+        ("/accounts/0", vec!["name", "state", "until", "sent_today", "allowance_today", "message"]),
+    ] {
+        let found = keys(body.pointer(pointer).unwrap());
+        for key in expected {
+            assert!(found.iter().any(|f| f == key), "{pointer}/{key}: {found:?}");
+        }
+    }
+    for (pointer, expected) in [
+        ("/format_version", serde_json::json!("1.0")),
+        ("/campaigns/0/outcomes", serde_json::json!({"sent": 1, "blocked": 1})),
+        ("/campaigns/0/progress/skipped", serde_json::json!(1)),
+        ("/campaigns/0/templates/0", serde_json::json!({"name": "short", "sent": 1, "replied": 0})),
+        ("/campaigns/0/audience/sources/0/at", serde_json::json!("2026-12-01T11:30:00.000Z")),
+        ("/campaigns/0/steps/0/after", serde_json::json!("3d")),
+        ("/campaigns/0/conditions/0/status", serde_json::json!("True")),
+        ("/accounts/0/state", serde_json::json!("ready")),
+        ("/accounts/0/sent_today", serde_json::json!(1)),
+    ] {
+        assert_eq!(body.pointer(pointer), Some(&expected), "{pointer}");
+    }
+}
+
+#[test]
+fn what_is_not_active_is_said() {
+    let world = World::new(&[("spring", &format!("{SPRING}follow_ups: [{{after: 3d, templates: [{{name: nudge, text: \"Well?\"}}]}}]\n"))]);
+    let report = world.report();
+    assert!(shown(&report, "spring").not_active.iter().any(|text| text.contains("follow_ups")));
+    assert!(!shown(&report, "spring").steps[0].active);
+}
+
+#[test]
+fn a_report_of_some_campaigns_has_their_accounts_alone() {
+    let world = World::new(&[
+        ("spring", SPRING),
+        ("winter", &SPRING.replace("name: spring", "name: winter").replace("sales-1", "sales-2")),
+    ]);
+    let report = world.report();
+    let winter = report.clone().only(&["winter".to_owned()]).unwrap();
+    assert_eq!(winter.campaigns.len(), 1);
+    assert_eq!(winter.accounts.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["sales-2"]);
+    assert_eq!(report.clone().only(&[]).unwrap(), report);
+    let unknown = report.only(&["wintre".to_owned()]).unwrap_err();
+    assert_eq!(unknown.to_string(), "there is no campaign \"wintre\"; did you mean \"winter\"?");
+}
+
+#[test]
+fn an_account_is_shown_with_what_it_needs() {
+    let mut world = World::new(&[("spring", SPRING)]);
+    world.runtime.links.insert("sales-1".into(), Link::NotConfigured);
+    let report = world.report();
+    assert_eq!(report.accounts[0].state, AccountState::NotConfigured);
+    assert!(report.accounts[0].message.contains("https://my.telegram.org/apps"));
+    assert!(needs_person(&report));
+}
+
+#[test]
+fn a_plan_says_what_an_edited_filter_would_change() {
+    let mut world = World::new(&[("spring", SPRING)]);
+    world.see();
+    world.look_up("spring", 1..=12);
+    world.send("spring", 1, "short");
+    for id in 1..=12 {
+        let mut person = Person::default();
+        person.contact.id = Some(id);
+        person.bot = id > 9;
+        person.hashes.insert("sales-1".into(), id);
+        world.people.insert(PersonId(id), person);
+    }
+    // The bots became known, and the file now asks for fewer people.
+    world.files.put("campaigns/spring.yaml", format!("{SPRING}filters: {{limit: 7}}\n"));
+    let plan = world.plan_document();
+    let spring = &plan.campaigns[0];
+    assert_eq!(spring.change, Change::Update);
+    assert_eq!(spring.recipients.pending, 11);
+    assert_eq!(spring.recipients.newly_excluded, BTreeMap::from([(Exclusion::Bot, 3), (Exclusion::OverLimit, 2)]));
+    assert_eq!(spring.messages.total, 6);
+    assert!(plan.changes);
+    insta::assert_snapshot!(plan_text(&plan, &look()), @r#"
+    ~ spring (campaigns/spring.yaml): its file was changed
+        ~ 5 people go out: 3 bot, 2 over_limit
+          11 pending, 1 settled
+          6 messages: 0 may leave now, up to 6 today
+          11 wait: LookingUp
+          members of @rust_meetup: 12 found, looked up 30 minutes ago
+
+    Plan: 0 to start, 1 changed, 0 to retire, 0 invalid; 6 messages to send, up to 6 of them today.
+    "#);
+}
+
+#[test]
+fn a_plan_of_a_workspace_that_no_engine_has_seen_says_what_would_start() {
+    let world = World::new(&[("spring", SPRING), ("broken", &SPRING.replace("name: spring", "name: broken\nsorces: 1"))]);
+    let plan = world.plan_document();
+    let changes: Vec<_> = plan.campaigns.iter().map(|c| (c.name.as_str(), c.change)).collect();
+    assert_eq!(changes, [("broken", Change::Invalid), ("spring", Change::Create)]);
+    assert!(plan.changes);
+    insta::assert_snapshot!(plan_text(&plan, &look()), @r#"
+    ! broken (campaigns/broken.yaml): its file is invalid: would be held
+          0 pending, 0 settled
+        ! campaigns/broken.yaml:4:1: unknown key "sorces" at the top of the file; did you mean `sources`?
+
+    + spring (campaigns/spring.yaml): would start
+          0 pending, 0 settled
+          NotSeen: No daemon has looked at it yet; `tidings run` starts it, `tidings plan` shows what it would do.
+          members of @rust_meetup: not looked up yet
+
+    Plan: 1 to start, 0 changed, 0 to retire, 1 invalid; 0 messages to send, up to 0 of them today.
+    "#);
+}
+
+#[test]
+fn a_plan_where_nothing_would_happen_has_no_changes() {
+    let mut world = World::new(&[("spring", SPRING)]);
+    world.see();
+    world.look_up("spring", 1..=3);
+    assert!(world.plan_document().changes, "people wait");
+    for person in 1..=3 {
+        world.send("spring", person, "short");
+    }
+    let plan = world.plan_document();
+    assert!(!plan.changes, "{plan:#?}");
+    assert!(plan_text(&plan, &look()).contains("Nothing would change"));
+    let back: PlanDocument = serde_json::from_value(serde_json::to_value(&plan).unwrap()).unwrap();
+    assert_eq!(back, plan);
+}
+
+#[test]
+fn a_plan_counts_what_may_leave_today_under_caps_delays_and_windows() {
+    for (what, more, expected) in [
+        ("the account's default of 40 a day", "", (1, 40)),
+        ("a cap by the spec", "delays: {between_messages: 30s..90s, per_account: {per_day: 7}}", (1, 7)),
+        ("a cap over all accounts", "delays: {between_messages: 30s..90s, per_campaign: {per_day: 5}}", (1, 5)),
+        ("a window of ten minutes at one a minute", "schedule: {timezone: UTC, windows: [\"12:00-12:10\"]}", (1, 11)),
+        ("a window later today", "schedule: {timezone: UTC, windows: [\"20:00-20:05\"]}", (0, 6)),
+        ("a window that is over", "schedule: {timezone: UTC, windows: [\"09:00-10:00\"]}", (0, 0)),
+    ] {
+        let base = if more.starts_with("delays") { SPRING.replace("delays: {between_messages: 30s..90s}\n", "") } else { SPRING.to_owned() };
+        let mut world = World::new(&[("spring", &format!("{base}{more}\n"))]);
+        world.see();
+        world.look_up("spring", 1..=100);
+        let messages = world.plan_document().campaigns[0].messages;
+        assert_eq!((messages.now, messages.today), expected, "{what}");
+        assert_eq!(messages.total, 100, "{what}");
+    }
+}
+
+#[test]
+fn a_plan_of_held_campaigns_sends_nothing() {
+    let mut world = World::new(&[("spring", &format!("{SPRING}paused: true\n"))]);
+    world.see();
+    world.look_up("spring", 1..=10);
+    let plan = world.plan_document();
+    assert_eq!(plan.campaigns[0].messages, MessagesPlan::default());
+    assert!(!plan.changes);
+}
+
+#[test]
+fn events_are_told_in_words_with_ids_only() {
+    let mut world = World::new(&[("spring", SPRING)]);
+    world.see();
+    let tell = |event: Event| event_line(1, &Recorded { at: NOON, event }, &world.observed);
+    let line = tell(Event::Refused {
+        key: World::key("spring", 5),
+        outcome: Outcome::Failed,
+        detail: "SOMETHING_NEW".to_owned(),
+    });
+    assert_eq!((line.campaign.as_deref(), line.person.as_deref(), line.error), (Some("spring"), Some("id:5"), true));
+    let fine = tell(Event::Refused { key: World::key("spring", 5), outcome: Outcome::NotFound, detail: String::new() });
+    assert!(!fine.error);
+    let document = EventsDocument::new(vec![line]);
+    assert_eq!(
+        events_text(&document.events),
+        "2026-12-01T12:00:00.000Z  refused           spring  id:5  failed: SOMETHING_NEW\n"
+    );
+    let body = serde_json::to_value(&document).unwrap();
+    assert_eq!(body["events"][0]["type"], "refused");
+    assert_eq!(serde_json::from_value::<EventsDocument>(body).unwrap(), document);
+}
+
+#[test]
+fn the_page_of_reasons_names_every_word_of_the_closed_lists() {
+    let page = reasons_markdown();
+    let names = Exclusion::ALL
+        .iter()
+        .map(|x| x.name())
+        .chain(Outcome::ALL.iter().map(|x| x.name()))
+        .chain(Waiting::ALL.iter().map(|x| x.name()))
+        .chain(ConditionType::ALL.iter().map(|x| x.name()))
+        .chain(AccountState::ALL.iter().map(|x| x.name()))
+        .chain(crate::model::reaction::TABLE.iter().map(|row| row.pattern));
+    for name in names {
+        assert!(page.contains(&format!("| `{name}` |")), "{name}");
+    }
+    for line in page.lines().filter(|line| line.starts_with('|')) {
+        assert_eq!(line.replace("\\|", "").matches('|').count(), 4, "{line}");
+    }
+}
+
+#[test]
+fn moments_are_rfc_3339_and_never_is_absent() {
+    assert_eq!(serde_json::to_string(&Moment(NOON)).unwrap(), "\"2026-12-01T12:00:00.000Z\"");
+    assert_eq!(serde_json::from_str::<Moment>("\"2026-12-01T13:00:00+01:00\"").unwrap(), Moment(NOON));
+    assert!(serde_json::from_str::<Moment>("\"soon\"").is_err());
+    assert_eq!(Moment::of(Some(Timestamp::MAX)), None);
+    assert_eq!(Moment::of(Some(Timestamp::MIN)), None);
+    assert_eq!(Moment::of(None), None);
+}
