@@ -1,0 +1,93 @@
+//! Standard output and what kind of thing it is.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use super::{DONE, Failure};
+use crate::model::Timestamp;
+use crate::status::Look;
+
+/// Prints a text as it is. Who stops reading (`| head`) ends the command quietly.
+pub(super) fn text(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(Failure { code: DONE, message: String::new() })
+        }
+        Err(error) => Err(Failure::new(format!("standard output cannot be written: {error}"))),
+    }
+}
+
+/// Prints a line.
+pub(super) fn line(line: &str) -> Result<(), Failure> {
+    text(&format!("{line}\n"))
+}
+
+/// Prints a document as JSON.
+pub(super) fn json(body: &impl serde::Serialize) -> Result<(), Failure> {
+    let body = serde_json::to_string_pretty(body).map_err(|error| Failure::new(error.to_string()))?;
+    line(&body)
+}
+
+/// Prints a document as one line of JSON.
+pub(super) fn json_line(body: &impl serde::Serialize) -> Result<(), Failure> {
+    let body = serde_json::to_string(body).map_err(|error| Failure::new(error.to_string()))?;
+    line(&body)
+}
+
+/// Prints a document as YAML.
+pub(super) fn yaml(body: &impl serde::Serialize) -> Result<(), Failure> {
+    let body = serde_yaml::to_string(body).map_err(|error| Failure::new(error.to_string()))?;
+    text(&body)
+}
+
+/// Prints to standard error; that nobody reads it is no reason to fail.
+pub(super) fn complain(message: &str) {
+    let _ = writeln!(io::stderr().lock(), "{message}");
+}
+
+/// Whether colours are wanted: a terminal, no `NO_COLOR` (no-color.org), no `TERM=dumb`.
+pub(super) fn colour() -> bool {
+    io::stdout().is_terminal() && wants_colour()
+}
+
+/// As [`colour`], for standard error.
+pub(super) fn colour_of_errors() -> bool {
+    io::stderr().is_terminal() && wants_colour()
+}
+
+fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// How reports are to look here and now.
+pub(super) fn look(wide: bool) -> Look {
+    let width = if io::stdout().is_terminal() {
+        console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
+    } else {
+        None
+    };
+    // A wide table is for those who scroll.
+    Look { wide, width: width.filter(|_| !wide), colour: colour(), now: now() }
+}
+
+/// The wall clock.
+pub(super) fn now() -> Timestamp {
+    crate::control::Clock::default().now()
+}
+
+/// Asks on the terminal; no where nobody is there.
+pub(super) fn confirmed(question: &str) -> bool {
+    let _ = write!(io::stderr().lock(), "{question} [y/N] ");
+    let mut answer = String::new();
+    match io::stdin().read_line(&mut answer) {
+        Ok(_) => matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"),
+        Err(_) => false,
+    }
+}
+
+/// Whether a person sits at both ends.
+pub(super) fn is_interactive() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}

@@ -1,0 +1,95 @@
+//! `tidings status`
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{DONE, Ended, Failure, Global, NEEDS_PERSON, output};
+use crate::control::Workspace;
+use crate::model::Command;
+use crate::status::{self, EventsDocument, StatusReport};
+
+/// The pause between two looks of `--watch`.
+const EVERY: Duration = Duration::from_secs(1);
+/// Events among which a campaign's recent errors are looked for.
+const EVENTS: usize = 1000;
+
+/// `tidings status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// These campaigns, each with its whole story; all as a table without a name
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// The form
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
+    /// Show it again every second until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// Exit code 4 where something is invalid, stalled, or waits for a person
+    #[arg(long, conflicts_with = "watch")]
+    pub check: bool,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people
+    Table,
+    /// For people with a wide screen
+    Wide,
+    /// For programs: the promised JSON
+    Json,
+    /// The same as YAML
+    Yaml,
+}
+
+pub(super) fn run(global: &Global, args: &StatusArgs) -> Ended {
+    let workspace = global.workspace()?;
+    loop {
+        let body = super::document(&workspace, Command::Status { names: args.names.clone() })?;
+        let report: Option<StatusReport> = match (args.output, args.check) {
+            (Form::Json | Form::Yaml, false) => None,
+            _ => Some(super::read_back(body.clone())?),
+        };
+        if args.watch && output::colour() {
+            // ECMA-48: to the upper left corner, and erase the display.
+            output::text("\u{1b}[H\u{1b}[2J")?;
+        }
+        match (&report, args.output) {
+            (_, Form::Json) if args.watch => output::json_line(&body)?,
+            (_, Form::Json) => output::json(&body)?,
+            (_, Form::Yaml) if args.watch => {
+                output::line("---")?;
+                output::yaml(&body)?;
+            }
+            (_, Form::Yaml) => output::yaml(&body)?,
+            (Some(report), form) => {
+                let look = output::look(form == Form::Wide);
+                let text = if args.names.is_empty() || form == Form::Wide {
+                    status::table(report, &look)
+                } else {
+                    status::detail(report, &recent(&workspace, &args.names)?, &look)
+                };
+                output::text(&text)?;
+            }
+            (None, _) => {}
+        }
+        if !args.watch {
+            let needed = args.check && report.as_ref().is_some_and(status::needs_person);
+            return Ok(if needed { NEEDS_PERSON } else { DONE });
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+/// Recent events of each campaign.
+fn recent(workspace: &Workspace, names: &[String]) -> Result<Vec<status::EventLine>, Failure> {
+    let mut events = Vec::new();
+    for name in names {
+        let command = Command::Events { name: Some(name.clone()), after: 0, limit: EVENTS };
+        let body = super::document(workspace, command)?;
+        events.extend(super::read_back::<EventsDocument>(body)?.events);
+    }
+    Ok(events)
+}

@@ -1,0 +1,5 @@
+//! The `tidings` command.
+
+fn main() -> std::process::ExitCode {
+    tidings::cli::main()
+}
