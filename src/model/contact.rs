@@ -80,7 +80,17 @@ const MAX_ORIGINS: usize = 8;
 impl Person {
     /// Adds what a second look tells, the newer winning where both say something.
     pub fn merge(&mut self, newer: Person) {
-        let Person { contact, bot, deleted, admin, last_seen, read_at, hashes, references, origins } = newer;
+        let Person {
+            contact,
+            bot,
+            deleted,
+            admin,
+            last_seen,
+            read_at,
+            hashes,
+            references,
+            origins,
+        } = newer;
         let known_to_telegram = !hashes.is_empty();
         let mine = &mut self.contact;
         mine.id = contact.id.or(mine.id);

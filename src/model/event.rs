@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::reaction::CallClass;
-use super::{
-    AccountName, AccountState, Exclusion, Lineage, Outcome, PersonId, SendKey, Timestamp,
-};
+use super::{AccountName, AccountState, Exclusion, Lineage, Outcome, PersonId, SendKey, Timestamp};
 
 /// A source of a campaign: the first 8 bytes of the SHA-256 of what it says, so that it stays the same
 /// while other sources are added and removed around it.

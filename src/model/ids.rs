@@ -108,8 +108,7 @@ impl Reference {
                 .chars()
                 .filter(|c| !matches!(c, ' ' | '-' | '(' | ')' | '.' | '\u{a0}'))
                 .collect();
-            return if (7..=15).contains(&digits.len())
-                && digits.chars().all(|c| c.is_ascii_digit())
+            return if (7..=15).contains(&digits.len()) && digits.chars().all(|c| c.is_ascii_digit())
             {
                 Ok(Reference::Phone(digits))
             } else {
@@ -272,7 +271,10 @@ pub struct RandomKey(pub [u8; 32]);
 impl RandomKey {
     /// Derives it from an account's authorization key; the key itself cannot be had back.
     pub fn of_auth_key(auth_key: &[u8; 256]) -> RandomKey {
-        RandomKey(blake3::derive_key("tidings 2026 random_id of sends", auth_key))
+        RandomKey(blake3::derive_key(
+            "tidings 2026 random_id of sends",
+            auth_key,
+        ))
     }
 }
 
@@ -299,7 +301,10 @@ mod tests {
             ("t.me/+15550100", "+15550100"),
             ("id:123", "id:123"),
             ("https://t.me/+AbCdEfGhIj", "https://t.me/+AbCdEfGhIj"),
-            ("https://t.me/joinchat/AbCdEfGhIj", "https://t.me/+AbCdEfGhIj"),
+            (
+                "https://t.me/joinchat/AbCdEfGhIj",
+                "https://t.me/+AbCdEfGhIj",
+            ),
         ] {
             let found = Reference::parse(text).map(|r| r.to_string());
             assert_eq!(found.as_deref(), Ok(expected), "{text}");
@@ -312,7 +317,17 @@ mod tests {
             Reference::parse("15550100"),
             Err(ReferenceError::BareNumber(_))
         ));
-        for text in ["+12", "@ab", "@1abc", "id:0", "id:x", "a b", "", "@имя", "https://example.com/x"] {
+        for text in [
+            "+12",
+            "@ab",
+            "@1abc",
+            "id:0",
+            "id:x",
+            "a b",
+            "",
+            "@имя",
+            "https://example.com/x",
+        ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
     }
@@ -327,14 +342,47 @@ mod tests {
 
     #[test]
     fn a_random_id_depends_on_every_part_of_the_key_and_on_the_account() {
-        let key = SendKey { lineage: "a".into(), person: PersonId(1), step: 0, run: 0 };
+        let key = SendKey {
+            lineage: "a".into(),
+            person: PersonId(1),
+            step: 0,
+            run: 0,
+        };
         let one = RandomKey([1; 32]);
         let base = key.random_id(&one);
         assert_eq!(base, key.clone().random_id(&one));
         assert_ne!(base, key.random_id(&RandomKey([2; 32])));
-        assert_ne!(base, SendKey { lineage: "b".into(), ..key.clone() }.random_id(&one));
-        assert_ne!(base, SendKey { person: PersonId(2), ..key.clone() }.random_id(&one));
-        assert_ne!(base, SendKey { step: 1, ..key.clone() }.random_id(&one));
-        assert_ne!(base, SendKey { run: 1, ..key.clone() }.random_id(&one));
+        assert_ne!(
+            base,
+            SendKey {
+                lineage: "b".into(),
+                ..key.clone()
+            }
+            .random_id(&one)
+        );
+        assert_ne!(
+            base,
+            SendKey {
+                person: PersonId(2),
+                ..key.clone()
+            }
+            .random_id(&one)
+        );
+        assert_ne!(
+            base,
+            SendKey {
+                step: 1,
+                ..key.clone()
+            }
+            .random_id(&one)
+        );
+        assert_ne!(
+            base,
+            SendKey {
+                run: 1,
+                ..key.clone()
+            }
+            .random_id(&one)
+        );
     }
 }

@@ -74,7 +74,7 @@ closed_list! {
         PaymentRequired = "payment_required": "He charges Stars for a message from a stranger." => "Nothing is ever paid automatically.",
         TooManyChats = "too_many_chats": "He is in as many groups and channels as Telegram allows." => "Nothing.",
         AlreadyMember = "already_member": "He was a member of the target already." => "Nothing.",
-        AccountLost = "account_lost": "The account that wrote to him first is gone, and only it may follow up." => "`tidings account login` brings the account back.",
+        AccountLost = "account_lost": "The account that wrote to him first is gone, and only it may follow up." => "A fresh session file in `sessions/` brings the account back.",
         OptedOut = "opted_out": "He asked to hear no more before this step." => "Nothing.",
         TemplateError = "template_error": "The text could not be made for him: the template prints something that he lacks." => "Give it a `default` in the template, then `tidings retry NAME --outcome template_error`.",
         TooLong = "too_long": "The text made for him is longer than Telegram takes." => "Shorten the template, then `tidings retry NAME --outcome too_long`.",
@@ -125,11 +125,11 @@ closed_list! {
         Ready = "ready": "Connected and authorized." => "Nothing.",
         FloodWait = "flood_wait": "Telegram told it to wait." => "Wait.",
         Limited = "limited": "PEER_FLOOD: no first contacts for now." => "Wait; ask @SpamBot.",
-        Unauthorized = "unauthorized": "Telegram no longer knows its authorization key." => "`tidings account login NAME`.",
+        Unauthorized = "unauthorized": "Telegram no longer knows its authorization key." => "Put a fresh, logged-in session file in its place (sessions/README.md says how).",
         Banned = "banned": "Telegram deactivated the account." => "Write to Telegram's support; other accounts never take over its refused people.",
         Frozen = "frozen": "Telegram froze the account." => "Appeal in the Telegram app.",
         Unreachable = "unreachable": "Telegram does not answer." => "Check the network; it is tried again by itself.",
         NotConfigured = "not_configured": "TG_API_ID or TG_API_HASH is not set." => "Get both at https://my.telegram.org/apps and put them into `.env`.",
-        Missing = "missing": "There is no session file for it." => "`tidings account login NAME`, or `tidings account import`.",
+        Missing = "missing": "There is no session file for it." => "Put its session file into sessions/ (sessions/README.md says how).",
     }
 }

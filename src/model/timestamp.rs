@@ -45,7 +45,11 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match chrono::DateTime::from_timestamp_millis(self.0) {
             Some(moment) => write!(f, "{}", moment.format("%Y-%m-%dT%H:%M:%S%.3fZ")),
-            None => f.write_str(if self.0 < 0 { "the distant past" } else { "never" }),
+            None => f.write_str(if self.0 < 0 {
+                "the distant past"
+            } else {
+                "never"
+            }),
         }
     }
 }
