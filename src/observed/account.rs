@@ -53,7 +53,10 @@ pub struct Account {
 impl Account {
     /// Until when Telegram told this class of calls to wait.
     pub fn flood_until(&self, class: CallClass, now: Timestamp) -> Option<Timestamp> {
-        self.floods.get(&class).map(|flood| flood.until).filter(|until| *until > now)
+        self.floods
+            .get(&class)
+            .map(|flood| flood.until)
+            .filter(|until| *until > now)
     }
 
     /// Until when it may write to no stranger.
@@ -63,7 +66,9 @@ impl Account {
 
     /// How long the next PEER_FLOOD limits it.
     pub fn next_limit(&self, now: Timestamp) -> Duration {
-        let calm = self.limited_until.is_none_or(|until| now.since(until) >= LIMITED_MOST);
+        let calm = self
+            .limited_until
+            .is_none_or(|until| now.since(until) >= LIMITED_MOST);
         if calm || self.limited_for.is_zero() {
             LIMITED_FIRST
         } else {

@@ -7,9 +7,7 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use super::{ClassId, Handle, Meter, Persons};
-use crate::model::{
-    Exclusion, Lineage, Outcome, SourceId, StallReason, Timestamp,
-};
+use crate::model::{Exclusion, Lineage, Outcome, SourceId, StallReason, Timestamp};
 
 /// A hold by an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,12 +84,18 @@ impl Source {
 
     /// Everybody that it names.
     pub fn found(&self) -> RoaringBitmap {
-        self.lookups.values().fold(RoaringBitmap::new(), |all, lookup| all | &lookup.found)
+        self.lookups
+            .values()
+            .fold(RoaringBitmap::new(), |all, lookup| all | &lookup.found)
     }
 
     /// When it was last read with success.
     pub fn read_at(&self) -> Option<Timestamp> {
-        self.lookups.values().filter(|l| l.complete || l.error.is_none()).filter_map(|l| l.ended).max()
+        self.lookups
+            .values()
+            .filter(|l| l.complete || l.error.is_none())
+            .filter_map(|l| l.ended)
+            .max()
     }
 }
 
@@ -248,13 +252,20 @@ pub struct Campaign {
 impl Campaign {
     /// Pending people.
     pub fn pending(&self) -> u64 {
-        self.queues.values().map(|queue| queue.len() as u64).sum::<u64>()
+        self.queues
+            .values()
+            .map(|queue| queue.len() as u64)
+            .sum::<u64>()
             + self.unresolved.len() as u64
     }
 
     /// Settled people of these outcomes.
     pub fn settled(&self, which: impl Fn(Outcome) -> bool) -> u64 {
-        self.outcomes.iter().filter(|(outcome, _)| which(**outcome)).map(|(_, n)| n).sum()
+        self.outcomes
+            .iter()
+            .filter(|(outcome, _)| which(**outcome))
+            .map(|(_, n)| n)
+            .sum()
     }
 
     /// People in the audience.
@@ -286,13 +297,21 @@ impl Campaign {
     }
 
     pub(super) fn guard_totals(&self) -> GuardCounts {
-        let nothing_left = [Outcome::OptedOut, Outcome::NotFound, Outcome::Unreachable, Outcome::AlreadyMember];
+        let nothing_left = [
+            Outcome::OptedOut,
+            Outcome::NotFound,
+            Outcome::Unreachable,
+            Outcome::AlreadyMember,
+        ];
         GuardCounts {
             attempts: self.settled(|outcome| !nothing_left.contains(&outcome)),
             sent: self.settled(|outcome| outcome == Outcome::Sent),
             blocked: self.blocked,
             failed: self.settled(|outcome| {
-                matches!(outcome, Outcome::Failed | Outcome::TemplateError | Outcome::TooLong)
+                matches!(
+                    outcome,
+                    Outcome::Failed | Outcome::TemplateError | Outcome::TooLong
+                )
             }),
             opted_out: self.opted_out,
         }
@@ -300,7 +319,9 @@ impl Campaign {
 
     /// Whether a look-up of it is under way.
     pub fn looking_up(&self) -> bool {
-        self.sources.values().any(|s| s.lookups.values().any(|l| l.running.is_some()))
+        self.sources
+            .values()
+            .any(|s| s.lookups.values().any(|l| l.running.is_some()))
     }
 
     /// Puts a pending person into the queue that he belongs to now.

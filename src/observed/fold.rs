@@ -2,12 +2,12 @@
 //! journal is what happened.
 
 use super::{
-    Approval, Campaign, ClassId, Contacted, Handle, Hold, InFlight, Judgement, Observed, Recipient, Source,
-    Status,
+    Approval, Campaign, ClassId, Contacted, Handle, Hold, InFlight, Judgement, Observed, Recipient,
+    Source, Status,
 };
 use crate::model::{
-    AccountName, AccountState, Event, InDoubtWhy, Intent, Outcome, PersonId, Recorded, SendKey, SourceId,
-    Timestamp,
+    AccountName, AccountState, Event, InDoubtWhy, Intent, Outcome, PersonId, Recorded, SendKey,
+    SourceId, Timestamp,
 };
 
 /// The lineage of the confirmations of opt-outs: they belong to no campaign.
@@ -21,7 +21,14 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
     let at = recorded.at;
     match &recorded.event {
         Event::Started { .. } => started(state, at),
-        Event::SpecSeen { campaign, name, file, generation, digest, error } => {
+        Event::SpecSeen {
+            campaign,
+            name,
+            file,
+            generation,
+            digest,
+            error,
+        } => {
             let line = campaign.clone();
             state.names.insert(name.clone(), line.clone());
             let it = state.campaigns.entry(line.clone()).or_default();
@@ -42,8 +49,16 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 it.retired = Some(at);
             }
         }
-        Event::Suspended { campaign, reason, by } => {
-            let hold = Some(Hold { reason: reason.clone(), by: by.clone(), at });
+        Event::Suspended {
+            campaign,
+            reason,
+            by,
+        } => {
+            let hold = Some(Hold {
+                reason: reason.clone(),
+                by: by.clone(),
+                at,
+            });
             match campaign {
                 None => state.suspended = hold,
                 Some(line) => {
@@ -71,7 +86,12 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 }
             }
         }
-        Event::Approved { campaign, digest, people, by } => {
+        Event::Approved {
+            campaign,
+            digest,
+            people,
+            by,
+        } => {
             if let Some(it) = state.campaigns.get_mut(campaign) {
                 it.approval = Some(Approval {
                     digest: digest.clone(),
@@ -97,14 +117,23 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 it.run_sent.clear();
             }
         }
-        Event::LookupStarted { campaign, source, account } => {
+        Event::LookupStarted {
+            campaign,
+            source,
+            account,
+        } => {
             let account = index_of(state, account.as_ref());
             if let Some(lookup) = lookup(state, campaign, *source, account) {
                 lookup.running = Some(at);
                 lookup.incoming.clear();
             }
         }
-        Event::LookupPage { campaign, source, account, people } => {
+        Event::LookupPage {
+            campaign,
+            source,
+            account,
+            people,
+        } => {
             let account = index_of(state, account.as_ref());
             let mut handles = Vec::with_capacity(people.len());
             for person in people {
@@ -119,11 +148,24 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 lookup.incoming.extend(handles);
             }
         }
-        Event::LookupEnded { campaign, source, account, end } => {
+        Event::LookupEnded {
+            campaign,
+            source,
+            account,
+            end,
+        } => {
             let account = index_of(state, account.as_ref());
-            let Some(it) = state.campaigns.get_mut(campaign) else { return };
+            let Some(it) = state.campaigns.get_mut(campaign) else {
+                return;
+            };
             it.lookups_ended += 1;
-            let lookup = it.sources.entry(*source).or_default().lookups.entry(account).or_default();
+            let lookup = it
+                .sources
+                .entry(*source)
+                .or_default()
+                .lookups
+                .entry(account)
+                .or_default();
             let incoming = std::mem::take(&mut lookup.incoming);
             lookup.running = None;
             lookup.ended = Some(at);
@@ -143,18 +185,36 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 lookup.found |= incoming;
             }
         }
-        Event::Judged { campaign, included, excluded, dropped, finished } => {
+        Event::Judged {
+            campaign,
+            included,
+            excluded,
+            dropped,
+            finished,
+        } => {
             judged(state, campaign, included, excluded, dropped);
-            if let Some(it) = state.campaigns.get_mut(campaign) {
-                if let Some(digest) = finished {
-                    it.judgement =
-                        Some(Judgement { digest: digest.clone(), lookups: it.lookups_ended, at });
-                }
+            if let Some(it) = state.campaigns.get_mut(campaign)
+                && let Some(digest) = finished
+            {
+                it.judgement = Some(Judgement {
+                    digest: digest.clone(),
+                    lookups: it.lookups_ended,
+                    at,
+                });
             }
         }
-        Event::Resolved { reference, person, account } => resolved(state, *reference, *person, account),
+        Event::Resolved {
+            reference,
+            person,
+            account,
+        } => resolved(state, *reference, *person, account),
         Event::Intent(intent) => intend(state, intent, at),
-        Event::Sent { key, message_id: _, earlier: _, next_allowed_at } => {
+        Event::Sent {
+            key,
+            message_id: _,
+            earlier: _,
+            next_allowed_at,
+        } => {
             sent(state, key, at, *next_allowed_at);
         }
         Event::Refused { key, outcome, .. } => refused(state, key, *outcome, at),
@@ -171,14 +231,28 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 }
             }
         }
-        Event::Skipped { campaign, person, step: 0, outcome, .. } => {
+        Event::Skipped {
+            campaign,
+            person,
+            step: 0,
+            outcome,
+            ..
+        } => {
             if let Some(handle) = state.persons.get(state.persons.resolve(*person)) {
                 settle_pending(state, campaign, handle, *outcome);
             }
         }
         Event::Skipped { .. } => {}
-        Event::FloodWait { account, class, until, seconds } => {
-            let flood = super::Flood { until: *until, seconds: *seconds };
+        Event::FloodWait {
+            account,
+            class,
+            until,
+            seconds,
+        } => {
+            let flood = super::Flood {
+                until: *until,
+                seconds: *seconds,
+            };
             let it = account_of(state, account);
             let slot = it.floods.entry(*class).or_insert(flood);
             if slot.until <= flood.until {
@@ -190,16 +264,27 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 state.slowed.insert(handle.0, *until);
             }
         }
-        Event::Limited { account, campaign, until } => {
+        Event::Limited {
+            account,
+            campaign,
+            until,
+        } => {
             let index = index_of(state, Some(account));
             let it = account_of(state, account);
             it.limited_for = until.since(at);
             it.limited_until = Some(*until);
-            if let Some(it) = campaign.as_ref().and_then(|line| state.campaigns.get_mut(line)) {
+            if let Some(it) = campaign
+                .as_ref()
+                .and_then(|line| state.campaigns.get_mut(line))
+            {
                 it.limited.insert(index, *until);
             }
         }
-        Event::AccountChanged { account, state: new, message } => {
+        Event::AccountChanged {
+            account,
+            state: new,
+            message,
+        } => {
             let it = account_of(state, account);
             it.trouble = match new {
                 AccountState::Ready => None,
@@ -213,6 +298,15 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             account_of(state, account).person = Some(*person);
             let handle = state.persons.intern(*person);
             state.own.insert(handle.0);
+            for campaign in state.campaigns.values_mut() {
+                if campaign
+                    .recipients
+                    .get(&handle.0)
+                    .is_some_and(|r| r.status == Status::Pending)
+                {
+                    campaign.unjudged.insert(handle.0);
+                }
+            }
         }
         Event::Stalled { campaign, why } => {
             if let Some(it) = state.campaigns.get_mut(campaign) {
@@ -224,7 +318,11 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 it.self_paused = Some((why.clone(), at));
             }
         }
-        Event::Incoming { account, person, message_id } => {
+        Event::Incoming {
+            account,
+            person,
+            message_id,
+        } => {
             incoming(state, account, *person, *message_id, at);
         }
         Event::OptedOut { person, account } => {
@@ -255,7 +353,13 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 state.relooked.insert((index, handle.0));
             }
         }
-        Event::UpdatesAt { account, pts, qts, date, seq } => {
+        Event::UpdatesAt {
+            account,
+            pts,
+            qts,
+            date,
+            seq,
+        } => {
             account_of(state, account).updates = Some((*pts, *qts, *date, *seq));
         }
     }
@@ -263,7 +367,8 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
 
 /// The pause before the n-th try of the same bytes: 1 s, doubling, at most 60 s (CONTRACT section 6).
 fn back_off(tries: u32) -> std::time::Duration {
-    std::time::Duration::from_secs(1u64 << tries.saturating_sub(1).min(6)).min(std::time::Duration::from_secs(60))
+    std::time::Duration::from_secs(1u64 << tries.saturating_sub(1).min(6))
+        .min(std::time::Duration::from_secs(60))
 }
 
 fn account_of<'a>(state: &'a mut Observed, name: &AccountName) -> &'a mut super::Account {
@@ -271,10 +376,17 @@ fn account_of<'a>(state: &'a mut Observed, name: &AccountName) -> &'a mut super:
 }
 
 fn index_of(state: &mut Observed, name: Option<&AccountName>) -> u16 {
-    let Some(name) = name else { return Source::NO_ACCOUNT };
+    let Some(name) = name else {
+        return Source::NO_ACCOUNT;
+    };
     let index = match state.accounts.get_index_of(name) {
         Some(index) => index,
-        None => state.accounts.insert_full(name.clone(), super::Account::default()).0,
+        None => {
+            state
+                .accounts
+                .insert_full(name.clone(), super::Account::default())
+                .0
+        }
     };
     u16::try_from(index).unwrap_or(Source::NO_ACCOUNT)
 }
@@ -286,7 +398,14 @@ fn lookup<'a>(
     account: u16,
 ) -> Option<&'a mut super::Lookup> {
     let it = state.campaigns.get_mut(campaign)?;
-    Some(it.sources.entry(source).or_default().lookups.entry(account).or_default())
+    Some(
+        it.sources
+            .entry(source)
+            .or_default()
+            .lookups
+            .entry(account)
+            .or_default(),
+    )
 }
 
 /// What was on its way when the engine stopped is in doubt; look-ups that were under way begin anew.
@@ -301,7 +420,11 @@ fn started(state: &mut Observed, at: Timestamp) {
         flight.retry_at = at;
     }
     for campaign in state.campaigns.values_mut() {
-        for lookup in campaign.sources.values_mut().flat_map(|s| s.lookups.values_mut()) {
+        for lookup in campaign
+            .sources
+            .values_mut()
+            .flat_map(|s| s.lookups.values_mut())
+        {
             lookup.running = None;
             lookup.incoming.clear();
         }
@@ -344,19 +467,32 @@ fn judged(
     excluded: &[(crate::model::Exclusion, Vec<PersonId>)],
     dropped: &[PersonId],
 ) {
-    let Observed { persons, campaigns, .. } = state;
-    let Some(it) = campaigns.get_mut(line) else { return };
+    let Observed {
+        persons, campaigns, ..
+    } = state;
+    let Some(it) = campaigns.get_mut(line) else {
+        return;
+    };
     for person in included {
         let handle = persons.intern(persons.resolve(*person));
         it.unjudged.remove(&handle.0);
         let old = it.recipients.get(&handle.0).copied();
-        if let Some(Recipient { status: Status::Pending | Status::InFlight | Status::Settled(_), .. }) = old {
+        if let Some(Recipient {
+            status: Status::Pending | Status::InFlight | Status::Settled(_),
+            ..
+        }) = old
+        {
             continue;
         }
-        if let Some(Recipient { status: Status::Excluded(reason), .. }) = old {
+        if let Some(Recipient {
+            status: Status::Excluded(reason),
+            ..
+        }) = old
+        {
             uncount(&mut it.excluded, reason);
         }
-        it.recipients.insert(handle.0, Recipient::of(Status::Pending));
+        it.recipients
+            .insert(handle.0, Recipient::of(Status::Pending));
         let class = persons.class(handle);
         it.enqueue(handle, persons, class);
     }
@@ -365,7 +501,8 @@ fn judged(
             let handle = persons.intern(persons.resolve(*person));
             if remove_unsettled(it, persons, handle) {
                 *it.excluded.entry(*reason).or_default() += 1;
-                it.recipients.insert(handle.0, Recipient::of(Status::Excluded(*reason)));
+                it.recipients
+                    .insert(handle.0, Recipient::of(Status::Excluded(*reason)));
             }
         }
     }
@@ -410,7 +547,13 @@ fn resolved(state: &mut Observed, reference: PersonId, person: PersonId, account
     let known = state.persons.get(reference);
     state.persons.set_resolved(reference, person);
     let Some(old) = known else { return };
-    let Observed { persons, campaigns, opted_out, suppressed, .. } = state;
+    let Observed {
+        persons,
+        campaigns,
+        opted_out,
+        suppressed,
+        ..
+    } = state;
     for silenced in [opted_out, suppressed] {
         if silenced.remove(old.0) {
             silenced.insert(handle.0);
@@ -424,7 +567,9 @@ fn resolved(state: &mut Observed, reference: PersonId, person: PersonId, account
                 }
             }
         }
-        let Some(recipient) = it.recipients.get(&old.0).copied() else { continue };
+        let Some(recipient) = it.recipients.get(&old.0).copied() else {
+            continue;
+        };
         if !remove_unsettled(it, persons, old) {
             continue;
         }
@@ -433,7 +578,13 @@ fn resolved(state: &mut Observed, reference: PersonId, person: PersonId, account
         }
         match recipient.status {
             Status::Pending => {
-                it.recipients.insert(handle.0, Recipient { account: None, ..recipient });
+                it.recipients.insert(
+                    handle.0,
+                    Recipient {
+                        account: None,
+                        ..recipient
+                    },
+                );
                 let class = persons.class(handle);
                 it.enqueue(handle, persons, class);
                 // What is known of him only now may exclude him.
@@ -489,13 +640,22 @@ fn take_back(state: &mut Observed, flight: &InFlight) {
 }
 
 fn intend(state: &mut Observed, intent: &Intent, at: Timestamp) {
+    if state.in_flight.contains_key(&intent.key) {
+        return;
+    }
     let handle = state.persons.intern(intent.key.person);
     let index = index_of(state, Some(&intent.account));
+    let allowed_before = state
+        .accounts
+        .get(&intent.account)
+        .map_or(Timestamp::default(), |a| a.next_allowed_at);
     charge(state, intent, at);
     state.confirmations.retain(|person, _| {
         !(intent.key.lineage.as_ref() == OPT_OUT_LINEAGE && *person == handle.0)
     });
-    let Observed { persons, campaigns, .. } = state;
+    let Observed {
+        persons, campaigns, ..
+    } = state;
     if let Some(it) = campaigns.get_mut(&intent.key.lineage)
         && intent.key.step == 0
     {
@@ -505,9 +665,13 @@ fn intend(state: &mut Observed, intent: &Intent, at: Timestamp) {
             let class = class_of(persons, &recipient, handle);
             it.dequeue(handle, class);
         }
+        it.unjudged.remove(&handle.0);
         let variant = it.variants.entry(intent.variant.clone()).index();
         it.variants.entry(intent.variant.clone()).or_default();
-        let recipient = it.recipients.entry(handle.0).or_insert(Recipient::of(Status::InFlight));
+        let recipient = it
+            .recipients
+            .entry(handle.0)
+            .or_insert(Recipient::of(Status::InFlight));
         recipient.status = Status::InFlight;
         recipient.account = Some(index);
         recipient.variant = u16::try_from(variant).ok();
@@ -515,7 +679,14 @@ fn intend(state: &mut Observed, intent: &Intent, at: Timestamp) {
     }
     state.in_flight.insert(
         intent.key.clone(),
-        InFlight { intent: intent.clone(), at, doubt: None, retries: 0, retry_at: Timestamp::MIN },
+        InFlight {
+            intent: intent.clone(),
+            at,
+            doubt: None,
+            retries: 0,
+            retry_at: Timestamp::MIN,
+            allowed_before,
+        },
     );
 }
 
@@ -532,7 +703,9 @@ fn land(state: &mut Observed, key: &SendKey) -> Option<InFlight> {
 }
 
 fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Timestamp) {
-    let Some(flight) = land(state, key) else { return };
+    let Some(flight) = land(state, key) else {
+        return;
+    };
     let index = index_of(state, Some(&flight.intent.account));
     let account = account_of(state, &flight.intent.account);
     account.next_allowed_at = account.next_allowed_at.max(next_allowed_at);
@@ -556,8 +729,9 @@ fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Tim
             if recipient.replied {
                 // His answer was faster than Telegram's.
                 it.replied += 1;
-                if let Some((_, count)) =
-                    recipient.variant.and_then(|v| it.variants.get_index_mut(usize::from(v)))
+                if let Some((_, count)) = recipient
+                    .variant
+                    .and_then(|v| it.variants.get_index_mut(usize::from(v)))
                 {
                     count.replied += 1;
                 }
@@ -566,8 +740,9 @@ fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Tim
                 recipient.opted_out = true;
                 it.opted_out += 1;
             }
-            if let Some((_, count)) =
-                recipient.variant.and_then(|v| it.variants.get_index_mut(usize::from(v)))
+            if let Some((_, count)) = recipient
+                .variant
+                .and_then(|v| it.variants.get_index_mut(usize::from(v)))
             {
                 count.sent += 1;
             }
@@ -587,7 +762,9 @@ fn settle(it: &mut Campaign, handle: Handle, outcome: Outcome) {
 }
 
 fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at: Timestamp) {
-    let Some(flight) = land(state, key) else { return };
+    let Some(flight) = land(state, key) else {
+        return;
+    };
     // What may have been delivered stays counted; what was refused was no message.
     if outcome != Outcome::Uncertain {
         take_back(state, &flight);
@@ -606,8 +783,15 @@ fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at: Timestamp
 }
 
 fn released(state: &mut Observed, key: &SendKey, keep: bool) {
-    let Some(flight) = land(state, key) else { return };
+    let Some(flight) = land(state, key) else {
+        return;
+    };
     take_back(state, &flight);
+    let account = account_of(state, &flight.intent.account);
+    if account.next_allowed_at == flight.intent.next_allowed_at {
+        // No message, no pause after it.
+        account.next_allowed_at = flight.allowed_before;
+    }
     let index = index_of(state, Some(&flight.intent.account));
     let handle = state.persons.intern(key.person);
     if key.lineage.as_ref() == OPT_OUT_LINEAGE {
@@ -615,12 +799,18 @@ fn released(state: &mut Observed, key: &SendKey, keep: bool) {
         return;
     }
     let silenced = state.is_silenced(handle);
-    let Observed { persons, campaigns, .. } = state;
-    let Some(it) = campaigns.get_mut(&key.lineage) else { return };
+    let Observed {
+        persons, campaigns, ..
+    } = state;
+    let Some(it) = campaigns.get_mut(&key.lineage) else {
+        return;
+    };
     if key.step != 0 {
         return;
     }
-    let Some(recipient) = it.recipients.get_mut(&handle.0) else { return };
+    let Some(recipient) = it.recipients.get_mut(&handle.0) else {
+        return;
+    };
     if recipient.status != Status::InFlight {
         return;
     }
@@ -641,9 +831,15 @@ fn released(state: &mut Observed, key: &SendKey, keep: bool) {
 
 /// From pending to settled, with no message.
 fn settle_pending(state: &mut Observed, line: &str, handle: Handle, outcome: Outcome) {
-    let Observed { persons, campaigns, .. } = state;
-    let Some(it) = campaigns.get_mut(line) else { return };
-    let Some(recipient) = it.recipients.get(&handle.0).copied() else { return };
+    let Observed {
+        persons, campaigns, ..
+    } = state;
+    let Some(it) = campaigns.get_mut(line) else {
+        return;
+    };
+    let Some(recipient) = it.recipients.get(&handle.0).copied() else {
+        return;
+    };
     if recipient.status != Status::Pending {
         return;
     }
@@ -678,7 +874,13 @@ fn silence(state: &mut Observed, handle: Handle, opted_out: bool) {
     }
 }
 
-fn incoming(state: &mut Observed, account: &AccountName, person: PersonId, message_id: i32, at: Timestamp) {
+fn incoming(
+    state: &mut Observed,
+    account: &AccountName,
+    person: PersonId,
+    message_id: i32,
+    at: Timestamp,
+) {
     let index = index_of(state, Some(account));
     let handle = state.persons.intern(person);
     met(state, index, handle, true);
@@ -690,7 +892,11 @@ fn incoming(state: &mut Observed, account: &AccountName, person: PersonId, messa
     *last = message_id;
     contacted.last_reply = Some(at);
     for it in state.campaigns.values_mut() {
-        let Some(recipient) = it.recipients.get_mut(&handle.0).filter(|recipient| !recipient.replied) else {
+        let Some(recipient) = it
+            .recipients
+            .get_mut(&handle.0)
+            .filter(|recipient| !recipient.replied)
+        else {
             continue;
         };
         if recipient.status == Status::InFlight && recipient.account == Some(index) {
@@ -699,8 +905,9 @@ fn incoming(state: &mut Observed, account: &AccountName, person: PersonId, messa
         } else if recipient.status == Status::Settled(Outcome::Sent) {
             recipient.replied = true;
             it.replied += 1;
-            if let Some((_, count)) =
-                recipient.variant.and_then(|v| it.variants.get_index_mut(usize::from(v)))
+            if let Some((_, count)) = recipient
+                .variant
+                .and_then(|v| it.variants.get_index_mut(usize::from(v)))
             {
                 count.replied += 1;
             }

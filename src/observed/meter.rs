@@ -39,21 +39,34 @@ impl Meter {
     /// Messages since the beginning of a day.
     pub fn since(&self, start: Timestamp) -> u32 {
         let first = start.0.div_euclid(QUARTER);
-        self.quarters.iter().rev().take_while(|(bucket, _)| *bucket >= first).map(|(_, n)| n).sum()
+        self.quarters
+            .iter()
+            .rev()
+            .take_while(|(bucket, _)| *bucket >= first)
+            .map(|(_, n)| n)
+            .sum()
     }
 
     /// Messages in the last 60 minutes, the oldest minute counted whole.
     pub fn last_hour(&self, now: Timestamp) -> u32 {
         let first = (now.0 - 60 * MINUTE).div_euclid(MINUTE);
-        self.minutes.iter().filter(|(bucket, _)| *bucket >= first).map(|(_, n)| n).sum()
+        self.minutes
+            .iter()
+            .filter(|(bucket, _)| *bucket >= first)
+            .map(|(_, n)| n)
+            .sum()
     }
 
     /// When the hour's cap lets the next message go: `now` where it does already. A minute counts whole
     /// until it has left the hour whole, so the cap holds for any 60 minutes.
     pub fn hour_free_at(&self, now: Timestamp, cap: u32) -> Timestamp {
         let first = (now.0 - 60 * MINUTE).div_euclid(MINUTE);
-        let within: Vec<(i64, u32)> =
-            self.minutes.iter().copied().filter(|(bucket, _)| *bucket >= first).collect();
+        let within: Vec<(i64, u32)> = self
+            .minutes
+            .iter()
+            .copied()
+            .filter(|(bucket, _)| *bucket >= first)
+            .collect();
         let mut total: u32 = within.iter().map(|(_, n)| n).sum();
         let mut free = now;
         for (bucket, n) in within {
@@ -74,7 +87,10 @@ fn count(buckets: &mut VecDeque<(i64, u32)>, bucket: i64, keep: i64) {
         Some((last, n)) if *last >= bucket => *n += 1,
         _ => buckets.push_back((bucket, 1)),
     }
-    while buckets.front().is_some_and(|(oldest, _)| *oldest <= bucket - keep) {
+    while buckets
+        .front()
+        .is_some_and(|(oldest, _)| *oldest <= bucket - keep)
+    {
         buckets.pop_front();
     }
 }

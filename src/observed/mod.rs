@@ -22,15 +22,14 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, Flood, LIMITED_FIRST, LIMITED_MOST};
 pub use campaign::{
-    Approval, Campaign, GuardCounts, Hold, Judgement, Lookup, Recipient, Source, Status, VariantCount,
+    Approval, Campaign, GuardCounts, Hold, Judgement, Lookup, Recipient, Source, Status,
+    VariantCount,
 };
 pub use fold::{OPT_OUT_LINEAGE, fold};
 pub use meter::Meter;
 pub use persons::{ClassId, Handle, Persons};
 
-use crate::model::{
-    AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp,
-};
+use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp};
 
 /// A send whose outcome is not known yet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +44,8 @@ pub struct InFlight {
     pub retries: u32,
     /// Not before then: the back-off.
     pub retry_at: Timestamp,
+    /// What the account's `next_allowed_at` was before: given back where nothing was sent.
+    pub allowed_before: Timestamp,
 }
 
 /// What is known of one person over all campaigns, of those who were ever written to or wrote.
@@ -103,7 +104,9 @@ pub struct Observed {
 impl Observed {
     /// The campaign of this name, retired ones too.
     pub fn campaign(&self, name: &str) -> Option<&Campaign> {
-        self.names.get(name).and_then(|line| self.campaigns.get(line))
+        self.names
+            .get(name)
+            .and_then(|line| self.campaigns.get(line))
     }
 
     /// The position of an account, where it was ever heard of.
@@ -115,7 +118,9 @@ impl Observed {
 
     /// The name at a position.
     pub fn account_name(&self, index: u16) -> Option<&AccountName> {
-        self.accounts.get_index(usize::from(index)).map(|(name, _)| name)
+        self.accounts
+            .get_index(usize::from(index))
+            .map(|(name, _)| name)
     }
 
     /// Whether nothing but the confirmation of an opt-out may ever be sent to this person.
@@ -130,7 +135,9 @@ impl Observed {
 
     /// How many sends of an account are in flight.
     pub fn in_flight_of(&self, account: &str) -> usize {
-        self.accounts.get(account).map_or(0, |account| account.in_flight as usize)
+        self.accounts
+            .get(account)
+            .map_or(0, |account| account.in_flight as usize)
     }
 }
 
@@ -155,6 +162,8 @@ mod pairs {
     >(
         deserializer: D,
     ) -> Result<BTreeMap<K, V>, D::Error> {
-        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?
+            .into_iter()
+            .collect())
     }
 }

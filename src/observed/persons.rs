@@ -83,21 +83,33 @@ impl Persons {
 
     /// The accounts that can reach him, as a class.
     pub fn class(&self, handle: Handle) -> ClassId {
-        self.reach.get(handle.0 as usize).copied().unwrap_or_default()
+        self.reach
+            .get(handle.0 as usize)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The accounts of a class, by position, ascending.
     pub fn accounts(&self, class: ClassId) -> &[u16] {
-        self.classes.get(class.0 as usize).map_or(&[], Vec::as_slice)
+        self.classes
+            .get(class.0 as usize)
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Whether an account can reach him.
     pub fn reaches(&self, account: u16, handle: Handle) -> bool {
-        self.accounts(self.class(handle)).binary_search(&account).is_ok()
+        self.accounts(self.class(handle))
+            .binary_search(&account)
+            .is_ok()
     }
 
     /// Adds or removes an account; answers with the class before and after.
-    pub(super) fn set_reach(&mut self, account: u16, handle: Handle, reaches: bool) -> (ClassId, ClassId) {
+    pub(super) fn set_reach(
+        &mut self,
+        account: u16,
+        handle: Handle,
+        reaches: bool,
+    ) -> (ClassId, ClassId) {
         let old = self.class(handle);
         let mut accounts = self.accounts(old).to_vec();
         match (accounts.binary_search(&account), reaches) {
