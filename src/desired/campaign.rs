@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::digest::{NamedFile, hex, of_value};
 use super::environment::EnvDefaults;
+use super::inactive;
 use super::types::{
     Engine, Limits, ResolvedCampaign, ResolvedDelays, ResolvedFilters, ResolvedSchedule,
     ResolvedSource, SourceKind, SourceRole, Variant,
@@ -163,7 +164,7 @@ impl Resolver<'_> {
             variants,
             delays: self.delays(spec),
             schedule: schedule(spec)?,
-            not_active: not_active(spec),
+            not_active: inactive::of_campaign(spec, &self.engine.spec),
             spec: spec.clone(),
         })
     }
@@ -442,43 +443,4 @@ fn label(what: &SourceKind) -> String {
         SourceKind::List { people } => format!("list of {}", people.len()),
         SourceKind::Audience { campaign } => format!("audience of {campaign}"),
     }
-}
-
-/// What this version parses and checks but does not act on yet.
-fn not_active(spec: &CampaignSpec) -> Vec<String> {
-    let mut list = Vec::new();
-    if spec.kind != Kind::Mailing {
-        list.push(format!("`kind: {}`", spec.kind));
-    }
-    for (given, name) in [
-        (!spec.follow_ups.is_empty(), "follow_ups"),
-        (spec.ai_role.is_some(), "ai_role"),
-        (spec.guardrails.is_some(), "guardrails"),
-        (spec.canary.is_some(), "canary"),
-        (
-            spec.schedule.as_ref().is_some_and(|s| s.cron.is_some()),
-            "schedule.cron",
-        ),
-        (!spec.tests.is_empty(), "tests"),
-    ] {
-        if given {
-            list.push(format!("`{name}`"));
-        }
-    }
-    let filters = spec.filters.iter();
-    for source in spec
-        .sources
-        .iter()
-        .chain(filters.flat_map(|f| f.in_sources.iter().chain(&f.exclude)))
-    {
-        let active = matches!(
-            source,
-            Source::Members { .. } | Source::File { .. } | Source::List { .. }
-        );
-        let name = format!("the source `{}`", source.type_name());
-        if !active && !list.contains(&name) {
-            list.push(name);
-        }
-    }
-    list
 }

@@ -57,6 +57,7 @@ pub(super) fn resolve(
         api_hash,
         accounts,
         opt_out: opt_out(spec),
+        not_active: super::inactive::of_engine(spec),
         continue_on_invalid: spec.on_invalid == Some(OnInvalid::Continue),
         limits,
     }

@@ -8,13 +8,15 @@
 //! - The same inputs give the same answer, digests included.
 //!
 //! # Caveats
-//! Files that specs name are read again whenever the workspace is resolved; a list that changes between that and the
-//! look-up has another SHA-256 than the one stated here.
+//! Files that specs name are looked at whenever the workspace is resolved (how cheaply is up to its `Files`: those on
+//! the disk remember what did not change); a list that changes between that and the look-up has another SHA-256 than
+//! the one stated here.
 
 mod campaign;
 mod digest;
 mod engine;
 mod environment;
+mod inactive;
 mod names;
 mod resolve;
 mod types;

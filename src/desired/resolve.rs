@@ -107,6 +107,11 @@ pub fn resolve(input: &Input<'_>) -> Resolution {
             }
         }
     }
+    // Who has a session is one's own account, whether a campaign uses it or not: nobody writes to him.
+    for name in input.sessions.into_iter().flatten() {
+        let plain = engine::plain_account(&engine.limits);
+        engine.accounts.entry(name.as_str().into()).or_insert(plain);
+    }
     diagnostic::sort(&mut diagnostics);
     Resolution {
         desired: Desired {

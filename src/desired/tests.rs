@@ -493,7 +493,7 @@ fn an_audience_brings_the_basis_of_its_collection() {
     assert_eq!(resolution.diagnostics, Vec::new());
     let a = valid(&resolution, "a");
     assert_eq!(a.sources[0].basis, Some(Basis::Attested));
-    assert_eq!(a.not_active, ["the source `audience`"]);
+    assert_eq!(inactive(&a.not_active), [("the source `audience`", true)]);
 }
 
 #[test]
@@ -544,4 +544,208 @@ fn a_thousand_specs_are_resolved_within_seconds() {
     assert_eq!(world.resolve().desired.campaigns.len(), 1001);
     // Unoptimised and beside other tests; optimised it is a tenth of this.
     assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+}
+
+fn inactive(list: &[NotActive]) -> Vec<(&str, bool)> {
+    list.iter()
+        .map(|thing| (thing.what.as_str(), thing.holds))
+        .collect()
+}
+
+/// What this version does, in full: none of it is called inactive.
+const ALL_ACTIVE: &str = r#"version: 1
+name: a
+title: A
+kind: mailing
+renamed_from: before
+consent: {basis: attested, note: agreed}
+accounts: [main]
+sources:
+  - {type: members, peer: "@place", limit: 5}
+  - {type: file, path: people.csv, columns: {phone: tel}}
+  - {type: list, peers: ["@alice"]}
+filters:
+  bots: keep
+  deleted: keep
+  admins: drop
+  username: required
+  premium: never
+  last_seen: 14d
+  last_seen_unknown: keep
+  not_contacted: {within: 30d}
+  in: [{type: members, peer: "@other"}]
+  exclude: [{type: list, peers: ["@bobby"]}]
+  where: contact.first_name
+  limit: 9
+templates: [{name: t, text: "Hi. stop", weight: 2, format: markdown, link_preview: false}]
+delays:
+  between_messages: 30s..90s
+  typing: 2s..6s
+  per_account: {per_hour: 15, per_day: 40, per_run: 30}
+  per_campaign: {per_day: 500}
+schedule:
+  timezone: Europe/Berlin
+  start: 2026-12-01T09:00
+  end: 2026-12-20T18:00
+  refresh: 6h
+  windows: ["mon-fri 10:00-13:00"]
+guardrails: {after: 20, max_block_rate: 5%}
+canary: 20
+"#;
+
+#[test]
+fn what_is_active_is_not_called_otherwise() {
+    let world = World::new()
+        .with("campaigns/a.yaml", ALL_ACTIVE)
+        .with("campaigns/people.csv", "tel\n+15550100\n")
+        .engine(
+            "telegram: {api_id: 1, api_hash: x}\n\
+             limits: {min_delay: 10s, max_per_day: 60, max_audience: 9, approve_over: 5, attested_per_day: 3, per_person: {gap: 3d}, only_to: [\"@qa_anna\"]}\n\
+             defaults: {delays: {between_messages: 30s}}\n\
+             accounts: {main: {per_day: 40, timezone: Europe/Moscow, proxy: \"socks5://127.0.0.1:1080\"}}\n\
+             plans: {default: {max_audience: 5000}}\n\
+             opt_out: {keywords: [stop], reply: Bye., notice: Reply stop.}\n\
+             on_invalid: continue\n",
+        );
+    let resolution = world.resolve();
+    assert!(!resolution.has_errors(), "{:?}", resolution.diagnostics);
+    assert_eq!(inactive(&resolution.desired.engine.not_active), []);
+    let a = valid(&resolution, "a");
+    assert_eq!((inactive(&a.not_active), a.held_by()), (vec![], None));
+}
+
+#[test]
+fn what_is_not_active_is_listed_and_what_must_not_be_left_out_holds() {
+    let cron = "schedule: {timezone: Europe/Berlin, cron: \"0 10 * * mon\", each_run: everyone, missed: latest, overlap: queue}\n";
+    let step = "follow_ups: [{after: 3d, templates: [{name: n, text: Hi}]}]\n";
+    let test = "tests: [{name: n, contact: {first_name: Anna}, expect: {included: true}}]\n";
+    let others =
+        "filters: {exclude: [{type: authors, peer: \"@place\"}], in: [{type: contacts}]}\n";
+    let collect = A
+        .replace("kind: mailing", "kind: collect")
+        .replace("templates: [{name: t, text: Hi}]\n", "");
+    for (what, spec, settings, expected) in [
+        (
+            "follow-ups",
+            format!("{A}{step}"),
+            "",
+            &[("`follow_ups`", false)][..],
+        ),
+        (
+            "answers",
+            format!("{A}ai_role: {{prompt: You are Mia}}\n"),
+            "",
+            &[("`ai_role`", false)],
+        ),
+        ("tests", format!("{A}{test}"), "", &[("`tests`", false)]),
+        (
+            "cron, which holds before a thing that does not",
+            format!("{A}{step}{cron}"),
+            "",
+            &[
+                ("`schedule.cron`", true),
+                ("`schedule.each_run`", true),
+                ("`schedule.missed`", true),
+                ("`schedule.overlap`", true),
+                ("`follow_ups`", false),
+            ],
+        ),
+        (
+            "one run",
+            format!("{A}schedule: {{each_run: newcomers}}\n"),
+            "",
+            &[],
+        ),
+        (
+            "sources of filters",
+            format!("{A}{others}"),
+            "",
+            &[
+                ("the source `contacts`", true),
+                ("the source `authors`", true),
+            ],
+        ),
+        ("a kind", collect, "", &[("`kind: collect`", true)]),
+        (
+            "a limit that is not kept",
+            A.to_owned(),
+            "limits: {per_person: {gap: 3d, per_month: 4}}",
+            &[("`limits.per_person.per_month` of tidings.yaml", true)],
+        ),
+        (
+            "a plan",
+            A.to_owned(),
+            "plans: {default: {max_running: 1, cooldown: 1h, max_audience: 5}}",
+            &[
+                ("`max_running` of the plan `default`", false),
+                ("`cooldown` of the plan `default`", false),
+            ],
+        ),
+    ] {
+        let mut world = World::new().with("campaigns/a.yaml", spec);
+        if !settings.is_empty() {
+            world = world.engine(settings);
+        }
+        let resolution = world.resolve();
+        let a = valid(&resolution, "a");
+        assert_eq!(inactive(&a.not_active), expected, "{what}");
+        let first = a.not_active.iter().find(|thing| thing.holds);
+        assert_eq!(a.held_by(), first, "{what}");
+    }
+}
+
+#[test]
+fn what_the_settings_ask_of_the_whole_workspace_is_listed_once() {
+    let world = World::new().engine(
+        "accounts: {main: {ai_role: {prompt: You are Mia}}}\n\
+         ai: {timeout: 60s}\n\
+         notify: [{on: [stalled], webhook: \"https://example.com/hook\"}]\n\
+         test_recipients: [\"@me\"]\n\
+         web: {listen: \"127.0.0.1:7878\"}\n\
+         retention: {events: 365d}\n",
+    );
+    let resolution = world.resolve();
+    let found: Vec<String> = resolution
+        .desired
+        .engine
+        .not_active
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let expected = [
+        "ai",
+        "notify",
+        "test_recipients",
+        "web",
+        "retention",
+        "accounts.main.ai_role",
+    ];
+    assert_eq!(
+        found,
+        expected.map(|key| format!("`{key}` of tidings.yaml"))
+    );
+    assert!(valid(&resolution, "a").not_active.is_empty());
+}
+
+#[test]
+fn bad_rows_of_a_list_are_said_at_every_look_at_the_workspace() {
+    let spec = A.replace(
+        "{type: list, peers: [\"@alice\"]}",
+        "{type: file, path: a.csv}",
+    );
+    let mut world = World::new().with("campaigns/a.yaml", spec).with(
+        "campaigns/a.csv",
+        "username,city\nalice,Kazan\n15550100,x\n",
+    );
+    let first = world.resolve();
+    assert_eq!(
+        codes(&first.diagnostics),
+        [pair("bad-row", "campaigns/a.csv")]
+    );
+    assert!(first.diagnostics[0].snippet.is_some());
+    let before = first.diagnostics.clone();
+    world.previous = Some(first.desired);
+    let again = world.resolve();
+    assert_eq!(again.diagnostics, before);
+    assert_eq!(again.desired.campaigns["a"].diagnostics, before);
 }

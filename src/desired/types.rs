@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{AccountName, Attachment, Lineage, Reference, SourceId, Timestamp};
+use crate::people::file::Columns;
 use crate::spec::{
-    Basis, CampaignSpec, Column, Diagnostic, EachRun, EngineSpec, Kind, Missed, Overlap, SecretString,
+    Basis, CampaignSpec, Diagnostic, EachRun, EngineSpec, Kind, Missed, Overlap, SecretString,
 };
 use crate::text::{Expression, Template};
 use crate::time::{Cron, Windows, Zone};
@@ -41,6 +42,8 @@ pub struct Engine {
     pub opt_out: OptOut,
     /// `on_invalid: continue`.
     pub continue_on_invalid: bool,
+    /// What it asks for the workspace as a whole and this version does not do yet.
+    pub not_active: Vec<NotActive>,
 }
 
 /// `limits`.
@@ -147,9 +150,31 @@ pub struct ResolvedCampaign {
     pub delays: ResolvedDelays,
     /// When.
     pub schedule: ResolvedSchedule,
-    /// What this version parses and checks but does not act on yet, in words for people
-    /// (`follow_ups`, `kind: invite`, …). Empty: all of it is active.
-    pub not_active: Vec<String>,
+    /// What it asks for, itself or by the settings that hold for it, and this version does not do yet. Empty: all of
+    /// it is active.
+    pub not_active: Vec<NotActive>,
+}
+
+impl ResolvedCampaign {
+    /// The first thing that is not active and without which nothing may be sent.
+    pub fn held_by(&self) -> Option<&NotActive> {
+        self.not_active.iter().find(|thing| thing.holds)
+    }
+}
+
+/// Something that this version parses and checks but does not act on yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotActive {
+    /// In words for people: `` `follow_ups` ``, `` `kind: invite` ``.
+    pub what: String,
+    /// Whether the campaign would do something else than it says, were it to send without it: it is held then.
+    pub holds: bool,
+}
+
+impl std::fmt::Display for NotActive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
 }
 
 /// What a source is for.
@@ -214,7 +239,7 @@ pub enum SourceKind {
         /// Relative to the workspace.
         path: String,
         /// Columns by their header, where they are mapped.
-        columns: BTreeMap<Column, String>,
+        columns: Columns,
         /// The SHA-256 of its bytes.
         sha256: [u8; 32],
     },
@@ -233,7 +258,10 @@ pub enum SourceKind {
 impl SourceKind {
     /// Whether accounts look it up (else the workspace holds it).
     pub fn needs_account(&self) -> bool {
-        !matches!(self, SourceKind::File { .. } | SourceKind::List { .. } | SourceKind::Audience { .. })
+        !matches!(
+            self,
+            SourceKind::File { .. } | SourceKind::List { .. } | SourceKind::Audience { .. }
+        )
     }
 
     /// The name that the spec and the report use.

@@ -38,6 +38,11 @@ pub const MAX_CELL: usize = 8 * 1024;
 pub const MAX_COLUMNS: usize = 200;
 /// The longest file, in bytes: a million people with half a kilobyte each.
 pub const MAX_FILE: u64 = 512 * 1024 * 1024;
+/// The most rows that a check looks at: as many people as an audience has by default (`limits.max_audience`), in a
+/// fraction of a second.
+pub const MAX_CHECKED_ROWS: u64 = 100_000;
+/// The most bytes that a check looks at, for rows that are long or blank; a little more is read ahead.
+pub const MAX_CHECKED_BYTES: u64 = 64 * 1024 * 1024;
 /// How many bad rows are kept one by one; the rest are only counted, so that a wholly bad file costs no memory.
 pub const MAX_KEPT_BAD_ROWS: usize = 100;
 /// The most people handed over at a time: a segment of the store.
@@ -99,7 +104,7 @@ impl Field {
 }
 
 /// Which header stands for which field: the spec's `columns:`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Columns {
     /// The header as the file writes it; case does not matter. A field that is absent here is the column of its own
@@ -107,8 +112,15 @@ pub struct Columns {
     pub map: BTreeMap<Field, String>,
 }
 
+impl Columns {
+    /// Whether every field is the column of its own name.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+}
+
 /// How a file is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileKind {
     /// A header and rows, with `,`, `;` or a tab between the cells.
     Csv,
@@ -151,7 +163,7 @@ pub struct Summary {
     pub delimiter: Option<char>,
     /// The encoding: `UTF-8`, `UTF-16LE`, `UTF-16BE` or `windows-1251`.
     pub encoding: &'static str,
-    /// Whether the file was read to its end: not where the sink broke off or a limit of rows was reached.
+    /// Whether the file was read to its end: not where the sink broke off or a check had seen enough.
     pub complete: bool,
 }
 
@@ -171,10 +183,12 @@ pub fn read(
     origin: &str,
     sink: &mut dyn FnMut(Vec<(PersonId, Person)>) -> ControlFlow<()>,
 ) -> Result<Summary, FileProblem> {
-    Reading::new(origin, u64::MAX, sink).run(&mut source, kind, columns)
+    let text = Text::open(&mut source, u64::MAX)?;
+    Reading::new(origin, u64::MAX, sink).run(text, kind, columns)
 }
 
-/// Reads at most `max_rows` rows and says what is wrong with them; 0 looks at the header alone.
+/// Reads at most `max_rows` rows, of the first [`MAX_CHECKED_BYTES`], and says what is wrong with them; 0 looks at the
+/// header alone.
 ///
 /// # Errors
 /// Those of [`read`].
@@ -184,7 +198,8 @@ pub fn check(
     columns: &Columns,
     max_rows: u64,
 ) -> Result<Summary, FileProblem> {
-    Reading::new("", max_rows, &mut |_| ControlFlow::Continue(())).run(&mut source, kind, columns)
+    let text = Text::open(&mut source, MAX_CHECKED_BYTES)?;
+    Reading::new("", max_rows, &mut |_| ControlFlow::Continue(())).run(text, kind, columns)
 }
 
 /// One reading under way.
@@ -218,11 +233,10 @@ impl<'a> Reading<'a> {
 
     fn run(
         mut self,
-        source: &mut dyn Read,
+        mut text: Text<'_>,
         kind: FileKind,
         columns: &Columns,
     ) -> Result<Summary, FileProblem> {
-        let mut text = Text::open(source)?;
         self.summary.encoding = text.encoding();
         let flow = match kind {
             FileKind::Txt => self.lines(&mut text)?,
@@ -236,16 +250,22 @@ impl<'a> Reading<'a> {
         Ok(self.summary)
     }
 
+    /// Whether there is another row to look at.
+    fn goes_on(&self, text: &mut Text<'_>) -> Result<bool, FileProblem> {
+        Ok(self.summary.rows < self.max_rows && !text.is_empty()? && !text.is_enough())
+    }
+
     fn lines(&mut self, text: &mut Text<'_>) -> Result<ControlFlow<()>, FileProblem> {
-        while self.summary.rows < self.max_rows && !text.is_empty()? {
+        while self.goes_on(text)? {
             let number = text.line();
             let Some(len) = text.line_len() else {
-                self.bad(BadRow::too_long(number));
+                self.bad(BadRow::too_long(number).written_as(text.window()));
                 text.skip_line()?;
                 continue;
             };
             let (line, _) = text.window().split_at(len);
-            let verdict = row::of_line(line, self.summary.rows == 0);
+            let verdict =
+                row::of_line(line, self.summary.rows == 0).map_err(|row| row.written_as(line));
             text.advance(len);
             if self.take(number, verdict).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -266,11 +286,12 @@ impl<'a> Reading<'a> {
         self.summary.fields = header.fields();
         self.summary.header.clone_from(&header.names);
         let mut broken = 0u64;
-        while self.summary.rows < self.max_rows && !text.is_empty()? {
+        while self.goes_on(text)? {
             let number = text.line();
             match record.parse(text.window(), header.delimiter) {
                 Ok(len) => {
-                    let verdict = row::of_record(text.window(), &record, &header);
+                    let verdict = row::of_record(text.window(), &record, &header)
+                        .map_err(|row| row.written_as(text.window()));
                     text.advance(len);
                     if self.take(number, verdict).is_break() {
                         return Ok(ControlFlow::Break(()));
@@ -285,7 +306,7 @@ impl<'a> Reading<'a> {
                         });
                     }
                     let row = BadRow::broken(number, why, text.window(), at);
-                    self.bad(row);
+                    self.bad(row.written_as(text.window()));
                     // Only its first line is given up: what a stray quote would swallow are rows of others.
                     text.skip_line()?;
                 }

@@ -28,7 +28,11 @@ pub fn is_named(person: PersonId, known: Option<&Person>, references: &[Referenc
         match reference {
             Reference::Id(id) => known.contact.id == Some(*id),
             Reference::Username(name) => {
-                known.contact.username.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
+                known
+                    .contact
+                    .username
+                    .as_deref()
+                    .is_some_and(|own| own.eq_ignore_ascii_case(name))
                     || known.references.contains(reference)
             }
             Reference::Phone(digits) => {
@@ -42,13 +46,20 @@ pub fn is_named(person: PersonId, known: Option<&Person>, references: &[Referenc
 
 /// The reference by which an account can look a person up: a username before a phone.
 pub fn best_reference(known: &Person) -> Option<Reference> {
-    let of_kind = |wanted: fn(&Reference) -> bool| known.references.iter().find(|r| wanted(r)).cloned();
+    let of_kind =
+        |wanted: fn(&Reference) -> bool| known.references.iter().find(|r| wanted(r)).cloned();
     known
         .contact
         .username
         .as_ref()
         .map(|name| Reference::Username(name.to_ascii_lowercase()))
         .or_else(|| of_kind(|r| matches!(r, Reference::Username(_))))
-        .or_else(|| known.contact.phone.as_ref().map(|digits| Reference::Phone(digits.clone())))
+        .or_else(|| {
+            known
+                .contact
+                .phone
+                .as_ref()
+                .map(|digits| Reference::Phone(digits.clone()))
+        })
         .or_else(|| of_kind(|r| matches!(r, Reference::Phone(_))))
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{
     CheckContext, TemplateNames, TextPlace, duration_within, no_duplicates, read_text,
-    template_problems,
+    template_problems, template_warnings,
 };
 use super::codes;
 use super::diagnostic::{Findings, Pointer, quote};
@@ -223,8 +223,9 @@ fn check_prompt(text: &str, place: &TextPlace, names: &TemplateNames, out: &mut 
             .detail("Say who the assistant is and what it may say.");
         return;
     }
-    if let Err(problems) = Template::compile(text, Format::Plain, names) {
-        template_problems(problems, place, out);
+    match Template::compile(text, Format::Plain, names) {
+        Ok(template) => template_warnings(template.warnings(), place, out),
+        Err(problems) => template_problems(problems, place, out),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::campaign::Kind;
 use super::codes;
-use super::diagnostic::{Findings, Pointer, quote};
+use super::diagnostic::{Findings, Pointer, Severity, quote};
 use super::duration::Duration;
 use super::engine::EngineSpec;
 use super::files::{FileError, Files, resolve};
@@ -15,8 +15,6 @@ use crate::time::TimeProblem;
 /// The largest template or role file, in bytes: a message has at most 4096 UTF-16 units, and a prompt of this size
 /// would fill any model's window.
 pub const MAX_TEXT_FILE: u64 = 256 * 1024;
-/// The largest CSV or TXT list, in bytes: about a million rows of 60 bytes, ten times the default `max_audience`.
-pub const MAX_AUDIENCE_FILE: u64 = 64 * 1024 * 1024;
 /// The largest photo, video or document, in bytes. Telegram takes 2 GB (core.telegram.org/api/files); what goes to
 /// everybody of a mailing is held in memory while it is uploaded.
 pub const MAX_MEDIA_FILE: u64 = 128 * 1024 * 1024;
@@ -213,6 +211,25 @@ pub(super) fn template_problems(
     place: &TextPlace,
     out: &mut Findings,
 ) {
+    take_over(problems, Severity::Error, place, out);
+}
+
+/// Takes over what in a template hardly means what it says, each at its place.
+pub(super) fn template_warnings(
+    warnings: &[TemplateProblem],
+    place: &TextPlace,
+    out: &mut Findings,
+) {
+    take_over(warnings.to_vec(), Severity::Warning, place, out);
+}
+
+fn take_over(
+    problems: Vec<TemplateProblem>,
+    severity: Severity,
+    place: &TextPlace,
+    out: &mut Findings,
+) {
+    let (TextPlace::Inline(at) | TextPlace::File { at, .. }) = place;
     for problem in problems {
         let TemplateProblem {
             line,
@@ -223,15 +240,14 @@ pub(super) fn template_problems(
             detail,
             suggestion,
         } = problem;
-        let finding = match place {
-            TextPlace::Inline(at) => out.error(at, code, summary).inner(line, column, len),
-            TextPlace::File { at, path, text } => out
-                .error(at, code, summary)
-                .in_file(path.as_str())
-                .with_text(Arc::clone(text))
-                .inner(line, column, len),
+        let finding = match severity {
+            Severity::Error => out.error(at, code, summary),
+            Severity::Warning => out.warning(at, code, summary),
         };
-        finding.detail(detail);
+        if let TextPlace::File { path, text, .. } = place {
+            finding.in_file(path.as_str()).with_text(Arc::clone(text));
+        }
+        finding.inner(line, column, len).detail(detail);
         if let Some(suggestion) = suggestion {
             finding.suggestion(suggestion);
         }

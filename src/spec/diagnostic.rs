@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use near::{did_you_mean, quote};
 pub use snippet::snippet;
+use snippet::snippet_from;
 
 /// How many findings one file may have. A file of 20,000 wrong values would otherwise bury the reader, and the
 /// first ones nearly always explain the rest.
@@ -279,6 +280,8 @@ pub struct Finding {
     at: Pointer,
     mark: Mark,
     other: Option<(String, Option<Arc<str>>)>,
+    /// The line of the other file with which its text begins.
+    first_line: usize,
     range: Option<Range>,
     aside: bool,
     summary: String,
@@ -341,6 +344,13 @@ impl Finding {
         self
     }
 
+    /// One line of the file named by [`Finding::in_file`], where its whole text is not at hand; the snippet shows it
+    /// alone.
+    pub fn with_line(&mut self, line: usize, text: impl Into<Arc<str>>) -> &mut Self {
+        self.first_line = line.max(1);
+        self.with_text(text)
+    }
+
     /// Marks this very range, whatever the pointer says; for those who know the place itself.
     pub(crate) fn at_range(&mut self, range: Range) -> &mut Self {
         self.range = Some(range);
@@ -354,7 +364,8 @@ impl Finding {
     }
 
     /// The diagnostic without its snippet, and the text of the other file that it is about.
-    fn into_diagnostic(self, file: &str, places: &dyn Places) -> (Diagnostic, Option<Arc<str>>) {
+    fn into_diagnostic(self, file: &str, places: &dyn Places) -> (Diagnostic, Option<Excerpt>) {
+        let first_line = self.first_line;
         let (file, range, text) = match self.other {
             Some((path, text)) => {
                 let range = match self.mark {
@@ -384,8 +395,14 @@ impl Finding {
             suggestion: self.suggestion,
             snippet: None,
         };
-        (diagnostic, text)
+        (diagnostic, text.map(|text| Excerpt { first_line, text }))
     }
+}
+
+/// Text of another file, from one of its lines on.
+struct Excerpt {
+    first_line: usize,
+    text: Arc<str>,
 }
 
 /// Everything that was found in one file.
@@ -441,6 +458,7 @@ impl Findings {
             at: at.clone(),
             mark: Mark::Value,
             other: None,
+            first_line: 1,
             range: None,
             aside: false,
             summary,
@@ -517,7 +535,7 @@ impl Findings {
     /// Ties the findings to their places, in the order of the file, errors before warnings of the same place, at
     /// most [`MAX_FINDINGS`], with a last one that says how many were left out.
     pub fn into_diagnostics(self, file: &str, places: &dyn Places) -> Vec<Diagnostic> {
-        let mut found: Vec<(Diagnostic, Option<Arc<str>>)> = self
+        let mut found: Vec<(Diagnostic, Option<Excerpt>)> = self
             .list
             .into_iter()
             .map(|finding| finding.into_diagnostic(file, places))
@@ -543,8 +561,13 @@ impl Findings {
         let mut all: Vec<Diagnostic> = found
             .into_iter()
             .map(|(mut diagnostic, text)| {
-                let text = text.as_deref().unwrap_or_else(|| places.text());
-                diagnostic.snippet = diagnostic.range.and_then(|range| snippet(text, range));
+                let (text, first_line) = match &text {
+                    Some(excerpt) => (excerpt.text.as_ref(), excerpt.first_line),
+                    None => (places.text(), 1),
+                };
+                diagnostic.snippet = diagnostic
+                    .range
+                    .and_then(|range| snippet_from(text, first_line, range));
                 diagnostic
             })
             .collect();

@@ -2,10 +2,13 @@
 //! (room `watch`), [`MemoryFiles`] is another.
 
 use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+
+use crate::people::file::{self, Columns, FileKind, FileProblem, Summary};
 
 /// The folder of the specs, relative to the workspace.
 pub const CAMPAIGNS: &str = "campaigns";
@@ -82,6 +85,9 @@ pub enum FilesError {
     TooMany(String),
 }
 
+/// What a check of an audience file has found: of its first rows, or why the whole of it cannot be used.
+pub type PeopleCheck = Result<Summary, FileProblem>;
+
 /// The files of one workspace at one moment. Paths are relative to the workspace, with forward slashes.
 pub trait Files {
     /// The paths of all specs, `campaigns/**/*.yaml` and `.yml`, sorted; names that begin with `.` or `_`, folders
@@ -102,6 +108,28 @@ pub trait Files {
     /// # Errors
     /// See [`FileError`].
     fn stamp(&self, path: &str) -> Result<FileStamp, FileError>;
+
+    /// Opens one file of any size, to be read piece by piece.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    fn open(&self, path: &str) -> Result<Box<dyn Read + Send>, FileError>;
+
+    /// Checks the first [`file::MAX_CHECKED_ROWS`] rows of an audience file. Whoever has files that stay as they are
+    /// between two questions answers the second one from memory.
+    ///
+    /// # Errors
+    /// See [`FileError`].
+    fn check_people(&self, path: &str, columns: &Columns) -> Result<Arc<PeopleCheck>, FileError> {
+        let source = self.open(path)?;
+        let kind = FileKind::of_path(path);
+        Ok(Arc::new(file::check(
+            source,
+            kind,
+            columns,
+            file::MAX_CHECKED_ROWS,
+        )))
+    }
 }
 
 /// Whether a path (relative to the workspace) is one of a spec: under `campaigns/`, `.yaml` or `.yml`, and no part of
@@ -246,6 +274,11 @@ impl Files for MemoryFiles {
 
     fn stamp(&self, path: &str) -> Result<FileStamp, FileError> {
         self.find(path).map(|bytes| FileStamp::of(bytes))
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn Read + Send>, FileError> {
+        let bytes = Arc::clone(self.find(path)?);
+        Ok(Box::new(Cursor::new(bytes)))
     }
 }
 

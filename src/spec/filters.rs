@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{
     CheckContext, TemplateNames, TextPlace, duration_within, no_duplicates, template_problems,
+    template_warnings,
 };
 use super::codes;
 use super::diagnostic::{Findings, Pointer};
@@ -193,8 +194,10 @@ impl Filters {
         sources::check(&self.exclude, &at.key("exclude"), own_name, cx, out);
         if let Some(expression) = &self.where_ {
             let at = at.key("where");
-            if let Err(problems) = Expression::compile(expression, names) {
-                template_problems(problems, &TextPlace::Inline(at), out);
+            let place = TextPlace::Inline(at);
+            match Expression::compile(expression, names) {
+                Ok(compiled) => template_warnings(compiled.warnings(), &place, out),
+                Err(problems) => template_problems(problems, &place, out),
             }
         }
     }
@@ -213,6 +216,11 @@ mod tests {
                 &[],
             ),
             ("nothing", "filters: {}", &[]),
+            (
+                "a column compared with a number",
+                "sources: [{type: file, path: people.csv}]\nfilters: {where: contact.fields.city > 3}",
+                &["warning text-compared-with-number: contact.fields.city"],
+            ),
             (
                 "a word that is not allowed",
                 "filters: {bots: dorp}",

@@ -58,7 +58,7 @@ pub use peer::Peer;
 pub use ramp::Ramp;
 pub use schedule::{EachRun, Missed, Overlap, Schedule};
 pub use schema::{campaign_schema, tidings_schema};
-pub use sources::{Column, Source};
+pub use sources::Source;
 pub use templates::{TemplateSpec, TextFormat};
 pub use tests_element::{Expect, SpecTest, TestContact};
 

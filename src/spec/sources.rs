@@ -1,17 +1,16 @@
 //! `sources`: where the people come from.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::campaign::Kind;
-use super::check::{CheckContext, MAX_AUDIENCE_FILE, check_file, duration_within};
+use super::check::{CheckContext, check_file, duration_within};
 use super::codes;
 use super::consent::Basis;
 use super::diagnostic::{Findings, Pointer, quote};
 use super::duration::{Duration, MAX_DURATION};
 use super::peer::Peer;
+use crate::people::file::{Columns, MAX_FILE};
 
 // Required keys have a serde default: where one is missing the schema says so, and the other checks still run.
 /// One place where people are found. The sources of a campaign are united: one person is one recipient.
@@ -109,9 +108,9 @@ pub enum Source {
         path: String,
         /// Which column means what: `id`, `username`, `phone`, `first_name` or `last_name` to the header as it stands
         /// in the file.
-        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        #[serde(default, skip_serializing_if = "Columns::is_empty")]
         #[schemars(schema_with = "columns_schema")]
-        columns: BTreeMap<Column, String>,
+        columns: Columns,
         /// At most so many people.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schemars(range(min = 1), example = 5000)]
@@ -171,24 +170,6 @@ fn columns_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         },
         "additionalProperties": false
     })
-}
-
-/// The columns of a file that name the person; all others are `contact.fields.*`.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Column {
-    /// Telegram's own number.
-    Id,
-    /// The public name, with or without `@`.
-    Username,
-    /// The phone in international form.
-    Phone,
-    /// The first name.
-    FirstName,
-    /// The last name.
-    LastName,
 }
 
 impl Source {
@@ -309,7 +290,7 @@ impl Source {
                         "A CSV file with a header, or a TXT file with a peer a line, is expected.",
                     );
                 }
-                if let Some(full) = check_file(path, MAX_AUDIENCE_FILE, &place, cx, out)
+                if let Some(full) = check_file(path, MAX_FILE, &place, cx, out)
                     && known
                 {
                     super::audience_file::check(&full, columns, at, cx, out);
@@ -455,6 +436,26 @@ mod tests {
                 "a bad row",
                 "sources: [{type: file, path: broken.csv}]",
                 &["warning bad-row: campaigns/broken.csv:3:1"],
+            ),
+            (
+                "rows that are short",
+                "sources: [{type: file, path: short.csv, columns: {phone: Телефон}}]",
+                &[],
+            ),
+            (
+                "a table in a TXT file",
+                "sources: [{type: file, path: people.txt, columns: {phone: Телефон}}]",
+                &["warning no-effect: columns"],
+            ),
+            (
+                "a workbook that is called a table",
+                "sources: [{type: file, path: workbook.csv}]",
+                &["invalid-encoding: workbook.csv"],
+            ),
+            (
+                "a table without people",
+                "sources: [{type: file, path: empty.csv}]",
+                &["warning bad-row: empty.csv"],
             ),
             (
                 "a bare number",

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{
     CheckContext, MAX_MEDIA_FILE, TemplateNames, TextPlace, check_file, read_text,
-    template_problems,
+    template_problems, template_warnings,
 };
 use super::codes;
 use super::diagnostic::{Findings, Pointer, quote};
@@ -219,6 +219,7 @@ impl TemplateSpec {
             Ok(template) => template,
             Err(problems) => return template_problems(problems, place, out),
         };
+        template_warnings(template.warnings(), place, out);
         match template.static_problem(self.media.is_some()) {
             Some(ComposeError::TooLong { units, limit }) => {
                 let what = if self.media.is_some() {
@@ -316,6 +317,16 @@ mod tests {
                 "media alone",
                 "templates: [{name: t, media: media/banner.png}]",
                 &[],
+            ),
+            (
+                "a column compared with a number",
+                "sources: [{type: file, path: people.csv}]\ntemplates: [{name: t, text: \"Hi{% if contact.fields.city > 3 %}!{% endif %}\"}]",
+                &["warning text-compared-with-number: contact.fields.city"],
+            ),
+            (
+                "the same in a file",
+                "templates: [{name: t, file: templates/number.j2}]",
+                &["warning text-compared-with-number: campaigns/templates/number.j2:2:9"],
             ),
             ("no templates", "templates: []", &["missing-key: []"]),
             ("no name", "templates: [{text: Hi}]", &["missing-key: text"]),

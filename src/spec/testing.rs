@@ -28,6 +28,10 @@ pub(super) fn files() -> MemoryFiles {
             "campaigns/templates/bad.j2",
             "Hi\n  {{ contact.frist_name }}",
         )
+        .with(
+            "campaigns/templates/number.j2",
+            "Hi\n{{ 1 if contact.fields.age > 30 else 2 }}",
+        )
         .with("campaigns/templates/latin.j2", b"caf\xe9")
         .with("campaigns/templates/huge.j2", vec![b'x'; 300 * 1024])
         .with("campaigns/media/banner.png", "png")
@@ -38,6 +42,12 @@ pub(super) fn files() -> MemoryFiles {
         )
         .with("campaigns/broken.csv", "username\nalice\n15550100\n")
         .with("campaigns/nobody.csv", "name,city\na,b\n")
+        .with(
+            "campaigns/short.csv",
+            "username;Телефон;city\nalice\n;+15550100\n",
+        )
+        .with("campaigns/empty.csv", "username\n")
+        .with("campaigns/workbook.csv", "PK\u{3}\u{4}")
         .with("campaigns/people.txt", "@alice\n")
         .with("campaigns/people.xlsx", "PK")
 }
@@ -101,7 +111,12 @@ fn short(text: &str, d: &Diagnostic) -> String {
 
 /// Loads and checks the base with these parts, under these settings.
 pub(super) fn diagnose_with(parts: &str, settings: &str) -> Vec<Diagnostic> {
-    let (files, engine) = (files(), engine(settings));
+    diagnose_files(parts, settings, &files())
+}
+
+/// Loads and checks the base with these parts, under these settings, beside these files.
+pub(super) fn diagnose_files(parts: &str, settings: &str, files: &MemoryFiles) -> Vec<Diagnostic> {
+    let engine = engine(settings);
     let sessions = ["main".to_owned(), "second".to_owned()];
     let campaigns: BTreeMap<String, Option<Kind>> = [
         ("a".to_owned(), Some(Kind::Mailing)),
@@ -111,7 +126,7 @@ pub(super) fn diagnose_with(parts: &str, settings: &str) -> Vec<Diagnostic> {
     .into();
     let cx = CheckContext {
         file: "campaigns/a.yaml",
-        files: &files,
+        files,
         engine: &engine,
         campaigns: Some(&campaigns),
         sessions: Some(&sessions),

@@ -296,6 +296,27 @@ fn every_key_has_a_description_and_an_example_that_is_valid() {
 }
 
 #[test]
+fn the_schemas_of_the_repository_are_those_of_the_code() {
+    for (name, file, made) in [
+        (
+            "campaign",
+            include_str!("../../schema/campaign.schema.json"),
+            campaign_schema(),
+        ),
+        (
+            "tidings",
+            include_str!("../../schema/tidings.schema.json"),
+            tidings_schema(),
+        ),
+    ] {
+        assert!(
+            file == made,
+            "schema/{name}.schema.json is not what the code makes; `tidings schema --write` writes it"
+        );
+    }
+}
+
+#[test]
 fn the_published_schemas_are_for_editors() {
     for text in [campaign_schema(), tidings_schema()] {
         assert!(text.ends_with("}\n"));

@@ -10,7 +10,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::spec::files::{CAMPAIGNS, FileError, FileStamp, Files, FilesError, is_ignored};
+use crate::people::file::{self, Columns, FileKind};
+use crate::spec::files::{
+    CAMPAIGNS, FileError, FileStamp, Files, FilesError, PeopleCheck, is_ignored,
+};
 
 /// The deepest folder below `campaigns/`. Nobody sorts campaigns into more levels; a loop of symlinks would go on.
 const MAX_DEPTH: usize = 16;
@@ -26,6 +29,9 @@ const MAX_CACHED: usize = 64 * 1024 * 1024;
 
 /// The largest file whose bytes are kept: the limit of a spec.
 const MAX_CACHED_FILE: u64 = 1024 * 1024;
+
+/// The most bytes of what checks of audience files have found. One of a good file takes a few hundred.
+const MAX_CHECKS: usize = 16 * 1024 * 1024;
 
 /// A file that changed this short a time before it was read is read again next time: some file systems count time in
 /// seconds, so that a second change need not show in its stamp (git calls such an entry 'racily clean').
@@ -105,11 +111,53 @@ impl Cache {
     }
 }
 
+/// What a check depends on: the bytes, and how they are read.
+type CheckKey = ([u8; 32], FileKind, Columns);
+
+/// What was found in audience files, so that a reload does not read every list again.
+#[derive(Debug, Default)]
+struct Checks {
+    done: HashMap<CheckKey, Arc<PeopleCheck>>,
+    bytes: usize,
+}
+
+impl Checks {
+    fn put(&mut self, key: CheckKey, check: Arc<PeopleCheck>) {
+        let size = weight(&key, &check);
+        if self.bytes + size > MAX_CHECKS {
+            // As above: what is in use comes back.
+            *self = Self::default();
+        }
+        self.bytes += size;
+        if let Some(old) = self.done.insert(key.clone(), check) {
+            self.bytes -= weight(&key, &old);
+        }
+    }
+}
+
+/// About how many bytes a check takes.
+fn weight((_, _, columns): &CheckKey, check: &PeopleCheck) -> usize {
+    let texts = |list: &[String]| list.iter().map(|text| text.len() + 24).sum::<usize>();
+    let found = match check {
+        Ok(summary) => {
+            let bad = summary.bad.iter().map(|row| {
+                let header = row.header.as_ref().map_or(0, String::len);
+                row.found.len() + row.expected.len() + row.written.len() + header + 128
+            });
+            texts(&summary.header) + texts(&summary.fields) + bad.sum::<usize>()
+        }
+        // A problem quotes the header, which is a row, and a row is bounded.
+        Err(_) => file::MAX_ROW,
+    };
+    256 + columns.map.values().map(String::len).sum::<usize>() + found
+}
+
 /// A workspace folder, and what was read of it before.
 #[derive(Debug)]
 pub struct Workspace {
     root: PathBuf,
     cache: Mutex<Cache>,
+    checks: Mutex<Checks>,
 }
 
 impl Workspace {
@@ -118,6 +166,7 @@ impl Workspace {
         Self {
             root: root.into(),
             cache: Mutex::default(),
+            checks: Mutex::default(),
         }
     }
 
@@ -144,6 +193,10 @@ impl Workspace {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         // A panic elsewhere leaves a cache, not a lie: entries are put in whole.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn checks(&self) -> MutexGuard<'_, Checks> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -457,5 +510,26 @@ impl Files for Snapshot<'_> {
             );
         }
         Ok(stamp)
+    }
+
+    fn open(&self, path: &str) -> Result<Box<dyn io::Read + Send>, FileError> {
+        Ok(Box::new(Snapshot::open(self, path)?))
+    }
+
+    fn check_people(&self, path: &str, columns: &Columns) -> Result<Arc<PeopleCheck>, FileError> {
+        let kind = FileKind::of_path(path);
+        let stamp = self.stamp(path)?;
+        let key = (stamp.sha256, kind, columns.clone());
+        if let Some(known) = self.workspace.checks().done.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let source = Snapshot::open(self, path)?;
+        let found = Arc::new(file::check(source, kind, columns, file::MAX_CHECKED_ROWS));
+        // What was read is what was digested, unless the file was written to meanwhile or could not be read.
+        let unread = matches!(*found, Err(file::FileProblem::Unreadable(_)));
+        if !unread && self.stamp(path)? == stamp {
+            self.workspace.checks().put(key, Arc::clone(&found));
+        }
+        Ok(found)
     }
 }

@@ -1,9 +1,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::*;
+use crate::people::file::{Columns, Field};
 use crate::spec::files::{FileError, FileStamp, Files, FilesError};
 
 /// A workspace with one spec.
@@ -499,4 +501,43 @@ mod events {
         fs::rename(at("next"), at("current")).unwrap();
         assert!(nudged(&mut watcher, "a swapped link").await < Duration::from_millis(1_000));
     }
+}
+
+#[test]
+fn an_audience_file_is_checked_again_only_when_it_or_its_columns_have_changed() {
+    let dir = workspace();
+    let path = dir.path().join("campaigns/people.csv");
+    fs::write(&path, "username,tel\nalice,x\n15550100,y\n").unwrap();
+    let workspace = Workspace::new(dir.path());
+    let none = Columns::default();
+    let check = |columns: &Columns| {
+        workspace
+            .snapshot()
+            .check_people("campaigns/people.csv", columns)
+            .unwrap()
+    };
+    let first = check(&none);
+    let summary = first.as_ref().as_ref().unwrap();
+    assert_eq!((summary.people, summary.bad_count), (1, 1));
+    assert!(
+        Arc::ptr_eq(&first, &check(&none)),
+        "it is answered from memory"
+    );
+
+    let mapped = Columns {
+        map: [(Field::Phone, "tel".to_owned())].into(),
+    };
+    assert_eq!(check(&mapped).as_ref().as_ref().unwrap().bad_count, 2);
+
+    // Of the same length, and within the same moment as far as a coarse clock tells.
+    fs::write(&path, "username,tel\nalice,x\n@bobbyyy,y\n").unwrap();
+    let second = check(&none);
+    assert_eq!(second.as_ref().as_ref().unwrap().people, 2);
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(
+        workspace
+            .snapshot()
+            .check_people("campaigns/people.csv", &none),
+        Err(FileError::NotFound)
+    ));
 }

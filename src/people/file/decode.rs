@@ -26,6 +26,8 @@ pub(super) struct Text<'r> {
     start: usize,
     line: u64,
     read: u64,
+    /// So many bytes are enough for whoever reads.
+    enough: u64,
     /// Whether the window holds all the rest.
     ended: bool,
 }
@@ -35,7 +37,7 @@ impl<'r> Text<'r> {
     ///
     /// # Errors
     /// Where the file cannot be read, or is no text.
-    pub(super) fn open(source: &'r mut dyn Read) -> Result<Text<'r>, FileProblem> {
+    pub(super) fn open(source: &'r mut dyn Read, enough: u64) -> Result<Text<'r>, FileProblem> {
         let mut raw = vec![0; HEAD];
         let len = read_full(source, &mut raw)?;
         raw.truncate(len);
@@ -49,6 +51,7 @@ impl<'r> Text<'r> {
             start: 0,
             line: 1,
             read: len as u64,
+            enough,
             ended: false,
         })
     }
@@ -61,6 +64,11 @@ impl<'r> Text<'r> {
     /// The line on which the window begins, from 1.
     pub(super) fn line(&self) -> u64 {
         self.line
+    }
+
+    /// Whether as many bytes were read as are wanted; some of them may still be left.
+    pub(super) fn is_enough(&self) -> bool {
+        self.read >= self.enough
     }
 
     /// Whether nothing is left; if something is, the window then holds more than the longest row, or all the rest.
@@ -126,12 +134,12 @@ impl<'r> Text<'r> {
         }
     }
 
-    /// Goes on behind the next line break.
+    /// Goes on behind the next line break, or until enough was read.
     ///
     /// # Errors
     /// Where the file cannot be read, or is too large.
     pub(super) fn skip_line(&mut self) -> Result<(), FileProblem> {
-        while !self.is_empty()? {
+        while !self.is_empty()? && !self.is_enough() {
             match self.line_len() {
                 Some(len) => {
                     self.advance(len);

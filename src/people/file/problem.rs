@@ -7,6 +7,8 @@ use super::{Field, MAX_COLUMNS, MAX_FILE, MAX_ROW};
 
 /// How much of a user's own value a message repeats, in characters.
 const MAX_QUOTED: usize = 60;
+/// How much of a bad row is kept, in characters: what a snippet of a long one shows.
+const MAX_WRITTEN: usize = 1000;
 /// How many of a file's columns a message repeats.
 const MAX_LISTED: usize = 20;
 
@@ -25,6 +27,8 @@ pub struct BadRow {
     pub found: String,
     /// What should.
     pub expected: String,
+    /// The line on which the row begins, as it is written; a long one is cut off.
+    pub written: String,
 }
 
 impl Default for BadRow {
@@ -36,6 +40,7 @@ impl Default for BadRow {
             header: None,
             found: String::new(),
             expected: String::new(),
+            written: String::new(),
         }
     }
 }
@@ -56,6 +61,16 @@ impl BadRow {
             header,
             found: quote(cell),
             expected,
+            ..BadRow::default()
+        }
+    }
+
+    /// With the line that stands at the beginning of this text.
+    pub(super) fn written_as(self, text: &str) -> BadRow {
+        let line = text.split(['\n', '\r']).next().unwrap_or("");
+        BadRow {
+            written: line.chars().take(MAX_WRITTEN).collect(),
+            ..self
         }
     }
 
@@ -88,6 +103,7 @@ impl BadRow {
             header: None,
             found: found.to_owned(),
             expected: expected.to_owned(),
+            ..BadRow::default()
         }
     }
 }

@@ -18,12 +18,17 @@ const MAX_AFTER: usize = MAX_CELLS + 1;
 /// The line of `range.start` (and the line before it, for context) with a gutter of line numbers and a row of `^`
 /// under the place. `None` where the text has no such line.
 pub fn snippet(text: &str, range: Range) -> Option<String> {
+    snippet_from(text, 1, range)
+}
+
+/// The same of a text that begins with the line `first_line` of its file.
+pub(super) fn snippet_from(text: &str, first_line: usize, range: Range) -> Option<String> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let wanted = range.start.line;
     let mut before = None;
     let mut line = None;
-    for (index, content) in text.split('\n').enumerate() {
-        if index + 1 == wanted {
+    for (number, content) in (first_line..).zip(text.split('\n')) {
+        if number == wanted {
             line = Some(content);
             break;
         }

@@ -3,7 +3,8 @@
 use super::{AccountSettings, EngineSpec, Notify, owners};
 use crate::spec::accounts::is_account_name;
 use crate::spec::check::{
-    CheckContext, TextPlace, duration_within, has_text, template_problems, time_problem,
+    CheckContext, TextPlace, duration_within, has_text, template_problems, template_warnings,
+    time_problem,
 };
 use crate::spec::codes;
 use crate::spec::diagnostic::{Findings, Pointer, quote};
@@ -128,7 +129,9 @@ impl EngineSpec {
                     )
                     .detail(format!("At most {MAX_TEXT_UNITS} UTF-16 units."));
                 }
-                Ok(_) => {}
+                Ok(template) => {
+                    template_warnings(template.warnings(), &TextPlace::Inline(at), out);
+                }
                 Err(problems) => template_problems(problems, &TextPlace::Inline(at), out),
             }
         }
@@ -172,7 +175,7 @@ impl AccountSettings {
             )
             .at_key()
             .detail(format!(
-                "`tidings account login {name}` makes sessions/{name}.session."
+                "Put sessions/{name}.session there; sessions/README.md says how."
             ));
         }
     }
