@@ -30,14 +30,25 @@ impl Availability {
         Availability::Later { reason, until }
     }
 
-    /// The earlier of two, now being the earliest; what is known before what is not.
+    /// The earlier of two, now being the earliest; what is known before what is not, and what will pass before what a
+    /// person must mend.
     pub(super) fn better(self, other: Availability) -> Availability {
         let rank = |a: &Availability| match a {
             Availability::Now { .. } => (0, Timestamp::MIN),
-            Availability::Later { until: Some(until), .. } => (1, *until),
+            Availability::Later {
+                until: Some(until), ..
+            } => (1, *until),
+            Availability::Later {
+                until: None,
+                reason: Waiting::AccountUnavailable,
+            } => (3, Timestamp::MAX),
             Availability::Later { until: None, .. } => (2, Timestamp::MAX),
         };
-        if rank(&other) < rank(&self) { other } else { self }
+        if rank(&other) < rank(&self) {
+            other
+        } else {
+            self
+        }
     }
 }
 
@@ -49,12 +60,15 @@ pub(super) fn usable(inputs: &Inputs<'_>, name: &AccountName) -> Result<(), Avai
         return Err(Availability::later(Waiting::AccountUnavailable, None));
     }
     match inputs.runtime.links.get(name) {
-        Some(Link::Ready { .. }) => Ok(()),
-        Some(Link::Unreachable { retry_at, .. }) => {
-            Err(Availability::later(Waiting::AccountUnavailable, Some(*retry_at)))
-        }
+        Some(Link::Ready { .. } | Link::Idle) => Ok(()),
+        Some(Link::Unreachable { retry_at, .. }) => Err(Availability::later(
+            Waiting::AccountUnavailable,
+            Some(*retry_at),
+        )),
         Some(Link::StateLost) => Err(Availability::later(Waiting::Held, None)),
-        Some(Link::Connecting) | None => Err(Availability::later(Waiting::AccountUnavailable, None)),
+        Some(Link::Connecting) | None => {
+            Err(Availability::later(Waiting::AccountUnavailable, None))
+        }
         Some(Link::Missing | Link::NotConfigured) => {
             Err(Availability::later(Waiting::AccountUnavailable, None))
         }
@@ -119,7 +133,11 @@ pub(super) fn may_contact(
     };
     let (allowance, zone) = allowance(inputs, name);
     let today = Day::of(now, zone);
-    cap(allowance.saturating_sub(account.meter.since(today.start())), today.end(), Waiting::AccountCap);
+    cap(
+        allowance.saturating_sub(account.meter.since(today.start())),
+        today.end(),
+        Waiting::AccountCap,
+    );
     if wanted.is_attested() {
         let used = account.attested.since(today.start());
         let most = inputs.desired.engine.limits.attested_per_day;
@@ -133,15 +151,26 @@ pub(super) fn may_contact(
     let index = inputs.observed.account_index(name);
     let meter = index.and_then(|index| campaign.meters.get(&index));
     let used_today = meter.map_or(0, |meter| meter.since(day.start()));
-    cap(wanted.delays.per_day.saturating_sub(used_today), day.end(), Waiting::AccountCap);
+    cap(
+        wanted.delays.per_day.saturating_sub(used_today),
+        day.end(),
+        Waiting::AccountCap,
+    );
     if let Some(most) = wanted.delays.per_hour {
         let used = meter.map_or(0, |meter| meter.last_hour(now));
         let free = meter.map_or(now, |meter| meter.hour_free_at(now, most));
         cap(most.saturating_sub(used), free, Waiting::AccountCap);
     }
     if let Some(most) = wanted.delays.per_run {
-        let used = index.and_then(|index| campaign.run_sent.get(&index)).copied().unwrap_or(0);
-        cap(most.saturating_sub(used), Timestamp::MAX, Waiting::AccountCap);
+        let used = index
+            .and_then(|index| campaign.run_sent.get(&index))
+            .copied()
+            .unwrap_or(0);
+        cap(
+            most.saturating_sub(used),
+            Timestamp::MAX,
+            Waiting::AccountCap,
+        );
     }
     if let Some((reason, until)) = worst {
         return Availability::later(reason, (until < Timestamp::MAX).then_some(until));
@@ -163,7 +192,9 @@ pub(super) fn allowance(inputs: &Inputs<'_>, name: &AccountName) -> (u32, Zone) 
 impl ResolvedCampaign {
     /// Whether a first contact of it is one under consent `attested`.
     pub(super) fn is_attested(&self) -> bool {
-        self.sources.iter().any(|source| source.basis == Some(Basis::Attested))
+        self.sources
+            .iter()
+            .any(|source| source.basis == Some(Basis::Attested))
     }
 }
 
@@ -175,7 +206,13 @@ pub fn account_view(inputs: &Inputs<'_>, name: &AccountName) -> AccountView {
     let (allowance_today, zone) = allowance(inputs, name);
     let sent_today = account.meter.since(Day::of(now, zone).start());
     let (state, until, message) = state_of(inputs, name, account);
-    AccountView { state, until, message, sent_today, allowance_today }
+    AccountView {
+        state,
+        until,
+        message,
+        sent_today,
+        allowance_today,
+    }
 }
 
 fn state_of(
@@ -184,7 +221,13 @@ fn state_of(
     account: &Account,
 ) -> (AccountState, Option<Timestamp>, String) {
     let now = inputs.now;
-    let said = |state: AccountState| (state, None, format!("{} {}", state.meaning(), state.remedy()));
+    let said = |state: AccountState| {
+        (
+            state,
+            None,
+            format!("{} {}", state.meaning(), state.remedy()),
+        )
+    };
     match inputs.runtime.links.get(name) {
         Some(Link::Missing) => return said(AccountState::Missing),
         Some(Link::NotConfigured) => return said(AccountState::NotConfigured),
@@ -199,15 +242,21 @@ fn state_of(
         );
         return (AccountState::Limited, Some(until), message);
     }
-    let flood = account.floods.iter().filter(|(_, flood)| flood.until > now).max_by_key(|(_, flood)| flood.until);
+    let flood = account
+        .floods
+        .iter()
+        .filter(|(_, flood)| flood.until > now)
+        .max_by_key(|(_, flood)| flood.until);
     if let Some((class, flood)) = flood {
         let what = match class {
             CallClass::LookUp => "look-ups",
             CallClass::Send => "messages",
             CallClass::Invite => "invites",
         };
-        let message =
-            format!("Telegram asked for a wait of {} s; no {what} until {}.", flood.seconds, flood.until);
+        let message = format!(
+            "Telegram asked for a wait of {} s; no {what} until {}.",
+            flood.seconds, flood.until
+        );
         return (AccountState::FloodWait, Some(flood.until), message);
     }
     match inputs.runtime.links.get(name) {
@@ -222,7 +271,21 @@ fn state_of(
              `tidings approve --new-state` accepts that."
                 .to_owned(),
         ),
-        _ => (AccountState::Unreachable, None, "Not connected: no daemon is running, or it is connecting.".to_owned()),
+        Some(Link::Idle) if account.person.is_some() => (
+            AccountState::Ready,
+            None,
+            "No daemon is running; this is what was last known.".to_owned(),
+        ),
+        Some(Link::Idle) => (
+            AccountState::Unreachable,
+            None,
+            "Not tried yet: no daemon has connected it.".to_owned(),
+        ),
+        _ => (
+            AccountState::Unreachable,
+            None,
+            "Not connected yet: it is being tried.".to_owned(),
+        ),
     }
 }
 
@@ -231,8 +294,12 @@ pub(super) fn valid<'a>(
     inputs: &Inputs<'a>,
 ) -> impl Iterator<Item = (&'a DesiredCampaign, &'a ResolvedCampaign, &'a Campaign)> {
     let observed = inputs.observed;
-    inputs.desired.campaigns.values().filter_map(move |campaign| {
-        let wanted = campaign.spec.as_deref()?;
-        Some((campaign, wanted, observed.campaigns.get(&campaign.lineage)?))
-    })
+    inputs
+        .desired
+        .campaigns
+        .values()
+        .filter_map(move |campaign| {
+            let wanted = campaign.spec.as_deref()?;
+            Some((campaign, wanted, observed.campaigns.get(&campaign.lineage)?))
+        })
 }

@@ -37,23 +37,37 @@ pub fn judge(inputs: &Inputs<'_>, line: &Lineage) -> Vec<Event> {
     };
     let included = found(spec, campaign, SourceRole::Include);
     let judge = Judge::new(inputs, spec, campaign);
-    let mut pages = Pages { line, events: Vec::new(), included: Vec::new(), excluded: BTreeMap::new(), dropped: Vec::new(), held: 0 };
+    let mut pages = Pages {
+        line,
+        events: Vec::new(),
+        included: Vec::new(),
+        excluded: BTreeMap::new(),
+        dropped: Vec::new(),
+        held: 0,
+    };
     // Those who are settled or on their way take their places of the ceiling first.
     let mut places = campaign.in_flight + campaign.settled(|_| true);
     for number in &included {
         let handle = Handle(number);
-        let Some(person) = inputs.observed.persons.id(handle) else { continue };
+        let Some(person) = inputs.observed.persons.id(handle) else {
+            continue;
+        };
         let known = campaign.recipients.get(&number);
-        if matches!(known.map(|k| k.status), Some(Status::InFlight | Status::Settled(_))) {
+        if matches!(
+            known.map(|k| k.status),
+            Some(Status::InFlight | Status::Settled(_))
+        ) {
             continue;
         }
-        let reason = judge.exclusion(handle, person).or_else(|| {
-            (places >= u64::from(spec.filters.limit)).then_some(Exclusion::OverLimit)
-        });
+        let reason = judge
+            .exclusion(handle, person)
+            .or_else(|| (places >= u64::from(spec.filters.limit)).then_some(Exclusion::OverLimit));
         match reason {
             None => {
                 places += 1;
-                if known.is_none_or(|k| k.status != Status::Pending) || campaign.unjudged.contains(&number) {
+                if known.is_none_or(|k| k.status != Status::Pending)
+                    || campaign.unjudged.contains(&number)
+                {
                     pages.include(person);
                 }
             }
@@ -65,9 +79,16 @@ pub fn judge(inputs: &Inputs<'_>, line: &Lineage) -> Vec<Event> {
         }
     }
     // A source that was never read says nothing about who is gone.
-    let all_read = spec.sources.iter().filter(|s| s.role == SourceRole::Include).all(|source| {
-        campaign.sources.get(&source.id).is_some_and(|s| s.lookups.values().any(|l| l.ended.is_some()))
-    });
+    let all_read = spec
+        .sources
+        .iter()
+        .filter(|s| s.role == SourceRole::Include)
+        .all(|source| {
+            campaign
+                .sources
+                .get(&source.id)
+                .is_some_and(|s| s.lookups.values().any(|l| l.ended.is_some()))
+        });
     if all_read {
         for (number, recipient) in &campaign.recipients {
             if matches!(recipient.status, Status::Pending | Status::Excluded(_))
@@ -106,7 +127,13 @@ impl<'a> Judge<'a> {
             .sources
             .iter()
             .filter(|source| source.role == SourceRole::In)
-            .map(|source| campaign.sources.get(&source.id).map(crate::observed::Source::found).unwrap_or_default())
+            .map(|source| {
+                campaign
+                    .sources
+                    .get(&source.id)
+                    .map(crate::observed::Source::found)
+                    .unwrap_or_default()
+            })
             .collect();
         Judge {
             inputs,
@@ -153,7 +180,12 @@ impl<'a> Judge<'a> {
                 _ => {}
             }
             if let Some(within) = filters.last_seen
-                && !seen_within(&known, within, self.inputs.now, filters.keep_last_seen_unknown)
+                && !seen_within(
+                    &known,
+                    within,
+                    self.inputs.now,
+                    filters.keep_last_seen_unknown,
+                )
             {
                 return Some(Exclusion::LastSeen);
             }
@@ -200,23 +232,31 @@ impl<'a> Judge<'a> {
         let within = filters.not_contacted_within;
         if filters.not_contacted_by.is_empty() {
             return within.is_some_and(|within| {
-                let last = observed.contacted.get(&handle.0).and_then(|contacted| contacted.last_sent);
+                let last = observed
+                    .contacted
+                    .get(&handle.0)
+                    .and_then(|contacted| contacted.last_sent);
                 last.is_some_and(|last| self.inputs.now.since(last) < within)
             });
         }
         // With both keys: by one of these campaigns, within that time.
         filters.not_contacted_by.iter().any(|name| {
-            observed.campaign(name).and_then(|other| other.recipients.get(&handle.0)).is_some_and(|recipient| {
-                let lately = || {
-                    let sent = Timestamp::from_seconds(i64::from(recipient.sent_at));
-                    within.is_none_or(|within| self.inputs.now.since(sent) < within)
-                };
-                match recipient.status {
-                    Status::Settled(crate::model::Outcome::Sent) => lately(),
-                    Status::InFlight | Status::Settled(crate::model::Outcome::Uncertain) => true,
-                    _ => false,
-                }
-            })
+            observed
+                .campaign(name)
+                .and_then(|other| other.recipients.get(&handle.0))
+                .is_some_and(|recipient| {
+                    let lately = || {
+                        let sent = Timestamp::from_seconds(i64::from(recipient.sent_at));
+                        within.is_none_or(|within| self.inputs.now.since(sent) < within)
+                    };
+                    match recipient.status {
+                        Status::Settled(crate::model::Outcome::Sent) => lately(),
+                        Status::InFlight | Status::Settled(crate::model::Outcome::Uncertain) => {
+                            true
+                        }
+                        _ => false,
+                    }
+                })
         })
     }
 }
@@ -225,15 +265,17 @@ impl<'a> Judge<'a> {
 /// over a file's columns alone is decided without one.
 fn may_change(source: &str, known: &Person) -> bool {
     let contact = &known.contact;
-    source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| match word {
-        "id" => contact.id.is_none(),
-        "first_name" | "full_name" => contact.first_name.is_none(),
-        "last_name" => contact.last_name.is_none(),
-        "username" => contact.username.is_none(),
-        "phone" => contact.phone.is_none(),
-        "premium" => contact.premium.is_none(),
-        _ => false,
-    })
+    source
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .any(|word| match word {
+            "id" => contact.id.is_none(),
+            "first_name" | "full_name" => contact.first_name.is_none(),
+            "last_name" => contact.last_name.is_none(),
+            "username" => contact.username.is_none(),
+            "phone" => contact.phone.is_none(),
+            "premium" => contact.premium.is_none(),
+            _ => false,
+        })
 }
 
 /// Whether an expression asks only what is known before anybody was looked up: of a person, a file's columns.
@@ -242,7 +284,12 @@ fn is_of_the_row(source: &str) -> bool {
 }
 
 /// Whether somebody was seen within this time, as far as Telegram tells.
-fn seen_within(known: &Person, within: std::time::Duration, now: Timestamp, keep_unknown: bool) -> bool {
+fn seen_within(
+    known: &Person,
+    within: std::time::Duration,
+    now: Timestamp,
+    keep_unknown: bool,
+) -> bool {
     match known.last_seen {
         LastSeen::Hidden => keep_unknown,
         LastSeen::At(at) => now.since(at) <= within,
@@ -300,4 +347,3 @@ impl Pages<'_> {
         self.events
     }
 }
-

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::accounts::{Availability, may_look_up, usable};
 use super::{Action, CampaignView, Gate, Inputs, Plan, Wait};
-use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceKind, SourceRole};
+use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceRole};
 use crate::model::{AccountName, Event, Lineage, StallReason, Timestamp, Waiting};
 use crate::observed::{Campaign, Lookup, Source};
-use crate::spec::{Basis, Kind};
+use crate::spec::Basis;
 
 /// The first pause after a failed look-up; doubles up to [`LOOKUP_RETRY_MOST`]. Long enough not to spend an
 /// account's allowance on a place that is gone, short enough that a network that comes back is noticed.
@@ -24,52 +24,95 @@ const LIMITED_ACCOUNTS: usize = 2;
 /// Finds the gate of every campaign, and plans what opens it.
 pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
     for wanted in inputs.desired.campaigns.values() {
-        let Some(campaign) = inputs.observed.campaigns.get(&wanted.lineage) else { continue };
+        let Some(campaign) = inputs.observed.campaigns.get(&wanted.lineage) else {
+            continue;
+        };
         let gate = gate(inputs, plan, wanted, campaign);
-        if let Gate::Waits { until: Some(until), .. } = &gate {
+        if let Gate::Waits {
+            until: Some(until), ..
+        } = &gate
+        {
             plan.wake(*until, inputs.now);
         }
         let waiting = match &gate {
             Gate::Open | Gate::Done { .. } => Vec::new(),
             Gate::Waits { reason, until, .. } => {
-                vec![Wait { reason: *reason, count: campaign.pending(), until: *until }]
+                vec![Wait {
+                    reason: *reason,
+                    count: campaign.pending(),
+                    until: *until,
+                }]
             }
             Gate::Blocked { reason, .. } => {
-                vec![Wait { reason: *reason, count: campaign.pending(), until: None }]
+                vec![Wait {
+                    reason: *reason,
+                    count: campaign.pending(),
+                    until: None,
+                }]
             }
         };
         plan.report.campaigns.insert(
             wanted.lineage.clone(),
-            CampaignView { gate, waiting, next_action_at: None, finish_estimate: None },
+            CampaignView {
+                gate,
+                waiting,
+                next_action_at: None,
+                finish_estimate: None,
+            },
         );
     }
 }
 
 fn blocked(reason: Waiting, condition: &'static str, message: impl Into<String>) -> Gate {
-    Gate::Blocked { reason, condition, message: message.into() }
+    Gate::Blocked {
+        reason,
+        condition,
+        message: message.into(),
+    }
 }
 
 fn waits(reason: Waiting, until: Option<Timestamp>, message: impl Into<String>) -> Gate {
-    Gate::Waits { reason, until, message: message.into() }
+    Gate::Waits {
+        reason,
+        until,
+        message: message.into(),
+    }
 }
 
-fn gate(inputs: &Inputs<'_>, plan: &mut Plan, wanted: &DesiredCampaign, campaign: &Campaign) -> Gate {
+fn gate(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    wanted: &DesiredCampaign,
+    campaign: &Campaign,
+) -> Gate {
     let now = inputs.now;
     if let Some(error) = &inputs.desired.folder_error {
         return blocked(Waiting::Held, "FolderUnreadable", error.clone());
     }
     let Some(spec) = wanted.spec.as_deref() else {
-        let first = wanted.diagnostics.iter().find(|d| d.severity == crate::spec::Severity::Error);
+        let first = wanted
+            .diagnostics
+            .iter()
+            .find(|d| d.severity == crate::spec::Severity::Error);
         let message = first.map_or_else(
             || "the spec is invalid; `tidings validate` says why".to_owned(),
             ToString::to_string,
         );
         return blocked(Waiting::Held, "SpecInvalid", message);
     };
-    if let Some(hold) = inputs.observed.suspended.as_ref().or(campaign.suspended.as_ref()) {
+    let everything = inputs
+        .observed
+        .suspended
+        .as_ref()
+        .map(|hold| (hold, "--all"));
+    let alone = campaign
+        .suspended
+        .as_ref()
+        .map(|hold| (hold, spec.name.as_str()));
+    if let Some((hold, which)) = everything.or(alone) {
         let message = format!(
-            "Suspended by {} on {}: {}. `tidings resume {}` lets it go.",
-            hold.by, hold.at, hold.reason, spec.name
+            "Suspended by {} on {}: {}. `tidings resume {which}` lets it go.",
+            hold.by, hold.at, hold.reason
         );
         return blocked(Waiting::Suspended, "Suspended", message);
     }
@@ -81,16 +124,27 @@ fn gate(inputs: &Inputs<'_>, plan: &mut Plan, wanted: &DesiredCampaign, campaign
         return blocked(Waiting::Paused, "PausedItself", message);
     }
     if let Some((why, _)) = &campaign.stalled {
-        let message = format!("{} Mend the cause, then `tidings resume {}`.", why.message, spec.name);
+        let message = format!(
+            "{} Mend the cause, then `tidings resume {}`.",
+            why.message, spec.name
+        );
         return blocked(Waiting::Held, "Stalled", message);
     }
-    if let Some(what) = not_active(spec) {
-        return blocked(Waiting::Held, "NotActive", format!("{what} is checked, but not active in this version."));
+    if let Some(what) = spec.held_by() {
+        return blocked(
+            Waiting::Held,
+            "NotActive",
+            format!("{what} is checked, but not active in this version."),
+        );
     }
     if let Some(end) = spec.schedule.end
         && end <= now
     {
-        return blocked(Waiting::Held, "Ended", format!("`schedule.end` was {}.", spec.schedule.zone.iso(end)));
+        return blocked(
+            Waiting::Held,
+            "Ended",
+            format!("`schedule.end` was {}.", spec.schedule.zone.iso(end)),
+        );
     }
     if let Some(start) = spec.schedule.start
         && start > now
@@ -105,7 +159,10 @@ fn gate(inputs: &Inputs<'_>, plan: &mut Plan, wanted: &DesiredCampaign, campaign
         return waits(Waiting::Held, None, "The daemon is stopping.");
     }
     if campaign.run == 0 {
-        plan.actions.push(Action::Record(Event::RunOpened { campaign: wanted.lineage.clone(), run: 1 }));
+        plan.actions.push(Action::Record(Event::RunOpened {
+            campaign: wanted.lineage.clone(),
+            run: 1,
+        }));
         return waits(Waiting::LookingUp, None, "The run opens.");
     }
     if let Some(gate) = own_brakes(plan, &wanted.lineage, spec, campaign, now) {
@@ -124,10 +181,15 @@ fn gate(inputs: &Inputs<'_>, plan: &mut Plan, wanted: &DesiredCampaign, campaign
             waits(
                 Waiting::LookingUp,
                 None,
-                format!("Everybody is settled; newcomers are looked for every {}.", crate::time::human_duration(refresh.as_millis() as i64)),
+                format!(
+                    "Everybody is settled; newcomers are looked for every {}.",
+                    crate::time::human_duration(refresh.as_millis() as i64)
+                ),
             )
         } else {
-            Gate::Done { message: "Everybody who was found is settled.".to_owned() }
+            Gate::Done {
+                message: "Everybody who was found is settled.".to_owned(),
+            }
         };
     }
     match spec.schedule.windows.next_open(now, spec.schedule.zone) {
@@ -141,27 +203,12 @@ fn gate(inputs: &Inputs<'_>, plan: &mut Plan, wanted: &DesiredCampaign, campaign
             let message = format!("The next window opens {}.", spec.schedule.zone.iso(open));
             waits(Waiting::OutsideWindow, Some(open), message)
         }
-        None => blocked(Waiting::Held, "NoWindow", "No window of `schedule.windows` ever opens."),
+        None => blocked(
+            Waiting::Held,
+            "NoWindow",
+            "No window of `schedule.windows` ever opens.",
+        ),
     }
-}
-
-/// What this version does not do yet and without which the campaign would do something else than it says.
-fn not_active(spec: &ResolvedCampaign) -> Option<String> {
-    if spec.kind != Kind::Mailing {
-        return Some(format!("`kind: {}`", spec.kind));
-    }
-    if spec.schedule.cron.is_some() {
-        return Some("`schedule.cron`".to_owned());
-    }
-    spec.sources
-        .iter()
-        .find(|source| {
-            !matches!(
-                source.what,
-                SourceKind::Members { .. } | SourceKind::File { .. } | SourceKind::List { .. }
-            )
-        })
-        .map(|source| format!("the source `{}`", source.what.type_name()))
 }
 
 /// Guardrails, two limited accounts, unknown errors in a row: the campaign stops itself and says why.
@@ -182,12 +229,19 @@ fn own_brakes(
             ),
         };
         let message = why.message.clone();
-        plan.actions.push(Action::Record(Event::Stalled { campaign: line.clone(), why }));
+        plan.actions.push(Action::Record(Event::Stalled {
+            campaign: line.clone(),
+            why,
+        }));
         return Some(blocked(Waiting::Held, "Stalled", message));
     }
     let counts = campaign.guard_counts();
     let mut why = None;
-    let limited = campaign.limited.values().filter(|until| **until > now).count();
+    let limited = campaign
+        .limited
+        .values()
+        .filter(|until| **until > now)
+        .count();
     if limited >= LIMITED_ACCOUNTS {
         why = Some(StallReason {
             reason: "AccountsLimited".to_owned(),
@@ -199,9 +253,27 @@ fn own_brakes(
         && counts.attempts >= u64::from(rails.after())
     {
         let rates = [
-            ("max_block_rate", rails.max_block_rate, counts.blocked, counts.attempts, "blocked the account"),
-            ("max_failure_rate", rails.max_failure_rate, counts.failed, counts.attempts, "failed"),
-            ("max_opt_out_rate", rails.max_opt_out_rate, counts.opted_out, counts.sent, "opted out"),
+            (
+                "max_block_rate",
+                rails.max_block_rate,
+                counts.blocked,
+                counts.attempts,
+                "blocked the account",
+            ),
+            (
+                "max_failure_rate",
+                rails.max_failure_rate,
+                counts.failed,
+                counts.attempts,
+                "failed",
+            ),
+            (
+                "max_opt_out_rate",
+                rails.max_opt_out_rate,
+                counts.opted_out,
+                counts.sent,
+                "opted out",
+            ),
         ];
         for (name, most, part, whole, what) in rates {
             if let Some(most) = most
@@ -209,7 +281,9 @@ fn own_brakes(
             {
                 why = Some(StallReason {
                     reason: "GuardrailTripped".to_owned(),
-                    message: format!("{part} of {whole} {what}: more than `guardrails.{name}: {most}`."),
+                    message: format!(
+                        "{part} of {whole} {what}: more than `guardrails.{name}: {most}`."
+                    ),
                 });
                 break;
             }
@@ -217,7 +291,10 @@ fn own_brakes(
     }
     let why = why?;
     let message = why.message.clone();
-    plan.actions.push(Action::Record(Event::SelfPaused { campaign: line.clone(), why }));
+    plan.actions.push(Action::Record(Event::SelfPaused {
+        campaign: line.clone(),
+        why,
+    }));
     Some(blocked(Waiting::Paused, "PausedItself", message))
 }
 
@@ -239,18 +316,53 @@ fn audience(
         }
     }
     if under_way && campaign.judgement.is_none() {
-        return Some(waits(Waiting::LookingUp, None, "The sources are being looked up."));
+        return Some(waits(
+            Waiting::LookingUp,
+            None,
+            "The sources are being looked up.",
+        ));
+    }
+    // One's own accounts are never written to, so who they are must be known first where that is a matter of moments.
+    let nameless = inputs.runtime.links.iter().any(|(name, link)| {
+        matches!(link, super::Link::Connecting)
+            && inputs
+                .observed
+                .accounts
+                .get(name)
+                .is_none_or(|account| account.person.is_none())
+    });
+    if nameless && campaign.judgement.is_none() {
+        return Some(waits(
+            Waiting::LookingUp,
+            None,
+            "The accounts are being asked who they are.",
+        ));
     }
     // Without the sources of `in` and `exclude`, people who must not be written to would be.
-    let essential = unread.iter().find(|(source, _)| source.role != SourceRole::Include);
-    let none_read = spec.sources.iter().filter(|s| s.role == SourceRole::Include).count()
-        == unread.iter().filter(|(source, _)| source.role == SourceRole::Include).count();
+    let essential = unread
+        .iter()
+        .find(|(source, _)| source.role != SourceRole::Include);
+    let none_read = spec
+        .sources
+        .iter()
+        .filter(|s| s.role == SourceRole::Include)
+        .count()
+        == unread
+            .iter()
+            .filter(|(source, _)| source.role == SourceRole::Include)
+            .count();
     if let Some((source, state)) = essential.or_else(|| unread.first().filter(|_| none_read)) {
         return Some(match (&state.error, state.under_way) {
-            (_, true) => waits(Waiting::LookingUp, None, format!("Looking up {}.", source.label)),
-            (Some(error), _) => {
-                blocked(Waiting::Held, "SourceFailed", format!("{} cannot be read: {error}", source.label))
-            }
+            (_, true) => waits(
+                Waiting::LookingUp,
+                None,
+                format!("Looking up {}.", source.label),
+            ),
+            (Some(error), _) => blocked(
+                Waiting::Held,
+                "SourceFailed",
+                format!("{} cannot be read: {error}", source.label),
+            ),
             (None, _) => waits(
                 state.wait.unwrap_or(Waiting::AccountUnavailable),
                 state.retry_at,
@@ -258,23 +370,37 @@ fn audience(
             ),
         });
     }
-    let stale = campaign
-        .judgement
-        .as_ref()
-        .is_none_or(|last| last.digest != spec.audience_digest || last.lookups != campaign.lookups_ended);
+    let stale = campaign.judgement.as_ref().is_none_or(|last| {
+        last.digest != spec.audience_digest || last.lookups != campaign.lookups_ended
+    });
     if stale {
-        let edited = campaign.judgement.as_ref().is_none_or(|last| last.digest != spec.audience_digest);
+        let edited = campaign
+            .judgement
+            .as_ref()
+            .is_none_or(|last| last.digest != spec.audience_digest);
         if !under_way || edited {
-            plan.actions.push(Action::Judge { campaign: line.clone() });
+            plan.actions.push(Action::Judge {
+                campaign: line.clone(),
+            });
         }
         if edited {
-            return Some(waits(Waiting::LookingUp, None, "The filters are being applied."));
+            return Some(waits(
+                Waiting::LookingUp,
+                None,
+                "The filters are being applied.",
+            ));
         }
     }
-    for source in spec.sources.iter().filter(|s| s.basis == Some(Basis::Members)) {
+    for source in spec
+        .sources
+        .iter()
+        .filter(|s| s.basis == Some(Basis::Members))
+    {
         let known = campaign.sources.get(&source.id);
-        let is_admin = known.is_some_and(|s| s.lookups.values().any(|l| l.admin && l.ended.is_some()));
-        if source.what.needs_account() && !is_admin && known.is_some_and(|s| s.read_at().is_some()) {
+        let is_admin =
+            known.is_some_and(|s| s.lookups.values().any(|l| l.admin && l.ended.is_some()));
+        if source.what.needs_account() && !is_admin && known.is_some_and(|s| s.read_at().is_some())
+        {
             return Some(blocked(
                 Waiting::Held,
                 "ConsentMismatch",
@@ -311,7 +437,13 @@ fn source_state(
     source: &ResolvedSource,
 ) -> SourceState {
     let now = inputs.now;
-    let mut state = SourceState { under_way: false, read: false, error: None, retry_at: None, wait: None };
+    let mut state = SourceState {
+        under_way: false,
+        read: false,
+        error: None,
+        retry_at: None,
+        wait: None,
+    };
     let known = campaign.sources.get(&source.id);
     let looks: Vec<Option<&AccountName>> = if source.what.needs_account() {
         spec.accounts.iter().map(Some).collect()
@@ -319,9 +451,13 @@ fn source_state(
         vec![None]
     };
     for account in looks {
-        let index = account.map_or(Some(Source::NO_ACCOUNT), |name| inputs.observed.account_index(name));
+        let index = account.map_or(Some(Source::NO_ACCOUNT), |name| {
+            inputs.observed.account_index(name)
+        });
         let last = index.and_then(|index| known.and_then(|s| s.lookups.get(&index)));
-        if last.is_some_and(|last| last.ended.is_some() && (last.error.is_none() || !last.found.is_empty())) {
+        if last.is_some_and(|last| {
+            last.ended.is_some() && (last.error.is_none() || !last.found.is_empty())
+        }) {
             state.read = true;
         }
         if let Some(error) = last.and_then(|last| last.error.clone()) {
@@ -333,19 +469,34 @@ fn source_state(
             continue;
         }
         let failed_now = last.is_some_and(|last| {
-            last.error.is_some() && last.failures > 0 && inputs.runtime.once_since.is_some_and(|since| last.ended >= Some(since))
+            last.error.is_some()
+                && last.failures > 0
+                && inputs
+                    .runtime
+                    .once_since
+                    .is_some_and(|since| last.ended >= Some(since))
         });
-        let due_at = if failed_now { Timestamp::MAX } else { due(campaign, spec, last) };
+        let due_at = if failed_now {
+            Timestamp::MAX
+        } else {
+            due(campaign, spec, last)
+        };
         if due_at > now {
             if due_at < Timestamp::MAX {
                 plan.wake(due_at, now);
                 if last.is_some_and(|last| last.error.is_some()) {
-                    state.retry_at = Some(state.retry_at.map_or(due_at, |at: Timestamp| at.min(due_at)));
+                    state.retry_at = Some(
+                        state
+                            .retry_at
+                            .map_or(due_at, |at: Timestamp| at.min(due_at)),
+                    );
                 }
             }
             continue;
         }
-        match account.map_or(Availability::Now { room: 1 }, |name| may_look_up(inputs, name)) {
+        match account.map_or(Availability::Now { room: 1 }, |name| {
+            may_look_up(inputs, name)
+        }) {
             Availability::Now { .. } => {
                 state.under_way = true;
                 plan.actions.push(Action::LookUp {
@@ -365,8 +516,10 @@ fn source_state(
                 }
                 // An account that is being connected will look it up in a moment: wait for it.
                 let connecting = account.is_some_and(|name| {
-                    matches!(inputs.runtime.links.get(name), Some(super::Link::Connecting))
-                        && usable(inputs, name).is_err()
+                    matches!(
+                        inputs.runtime.links.get(name),
+                        Some(super::Link::Connecting)
+                    ) && usable(inputs, name).is_err()
                 });
                 state.under_way |= connecting;
             }
@@ -390,7 +543,9 @@ fn due(campaign: &Campaign, spec: &ResolvedCampaign, last: Option<&Lookup>) -> T
     if campaign.run_opened_at.is_some_and(|opened| opened > ended) {
         return Timestamp::MIN;
     }
-    spec.schedule.refresh.map_or(Timestamp::MAX, |every| ended + every)
+    spec.schedule
+        .refresh
+        .map_or(Timestamp::MAX, |every| ended + every)
 }
 
 /// `approve_over` and `canary`.
@@ -411,7 +566,11 @@ fn approval(inputs: &Inputs<'_>, spec: &ResolvedCampaign, campaign: &Campaign) -
             "{people} people are more than `limits.approve_over: {most}`. `tidings approve {}` shows and approves them.",
             spec.name
         );
-        return Some(blocked(Waiting::AwaitingApproval, "AwaitingApproval", message));
+        return Some(blocked(
+            Waiting::AwaitingApproval,
+            "AwaitingApproval",
+            message,
+        ));
     }
     if let Some(canary) = spec.spec.canary
         && campaign.run_total() >= u64::from(canary)
@@ -434,7 +593,9 @@ fn approval(inputs: &Inputs<'_>, spec: &ResolvedCampaign, campaign: &Campaign) -
 
 /// How many more messages the canary lets go.
 pub(super) fn canary_room(spec: &ResolvedCampaign, campaign: &Campaign) -> u32 {
-    let Some(canary) = spec.spec.canary else { return u32::MAX };
+    let Some(canary) = spec.spec.canary else {
+        return u32::MAX;
+    };
     let passed = campaign
         .approval
         .as_ref()

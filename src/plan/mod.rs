@@ -30,8 +30,8 @@ pub use report::{AccountView, CampaignView, Gate, Report, Wait};
 
 use crate::desired::{Desired, SourceKind};
 use crate::model::{
-    AccountName, Attachment, Event, Formatted, Lineage, PersonId, RandomKey, Reference, SendKey, SourceId,
-    Timestamp,
+    AccountName, Attachment, Event, Formatted, Lineage, PersonId, RandomKey, Reference, SendKey,
+    SourceId, Timestamp,
 };
 use crate::observed::Observed;
 use crate::people::People;
@@ -43,6 +43,8 @@ pub enum Link {
     Missing,
     /// No api_id or api_hash.
     NotConfigured,
+    /// No daemon runs: what was last known of it holds, and nothing is performed.
+    Idle,
     /// Not tried yet.
     Connecting,
     /// Connected and authorized.

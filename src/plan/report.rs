@@ -98,7 +98,11 @@ pub(super) fn finish(inputs: &Inputs<'_>, plan: &mut Plan) {
         view.waiting = sums
             .into_iter()
             .filter(|(_, (count, _))| *count > 0)
-            .map(|(reason, (count, until))| Wait { reason, count, until })
+            .map(|(reason, (count, until))| Wait {
+                reason,
+                count,
+                until,
+            })
             .collect();
         let next = view.waiting.iter().filter_map(|wait| wait.until).min();
         view.next_action_at = match &view.gate {

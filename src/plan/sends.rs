@@ -1,14 +1,14 @@
 //! Who gets the next message, from which account, and what it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::accounts::{Availability, may_answer, may_contact, may_look_up, usable, valid};
 use super::{Action, Gate, Inputs, Link, Plan, SendAction, Wait, audience, gate};
 use crate::desired::{ResolvedCampaign, Variant};
 use crate::model::{
-    AccountName, AccountState, Contact, Event, Formatted, Lineage, Outcome, Person, PersonId, SendKey, Timestamp,
-    Waiting,
+    AccountName, AccountState, Contact, Event, Formatted, Lineage, Outcome, Person, PersonId,
+    SendKey, Timestamp, Waiting,
 };
 use crate::observed::{Campaign, ClassId, Handle, InFlight, OPT_OUT_LINEAGE};
 use crate::people::{best_reference, is_named};
@@ -16,7 +16,7 @@ use crate::text::{AccountFacts, CampaignFacts, ComposeError, Context, compose, v
 
 /// Sends of one account that may be in hand at once where no delay stands between them: enough that the account
 /// never waits for the disk, few enough that what Telegram's refusal leaves over is given back at once.
-const IN_HAND: usize = 64;
+const IN_HAND: usize = 128;
 /// People settled without a message (unreachable, template errors) in one pass: the rest follow in the next.
 const SETTLED_A_PASS: usize = 500;
 /// In doubt for longer: the history decides (CONTRACT section 6).
@@ -36,7 +36,9 @@ pub(super) fn facts(spec: &ResolvedCampaign, campaign: &Campaign) -> CampaignFac
 pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
     let now = inputs.now;
     for (key, flight) in &inputs.observed.in_flight {
-        let Some((_, since)) = flight.doubt else { continue };
+        let Some((_, since)) = flight.doubt else {
+            continue;
+        };
         if inputs.runtime.executing.contains(key) {
             continue;
         }
@@ -62,7 +64,9 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
                     plan.actions.push(Action::Record(Event::Refused {
                         key: key.clone(),
                         outcome: Outcome::Uncertain,
-                        detail: "in doubt for over 24 hours, and the account's dialog cannot be read".to_owned(),
+                        detail:
+                            "in doubt for over 24 hours, and the account's dialog cannot be read"
+                                .to_owned(),
                     }));
                 } else if let Some(until) = until {
                     plan.wake(until, now);
@@ -75,7 +79,10 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
             plan.wake(flight.retry_at, now);
             continue;
         }
-        let silenced = inputs.observed.handle(key.person).is_some_and(|h| inputs.observed.is_silenced(h));
+        let silenced = inputs
+            .observed
+            .handle(key.person)
+            .is_some_and(|h| inputs.observed.is_silenced(h));
         let confirmation = key.lineage.as_ref() == OPT_OUT_LINEAGE;
         if old || (silenced && !confirmation) {
             plan.actions.push(Action::LookBack { key: key.clone() });
@@ -87,10 +94,14 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
 
 /// Whether a campaign may send now what it already decided to send: not while it is held or its windows are closed.
 fn may_go_again(plan: &Plan, key: &SendKey, inputs: &Inputs<'_>, _flight: &InFlight) -> bool {
-    let Some(view) = plan.report.campaigns.get(&key.lineage) else { return false };
+    let Some(view) = plan.report.campaigns.get(&key.lineage) else {
+        return false;
+    };
     match &view.gate {
         Gate::Open | Gate::Done { .. } => true,
-        Gate::Blocked { condition, .. } => matches!(*condition, "AwaitingApproval" | "Canary" | "SourceFailed"),
+        Gate::Blocked { condition, .. } => {
+            matches!(*condition, "AwaitingApproval" | "Canary" | "SourceFailed")
+        }
         Gate::Waits { reason, .. } => match reason {
             Waiting::OutsideWindow | Waiting::NotStarted | Waiting::Held => false,
             _ => !inputs.runtime.draining,
@@ -100,12 +111,16 @@ fn may_go_again(plan: &Plan, key: &SendKey, inputs: &Inputs<'_>, _flight: &InFli
 
 /// The one confirmation of an opt-out: in nobody's name, so that no hold and no window keeps it.
 pub(super) fn confirmations(inputs: &Inputs<'_>, plan: &mut Plan) {
-    let Some(reply) = &inputs.desired.engine.opt_out.reply else { return };
+    let Some(reply) = &inputs.desired.engine.opt_out.reply else {
+        return;
+    };
     if inputs.runtime.draining {
         return;
     }
     for (number, account) in &inputs.observed.confirmations {
-        let Some(name) = inputs.observed.account_name(*account) else { continue };
+        let Some(name) = inputs.observed.account_name(*account) else {
+            continue;
+        };
         match may_answer(inputs, name) {
             Availability::Now { .. } => {}
             Availability::Later { until, .. } => {
@@ -115,12 +130,24 @@ pub(super) fn confirmations(inputs: &Inputs<'_>, plan: &mut Plan) {
                 continue;
             }
         }
-        let Some(person) = inputs.observed.persons.id(Handle(*number)) else { continue };
-        let key = SendKey { lineage: OPT_OUT_LINEAGE.into(), person, step: 0, run: 0 };
+        let Some(person) = inputs.observed.persons.id(Handle(*number)) else {
+            continue;
+        };
+        let key = SendKey {
+            lineage: OPT_OUT_LINEAGE.into(),
+            person,
+            step: 0,
+            run: 0,
+        };
         if inputs.observed.in_flight.contains_key(&key) {
             continue;
         }
-        let Some(Link::Ready { random_key, first_name, username }) = inputs.runtime.links.get(name) else {
+        let Some(Link::Ready {
+            random_key,
+            first_name,
+            username,
+        }) = inputs.runtime.links.get(name)
+        else {
             continue;
         };
         let known = inputs.people.get(person).unwrap_or_default();
@@ -144,7 +171,9 @@ pub(super) fn confirmations(inputs: &Inputs<'_>, plan: &mut Plan) {
             step: 0,
             invite_link: None,
         };
-        let Ok(message) = compose(reply, None, false, &context) else { continue };
+        let Ok(message) = compose(reply, None, false, &context) else {
+            continue;
+        };
         plan.actions.push(Action::Send(Box::new(SendAction {
             random_id: key.random_id(random_key),
             key,
@@ -180,6 +209,10 @@ struct AccountTurn<'a> {
     name: &'a AccountName,
     /// Sends that have no answer yet, those planned now among them.
     in_hand: usize,
+    /// How many of them there were before this pass.
+    had: usize,
+    /// The next people by campaign.
+    queues: BTreeMap<usize, VecDeque<u32>>,
     /// What it may still send today, over all campaigns.
     today: u32,
     /// What it may still send today under consent `attested`.
@@ -197,7 +230,10 @@ struct AccountTurn<'a> {
 pub(super) fn first_messages(inputs: &Inputs<'_>, plan: &mut Plan) {
     let mut turns: Vec<Turn<'_>> = valid(inputs)
         .filter(|(wanted, _, _)| {
-            plan.report.campaigns.get(&wanted.lineage).is_some_and(|view| view.gate == Gate::Open)
+            plan.report
+                .campaigns
+                .get(&wanted.lineage)
+                .is_some_and(|view| view.gate == Gate::Open)
         })
         .map(|(wanted, spec, campaign)| Turn {
             line: &wanted.lineage,
@@ -212,10 +248,14 @@ pub(super) fn first_messages(inputs: &Inputs<'_>, plan: &mut Plan) {
         .collect();
     // Campaigns in turn: the one that sent longest ago first.
     turns.sort_by_key(|turn| (turn.campaign.last_sent_at, turn.spec.name.clone()));
-    let names: std::collections::BTreeSet<&AccountName> =
-        turns.iter().flat_map(|turn| turn.spec.accounts.iter()).collect();
-    let mut accounts: Vec<AccountTurn<'_>> =
-        names.into_iter().map(|name| AccountTurn::new(inputs, name)).collect();
+    let names: std::collections::BTreeSet<&AccountName> = turns
+        .iter()
+        .flat_map(|turn| turn.spec.accounts.iter())
+        .collect();
+    let mut accounts: Vec<AccountTurn<'_>> = names
+        .into_iter()
+        .map(|name| AccountTurn::new(inputs, name))
+        .collect();
     // Whoever has least in hand goes first: after a stop for a refusal the others do not run ahead for ever.
     accounts.sort_by_key(|account| account.in_hand);
     while accounts.iter().any(|account| !account.done) {
@@ -231,7 +271,9 @@ pub(super) fn first_messages(inputs: &Inputs<'_>, plan: &mut Plan) {
 
 /// How many more messages of a campaign may leave today, all accounts together.
 fn campaign_room(spec: &ResolvedCampaign, campaign: &Campaign, now: Timestamp) -> u32 {
-    let Some(most) = spec.delays.campaign_per_day else { return u32::MAX };
+    let Some(most) = spec.delays.campaign_per_day else {
+        return u32::MAX;
+    };
     let today = crate::time::Day::of(now, spec.schedule.zone);
     most.saturating_sub(campaign.meter.since(today.start()))
 }
@@ -239,8 +281,16 @@ fn campaign_room(spec: &ResolvedCampaign, campaign: &Campaign, now: Timestamp) -
 /// How many sends of a campaign one account may have in hand. Where guardrails watch, each message waits for the answer
 /// to the one before it: a burst would be out before they trip.
 fn hand(spec: &ResolvedCampaign) -> usize {
-    let watched = spec.spec.guardrails.as_ref().is_some_and(|rails| rails.is_active());
-    if watched || !spec.delays.between.1.is_zero() { 1 } else { IN_HAND }
+    let watched = spec
+        .spec
+        .guardrails
+        .as_ref()
+        .is_some_and(|rails| rails.is_active());
+    if watched || !spec.delays.between.1.is_zero() {
+        1
+    } else {
+        IN_HAND
+    }
 }
 
 impl<'a> AccountTurn<'a> {
@@ -252,7 +302,11 @@ impl<'a> AccountTurn<'a> {
             .executing
             .iter()
             .filter(|key| {
-                inputs.observed.in_flight.get(*key).is_some_and(|f| f.doubt.is_some() && f.intent.account == *name)
+                inputs
+                    .observed
+                    .in_flight
+                    .get(*key)
+                    .is_some_and(|f| f.doubt.is_some() && f.intent.account == *name)
             })
             .count();
         let (allowance, zone) = super::accounts::allowance(inputs, name);
@@ -261,8 +315,14 @@ impl<'a> AccountTurn<'a> {
         AccountTurn {
             name,
             in_hand: in_flight + retried,
-            today: account.map_or(allowance, |a| allowance.saturating_sub(a.meter.since(start))),
-            attested: account.map_or(attested, |a| attested.saturating_sub(a.attested.since(start))),
+            had: in_flight + retried,
+            queues: BTreeMap::new(),
+            today: account.map_or(allowance, |a| {
+                allowance.saturating_sub(a.meter.since(start))
+            }),
+            attested: account.map_or(attested, |a| {
+                attested.saturating_sub(a.attested.since(start))
+            }),
             rooms: BTreeMap::new(),
             next: 0,
             done: false,
@@ -274,7 +334,9 @@ impl<'a> AccountTurn<'a> {
         for _ in 0..turns.len() {
             let index = self.next % turns.len();
             self.next += 1;
-            let Some(turn) = turns.get_mut(index) else { continue };
+            let Some(turn) = turns.get_mut(index) else {
+                continue;
+            };
             if !turn.spec.accounts.contains(self.name) || turn.room == 0 {
                 continue;
             }
@@ -287,7 +349,16 @@ impl<'a> AccountTurn<'a> {
                 self.done = true;
                 return;
             }
-            match take(inputs, plan, self.name, turn) {
+            // Refilled by the half, so that many intents share one write.
+            if hand(turn.spec) == IN_HAND && self.had > IN_HAND / 2 {
+                self.done = true;
+                return;
+            }
+            let queue = self
+                .queues
+                .entry(index)
+                .or_insert_with(|| queue_of(inputs, self.name, turn));
+            match take(inputs, plan, self.name, turn, queue) {
                 Taken::Sent => {
                     self.in_hand += 1;
                     self.today -= 1;
@@ -357,28 +428,52 @@ fn candidates<'a>(
         heads.push(campaign.unresolved.iter().copied().peekable());
     }
     std::iter::from_fn(move || {
-        let best = heads.iter_mut().filter_map(|h| h.peek().copied().map(|n| (n, h))).min_by_key(|(n, _)| *n);
+        let best = heads
+            .iter_mut()
+            .filter_map(|h| h.peek().copied().map(|n| (n, h)))
+            .min_by_key(|(n, _)| *n);
         best.and_then(|(_, head)| head.next())
     })
 }
 
 /// How many heads of queues one try looks at before it gives up until the next pass: people who are slowed down or
 /// are being looked up stand in the way of few.
-const LOOK_PAST: usize = 200;
+const LOOK_PAST: usize = 256;
 
-fn take(inputs: &Inputs<'_>, plan: &mut Plan, name: &AccountName, turn: &mut Turn<'_>) -> Taken {
-    let now = inputs.now;
-    let index = inputs.observed.account_index(name);
+/// The next people of an account in a campaign, gathered once a pass.
+fn queue_of(inputs: &Inputs<'_>, name: &AccountName, turn: &Turn<'_>) -> VecDeque<u32> {
     // While nobody can be looked up, those who must be do not stand in the way of the others.
     let can_look_up = matches!(may_look_up(inputs, name), Availability::Now { .. })
         && !inputs.runtime.resolving.contains_key(name);
-    let candidates: Vec<u32> = candidates(inputs, turn.campaign, index, can_look_up)
-        .filter(|number| !turn.taken.contains(number))
-        .take(LOOK_PAST)
-        .collect();
-    for number in candidates {
+    candidates(
+        inputs,
+        turn.campaign,
+        inputs.observed.account_index(name),
+        can_look_up,
+    )
+    .filter(|number| !turn.taken.contains(number))
+    .take(LOOK_PAST)
+    .collect()
+}
+
+fn take(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    name: &AccountName,
+    turn: &mut Turn<'_>,
+    queue: &mut VecDeque<u32>,
+) -> Taken {
+    let now = inputs.now;
+    let index = inputs.observed.account_index(name);
+    while let Some(number) = queue.pop_front() {
+        // Another account may have taken him in this pass.
+        if turn.taken.contains(&number) {
+            continue;
+        }
         let handle = Handle(number);
-        let Some(person) = inputs.observed.persons.id(handle) else { continue };
+        let Some(person) = inputs.observed.persons.id(handle) else {
+            continue;
+        };
         if let Some(until) = inputs.observed.slowed.get(&number)
             && *until > now
         {
@@ -500,7 +595,12 @@ fn planned_resolve(plan: &Plan, matches: impl Fn(&AccountName, PersonId) -> bool
 
 /// The send-once key of a person's first message.
 fn key_of(turn: &Turn<'_>, person: PersonId) -> SendKey {
-    SendKey { lineage: turn.line.clone(), person, step: 0, run: 0 }
+    SendKey {
+        lineage: turn.line.clone(),
+        person,
+        step: 0,
+        run: 0,
+    }
 }
 
 /// Makes the message. `None`: he was settled without one.
@@ -511,7 +611,12 @@ fn message(
     turn: &mut Turn<'_>,
     person: PersonId,
 ) -> Option<Taken> {
-    let Some(Link::Ready { random_key, first_name, username }) = inputs.runtime.links.get(name) else {
+    let Some(Link::Ready {
+        random_key,
+        first_name,
+        username,
+    }) = inputs.runtime.links.get(name)
+    else {
         return Some(Taken::Nobody);
     };
     let known = inputs.people.get(person).unwrap_or_default();
@@ -522,8 +627,11 @@ fn message(
     }
     let key = key_of(turn, person);
     let variant = choose(turn.spec, turn.line, person)?;
-    let account =
-        AccountFacts { name: name.to_string(), first_name: first_name.clone(), username: username.clone() };
+    let account = AccountFacts {
+        name: name.to_string(),
+        first_name: first_name.clone(),
+        username: username.clone(),
+    };
     let text = text_for(inputs, turn, variant, &known.contact, &account);
     let text = match text {
         Ok(text) => text,
@@ -581,12 +689,17 @@ fn message(
 }
 
 /// The variant of a person: the same for ever, in proportion to the weights.
-pub(super) fn choose<'a>(spec: &'a ResolvedCampaign, line: &Lineage, person: PersonId) -> Option<&'a Variant> {
+pub(super) fn choose<'a>(
+    spec: &'a ResolvedCampaign,
+    line: &Lineage,
+    person: PersonId,
+) -> Option<&'a Variant> {
     let weights: Vec<u32> = spec.variants.iter().map(|variant| variant.weight).collect();
     if weights.is_empty() {
         return None;
     }
-    spec.variants.get(variant_index(line, &person.0.to_le_bytes(), &weights))
+    spec.variants
+        .get(variant_index(line, &person.0.to_le_bytes(), &weights))
 }
 
 fn text_for(
@@ -642,7 +755,11 @@ fn typing(
         }
         _ => {
             let until = inputs.now + draw(key, "typing", range);
-            plan.actions.push(Action::Type { account: name.clone(), person: key.person, until });
+            plan.actions.push(Action::Type {
+                account: name.clone(),
+                person: key.person,
+                until,
+            });
             plan.wake(until, inputs.now);
             Some(Taken::Busy)
         }
@@ -650,8 +767,16 @@ fn typing(
 }
 
 /// Where only the delay is to be waited for, 'typing…' begins so that it ends with it.
-fn typing_ahead(inputs: &Inputs<'_>, plan: &mut Plan, name: &AccountName, turn: &Turn<'_>, until: Timestamp) {
-    let Some((_, most)) = turn.spec.delays.typing else { return };
+fn typing_ahead(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    name: &AccountName,
+    turn: &Turn<'_>,
+    until: Timestamp,
+) {
+    let Some((_, most)) = turn.spec.delays.typing else {
+        return;
+    };
     let account = inputs.observed.accounts.get(name);
     let only_delay = account.is_some_and(|a| a.next_allowed_at == until && a.in_flight == 0);
     if !only_delay {
@@ -666,34 +791,72 @@ fn typing_ahead(inputs: &Inputs<'_>, plan: &mut Plan, name: &AccountName, turn: 
         return;
     };
     let key = key_of(turn, person);
-    let typing = draw(&key, "typing", turn.spec.delays.typing.unwrap_or((most, most)));
+    let typing = draw(
+        &key,
+        "typing",
+        turn.spec.delays.typing.unwrap_or((most, most)),
+    );
     let begin = until - typing;
     if begin > inputs.now {
         plan.wake(begin, inputs.now);
-    } else if !inputs.runtime.typing.get(name).is_some_and(|(who, _)| *who == person) {
-        plan.actions.push(Action::Type { account: name.clone(), person, until });
+    } else if inputs
+        .runtime
+        .typing
+        .get(name)
+        .is_none_or(|(who, _)| *who != person)
+    {
+        plan.actions.push(Action::Type {
+            account: name.clone(),
+            person,
+            until,
+        });
     }
 }
 
 /// People whom no account of the campaign has met: looked up by name where they have one, else settled.
 fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
     let persons = &inputs.observed.persons;
-    let own: Vec<u16> =
-        turn.spec.accounts.iter().filter_map(|name| inputs.observed.account_index(name)).collect();
-    let reaches = |class: ClassId| persons.accounts(class).iter().any(|account| own.contains(account));
+    let own: Vec<u16> = turn
+        .spec
+        .accounts
+        .iter()
+        .filter_map(|name| inputs.observed.account_index(name))
+        .collect();
+    let reaches = |class: ClassId| {
+        persons
+            .accounts(class)
+            .iter()
+            .any(|account| own.contains(account))
+    };
     let looking = turn.campaign.looking_up()
-        || inputs.runtime.looking_up.iter().any(|(line, _, _)| line == turn.line);
+        || inputs
+            .runtime
+            .looking_up
+            .iter()
+            .any(|(line, _, _)| line == turn.line);
     if looking {
         return;
     }
-    for (class, queue) in turn.campaign.queues.iter().filter(|(class, _)| !reaches(**class)) {
+    for (class, queue) in turn
+        .campaign
+        .queues
+        .iter()
+        .filter(|(class, _)| !reaches(**class))
+    {
         let bound = !persons.accounts(*class).is_empty()
-            && queue.first().is_some_and(|n| turn.campaign.recipients.get(n).is_some_and(|r| r.account.is_some()));
+            && queue.first().is_some_and(|n| {
+                turn.campaign
+                    .recipients
+                    .get(n)
+                    .is_some_and(|r| r.account.is_some())
+            });
         for number in queue.iter().take(SETTLED_A_PASS) {
             if bound || turn.taken.contains(number) {
                 continue;
             }
-            let Some(person) = persons.id(Handle(*number)) else { continue };
+            let Some(person) = persons.id(Handle(*number)) else {
+                continue;
+            };
             let known: Person = inputs.people.get(person).unwrap_or_default();
             if best_reference(&known).is_some() {
                 let free = turn.spec.accounts.iter().find(|name| {
@@ -726,7 +889,10 @@ fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
         let availability = may_contact(inputs, name, turn.spec, turn.campaign);
         own.push((inputs.observed.account_index(name), name, availability));
     }
-    let none = Availability::Later { reason: Waiting::AccountUnavailable, until: None };
+    let none = Availability::Later {
+        reason: Waiting::AccountUnavailable,
+        until: None,
+    };
     for (class, queue) in &turn.campaign.queues {
         let best = own
             .iter()
@@ -755,18 +921,25 @@ fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
     if !turn.campaign.unresolved.is_empty() {
         let best = own
             .iter()
-            .map(|(_, name, contact)| match (may_look_up(inputs, name), contact) {
-                (Availability::Now { .. }, contact) => contact.clone(),
-                (later, _) => later,
-            })
+            .map(
+                |(_, name, contact)| match (may_look_up(inputs, name), contact) {
+                    (Availability::Now { .. }, contact) => contact.clone(),
+                    (later, _) => later,
+                },
+            )
             .fold(none, Availability::better);
         let best = match best {
-            Availability::Now { .. } => {
-                Availability::Later { reason: Waiting::LookingUp, until: None }
-            }
+            Availability::Now { .. } => Availability::Later {
+                reason: Waiting::LookingUp,
+                until: None,
+            },
             later => later,
         };
-        found.push(wait_of(best, turn.campaign.unresolved.len() as u64, inputs.now));
+        found.push(wait_of(
+            best,
+            turn.campaign.unresolved.len() as u64,
+            inputs.now,
+        ));
     }
     for wait in &found {
         if let Some(until) = wait.until {
@@ -781,8 +954,16 @@ fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
 
 fn wait_of(availability: Availability, count: u64, now: Timestamp) -> Wait {
     match availability {
-        Availability::Now { .. } => Wait { reason: Waiting::Delay, count, until: Some(now) },
-        Availability::Later { reason, until } => Wait { reason, count, until },
+        Availability::Now { .. } => Wait {
+            reason: Waiting::Delay,
+            count,
+            until: Some(now),
+        },
+        Availability::Later { reason, until } => Wait {
+            reason,
+            count,
+            until,
+        },
     }
 }
 
@@ -814,12 +995,19 @@ fn estimate(inputs: &Inputs<'_>, turn: &Turn<'_>) -> Option<Timestamp> {
     if per_day <= 0.0 || per_second <= 0.0 {
         return None;
     }
-    let start = turn.spec.schedule.windows.next_open(inputs.now, turn.spec.schedule.zone)?;
+    let start = turn
+        .spec
+        .schedule
+        .windows
+        .next_open(inputs.now, turn.spec.schedule.zone)?;
     let whole_days = (pending as f64 / per_day).ceil() - 1.0;
     let rest = pending as f64 - whole_days.max(0.0) * per_day;
     let open_millis = ((rest / per_second) * 1000.0) as i64;
     let day = start + Duration::from_secs_f64(whole_days.max(0.0) * DAY);
-    turn.spec.schedule.windows.after_open_time(day, open_millis, turn.spec.schedule.zone)
+    turn.spec
+        .schedule
+        .windows
+        .after_open_time(day, open_millis, turn.spec.schedule.zone)
 }
 
 /// How much of the coming week the windows leave open: 1 is all of it.
@@ -829,7 +1017,9 @@ fn open_share(spec: &ResolvedCampaign, now: Timestamp) -> f64 {
     let end = now + WEEK;
     let (mut at, mut open) = (now, Duration::ZERO);
     while at < end {
-        let Some(from) = windows.next_open(at, zone).filter(|from| *from < end) else { break };
+        let Some(from) = windows.next_open(at, zone).filter(|from| *from < end) else {
+            break;
+        };
         let to = windows.closes_at(from, zone).unwrap_or(end).min(end);
         open += to.since(from);
         at = to;
