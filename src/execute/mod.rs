@@ -26,7 +26,8 @@ use crate::model::{
     AccountName, Attachment, Lineage, Person, PersonId, Reference, SendKey, SourceId,
 };
 use crate::telegram::{
-    AccountClient, CallError, Delivered, HistoryMessage, MEMBERS_PAGE, Me, MediaHandle, Met, Received, UpdatesState,
+    AccountClient, CallError, Delivered, HistoryMessage, MEMBERS_PAGE, Me, MediaHandle, Met,
+    Received, UpdatesState,
 };
 
 /// What an account's task is asked to do.
@@ -94,13 +95,8 @@ pub enum Order {
 
 /// What came of it.
 pub enum Report {
-    /// A send ended.
-    Sent {
-        /// Which.
-        key: SendKey,
-        /// How.
-        result: Result<Delivered, CallError>,
-    },
+    /// Sends ended, in this order: several at once where they follow each other without a pause.
+    Sent(Vec<(SendKey, Result<Delivered, CallError>)>),
     /// It was called off before a byte left.
     NotTried {
         /// Which send.
@@ -190,8 +186,19 @@ impl AccountTask {
     ) -> AccountTask {
         let (orders, inbox) = mpsc::unbounded_channel();
         let called_off = Arc::new(AtomicU64::new(0));
-        let handle = tokio::spawn(supervise(client.clone(), inbox, reports, called_off.clone()));
-        AccountTask { orders, called_off, epoch: 1, client, handle }
+        let handle = tokio::spawn(supervise(
+            client.clone(),
+            inbox,
+            reports,
+            called_off.clone(),
+        ));
+        AccountTask {
+            orders,
+            called_off,
+            epoch: 1,
+            client,
+            handle,
+        }
     }
 
     /// The connection.
@@ -206,7 +213,11 @@ impl AccountTask {
 
     /// Orders a send.
     pub fn send(&self, key: SendKey, request: Vec<u8>) {
-        self.order(Order::Send { key, request, epoch: self.epoch });
+        self.order(Order::Send {
+            key,
+            request,
+            epoch: self.epoch,
+        });
     }
 
     /// Calls off every send that was ordered and has not begun; each comes back as [`Report::NotTried`].
@@ -240,14 +251,22 @@ async fn supervise(
     let name = client.name().clone();
     let inbox = Arc::new(tokio::sync::Mutex::new(inbox));
     loop {
-        let run = tokio::spawn(work(client.clone(), inbox.clone(), reports.clone(), called_off.clone()));
+        let run = tokio::spawn(work(
+            client.clone(),
+            inbox.clone(),
+            reports.clone(),
+            called_off.clone(),
+        ));
         // Aborting this task must abort the work too.
         let guard = AbortOnDrop(run.abort_handle());
         match run.await {
             Ok(()) => return,
             Err(error) if error.is_panic() => {
                 drop(guard);
-                let _ = reports.send((name.clone(), Report::Panicked("the account's task broke off".to_owned())));
+                let _ = reports.send((
+                    name.clone(),
+                    Report::Panicked("the account's task broke off".to_owned()),
+                ));
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             Err(_) => return,
@@ -276,23 +295,52 @@ async fn work(
     let mut inbox = inbox.lock().await;
     // Everything but sends may overlap with them; all of it ends with this task.
     let mut aside = tokio::task::JoinSet::new();
+    let mut ended: Vec<(SendKey, Result<Delivered, CallError>)> = Vec::new();
     while let Some(order) = inbox.recv().await {
         while aside.try_join_next().is_some() {}
+        if !matches!(order, Order::Send { .. }) && !ended.is_empty() {
+            tell(Report::Sent(std::mem::take(&mut ended)));
+        }
         match order {
-            Order::Send { key, request, epoch } => {
+            Order::Send {
+                key,
+                request,
+                epoch,
+            } => {
                 if epoch <= called_off.load(Ordering::SeqCst) {
+                    if !ended.is_empty() {
+                        tell(Report::Sent(std::mem::take(&mut ended)));
+                    }
                     tell(Report::NotTried { key });
                     continue;
                 }
-                let result = client.send(request).await;
+                let mut sending = std::pin::pin!(client.send(request));
+                let result = match ended.is_empty() {
+                    true => sending.await,
+                    false => match tokio::time::timeout(TELL_WITHIN, &mut sending).await {
+                        Ok(result) => result,
+                        // What is known must not wait for an answer that takes its time.
+                        Err(_) => {
+                            tell(Report::Sent(std::mem::take(&mut ended)));
+                            sending.await
+                        }
+                    },
+                };
                 if let Err(error) = &result
                     && stops_the_account(error)
                 {
                     called_off.fetch_max(epoch, Ordering::SeqCst);
                 }
-                tell(Report::Sent { key, result });
+                let fine = result.is_ok();
+                ended.push((key, result));
+                if !fine || ended.len() >= TOLD_AT_ONCE || inbox.is_empty() {
+                    tell(Report::Sent(std::mem::take(&mut ended)));
+                }
             }
-            Order::Type { person, access_hash } => {
+            Order::Type {
+                person,
+                access_hash,
+            } => {
                 let client = client.clone();
                 aside.spawn(async move {
                     // Of no consequence where it fails.
@@ -306,29 +354,61 @@ async fn work(
                     let _ = reports.send((name, Report::Me(result)));
                 });
             }
-            Order::LookUp { campaign, source, what, limit } => {
+            Order::LookUp {
+                campaign,
+                source,
+                what,
+                limit,
+            } => {
                 let (client, reports) = (client.clone(), reports.clone());
-                aside.spawn(async move { look_up(&*client, &reports, campaign, source, &what, limit).await });
+                aside.spawn(async move {
+                    look_up(&*client, &reports, campaign, source, &what, limit).await
+                });
             }
-            Order::Resolve { person, reference, campaign } => {
+            Order::Resolve {
+                person,
+                reference,
+                campaign,
+            } => {
                 let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
                 aside.spawn(async move {
                     let result = client.resolve(&reference).await;
-                    let _ = reports.send((name, Report::Resolved { person, reference, campaign, result }));
+                    let _ = reports.send((
+                        name,
+                        Report::Resolved {
+                            person,
+                            reference,
+                            campaign,
+                            result,
+                        },
+                    ));
                 });
             }
-            Order::Upload { media, bytes, campaign } => {
+            Order::Upload {
+                media,
+                bytes,
+                campaign,
+            } => {
                 let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
                 aside.spawn(async move {
                     let file = media.path.rsplit('/').next().unwrap_or("file").to_owned();
                     let result = client.upload(&file, mime_of(&file), bytes).await;
-                    let _ = reports.send((name, Report::Uploaded { media, campaign, result }));
+                    let _ = reports.send((
+                        name,
+                        Report::Uploaded {
+                            media,
+                            campaign,
+                            result,
+                        },
+                    ));
                 });
             }
             Order::LookBack { key, access_hash } => {
                 let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
                 aside.spawn(async move {
-                    let result = client.last_messages(key.person, access_hash, LOOK_BACK).await;
+                    let result = client
+                        .last_messages(key.person, access_hash, LOOK_BACK)
+                        .await;
                     let _ = reports.send((name, Report::LookedBack { key, result }));
                 });
             }
@@ -337,7 +417,10 @@ async fn work(
                 let (reports, name) = (reports.clone(), name.clone());
                 aside.spawn(async move {
                     while let Some(received) = receiver.recv().await {
-                        if reports.send((name.clone(), Report::Received(received))).is_err() {
+                        if reports
+                            .send((name.clone(), Report::Received(received)))
+                            .is_err()
+                        {
                             return;
                         }
                     }
@@ -347,13 +430,22 @@ async fn work(
     }
 }
 
+/// Sends that are reported together: the control loop's share of the work of a message shrinks, and a crash leaves no
+/// more than so many in doubt.
+const TOLD_AT_ONCE: usize = 32;
+/// And held back for at most so long: a crash then leaves no more in doubt than it must.
+const TELL_WITHIN: Duration = Duration::from_millis(20);
+
 /// Messages of a dialog that are read to find one of ours: a person who writes more than this after it, within the day
 /// after which the history is asked, is the exception that ends as `uncertain`.
 const LOOK_BACK: i32 = 50;
 
 /// Whether, after this answer, nothing that was ordered before may leave: Telegram said wait or no, or is silent. What is
 /// called off for nothing is planned again at once.
-fn stops_the_account(error: &CallError) -> bool {
+///
+/// The task stops by itself before the next send; whoever gives orders must begin a new epoch
+/// ([`AccountTask::call_off`]) when the report arrives, or every later order is called off as well.
+pub fn stops_the_account(error: &CallError) -> bool {
     match error {
         CallError::Rpc(fault) => {
             matches!(
@@ -374,7 +466,10 @@ fn stops_the_account(error: &CallError) -> bool {
 
 /// The media type by the name's ending (IANA); anything else goes as it is.
 fn mime_of(name: &str) -> &'static str {
-    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).unwrap_or_default();
+    let ending = name
+        .rsplit_once('.')
+        .map(|(_, ending)| ending.to_ascii_lowercase())
+        .unwrap_or_default();
     match ending.as_str() {
         "png" => "image/png",
         "jpg" | "jpeg" => "image/jpeg",
@@ -404,7 +499,11 @@ async fn look_up(
         let _ = reports.send((name.clone(), report));
     };
     let result = members(client, &tell, &campaign, source, what, limit).await;
-    tell(Report::LookedUp { campaign, source, result });
+    tell(Report::LookedUp {
+        campaign,
+        source,
+        result,
+    });
 }
 
 async fn members(
@@ -416,7 +515,9 @@ async fn members(
     limit: Option<u32>,
 ) -> Result<LookedUp, CallError> {
     let Some(reference) = what.place() else {
-        return Err(CallError::Unexpected("this source names no place".to_owned()));
+        return Err(CallError::Unexpected(
+            "this source names no place".to_owned(),
+        ));
     };
     let place = patiently(tell, || client.place(reference)).await?;
     let most = limit.map_or(usize::MAX, |limit| limit as usize);
@@ -424,12 +525,19 @@ async fn members(
     let mut found = 0;
     let mut partial = None;
     while found < most {
-        let page = patiently(tell, || client.members_page(&place, cursor.clone(), MEMBERS_PAGE)).await?;
+        let page = patiently(tell, || {
+            client.members_page(&place, cursor.clone(), MEMBERS_PAGE)
+        })
+        .await?;
         let mut people = page.people;
         people.truncate(most - found);
         found += people.len();
         if !people.is_empty() {
-            tell(Report::Page { campaign: campaign.clone(), source, people });
+            tell(Report::Page {
+                campaign: campaign.clone(),
+                source,
+                people,
+            });
         }
         partial = page.partial;
         match page.next {
@@ -437,7 +545,10 @@ async fn members(
             None => break,
         }
     }
-    Ok(LookedUp { admin: place.admin, partial })
+    Ok(LookedUp {
+        admin: place.admin,
+        partial,
+    })
 }
 
 /// Calls until Telegram no longer asks for a wait; each wait is reported first, so that it outlives a restart.
