@@ -14,15 +14,23 @@ const MAX_EVENTS: usize = 10_000;
 const EVENTS: usize = 200;
 
 fn refused(message: impl Into<String>) -> Reply {
-    Reply::Refused { message: message.into(), usage: false }
+    Reply::Refused {
+        message: message.into(),
+        usage: false,
+    }
 }
 
 fn misused(message: impl Into<String>) -> Reply {
-    Reply::Refused { message: message.into(), usage: true }
+    Reply::Refused {
+        message: message.into(),
+        usage: true,
+    }
 }
 
 fn done(message: impl Into<String>) -> Reply {
-    Reply::Done { message: message.into() }
+    Reply::Done {
+        message: message.into(),
+    }
 }
 
 fn document(body: &impl Serialize) -> Reply {
@@ -42,12 +50,32 @@ pub(super) fn daemon_info(_core: &Core, running: bool) -> DaemonInfo {
     }
 }
 
+/// The report, with the commits that the specs come from.
+fn report(core: &Core, daemon: bool) -> status::StatusReport {
+    let mut report = status::report(
+        &core.inputs(),
+        &core.plan_report(),
+        daemon_info(core, daemon),
+    );
+    for campaign in &mut report.campaigns {
+        campaign.commit = core.commits.get(&campaign.file).cloned();
+    }
+    report
+}
+
 /// What a reload found.
 pub(super) fn verdict(core: &Core) -> Reply {
-    let errors: Vec<String> =
-        core.diagnostics.iter().filter(|d| d.is_error()).map(ToString::to_string).collect();
+    let errors: Vec<String> = core
+        .diagnostics
+        .iter()
+        .filter(|d| d.is_error())
+        .map(ToString::to_string)
+        .collect();
     if errors.is_empty() {
-        done(format!("{} campaigns, all valid", core.desired.campaigns.len()))
+        done(format!(
+            "{} campaigns, all valid",
+            core.desired.campaigns.len()
+        ))
     } else {
         refused(errors.join("\n"))
     }
@@ -57,25 +85,32 @@ pub(super) fn verdict(core: &Core) -> Reply {
 pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec<Event>) {
     let nothing = Vec::new();
     let line_of = |name: &str| {
-        core.observed
-            .names
-            .get(name)
-            .cloned()
-            .or_else(|| core.desired.campaigns.get(name).map(|wanted| wanted.lineage.clone()))
+        core.observed.names.get(name).cloned().or_else(|| {
+            core.desired
+                .campaigns
+                .get(name)
+                .map(|wanted| wanted.lineage.clone())
+        })
     };
     let unknown = |name: &str| {
-        let known = core.desired.campaigns.keys().chain(core.observed.names.keys());
+        let known = core
+            .desired
+            .campaigns
+            .keys()
+            .chain(core.observed.names.keys());
         let near = known
             .map(|known| (strsim::jaro_winkler(known, name), known))
             .filter(|(score, _)| *score > 0.8)
             .max_by(|(a, _), (b, _)| a.total_cmp(b))
-            .map_or(String::new(), |(_, near)| format!(" Did you mean `{near}`?"));
+            .map_or(String::new(), |(_, near)| {
+                format!(" Did you mean `{near}`?")
+            });
         misused(format!("there is no campaign `{name}`.{near}"))
     };
     match command {
         Command::Ping => (done("here"), nothing),
         Command::Status { names } => {
-            let report = status::report(&core.inputs(), &core.plan_report(), daemon_info(core, daemon));
+            let report = report(core, daemon);
             let reply = match report.only(&names) {
                 Ok(report) => document(&report),
                 Err(error) => misused(error.to_string()),
@@ -83,7 +118,11 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             (reply, nothing)
         }
         Command::Plan { names, refresh: _ } => {
-            let plan = status::plan_document(&core.inputs(), &core.plan_report(), daemon_info(core, daemon));
+            let plan = status::plan_document(
+                &core.inputs(),
+                &core.plan_report(),
+                daemon_info(core, daemon),
+            );
             let reply = match plan.only(&names) {
                 Ok(plan) => document(&plan),
                 Err(error) => misused(error.to_string()),
@@ -91,14 +130,16 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             (reply, nothing)
         }
         Command::Accounts => {
-            let report = status::report(&core.inputs(), &core.plan_report(), daemon_info(core, daemon));
+            let report = report(core, daemon);
             let body = serde_json::json!({
                 "format_version": status::FORMAT_VERSION,
                 "accounts": report.accounts,
             });
             (Reply::Document { body }, nothing)
         }
-        Command::Events { name, after, limit } => (events(core, name.as_deref(), after, limit), nothing),
+        Command::Events { name, after, limit } => {
+            (events(core, name.as_deref(), after, limit), nothing)
+        }
         Command::Reconcile { name } => match line_of(&name) {
             Some(campaign) => (
                 done(format!("`{name}` is looked up")),
@@ -107,51 +148,107 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             None => (unknown(&name), nothing),
         },
         Command::ReconcileState { name } => {
-            let Some(line) = line_of(&name) else { return (unknown(&name), nothing) };
+            let Some(line) = line_of(&name) else {
+                return (unknown(&name), nothing);
+            };
             let under_way = core.observed.campaigns.get(&line).is_some_and(|campaign| {
                 let asked = campaign.reconcile_asked.unwrap_or(Timestamp::MIN);
-                let stale = campaign.sources.values().flat_map(|s| s.lookups.values()).any(|lookup| {
-                    lookup.running.is_some() || lookup.ended.is_none_or(|ended| ended < asked)
-                });
-                let judged = campaign.judgement.as_ref().is_some_and(|j| j.lookups == campaign.lookups_ended);
+                let stale = campaign
+                    .sources
+                    .values()
+                    .flat_map(|s| s.lookups.values())
+                    .any(|lookup| {
+                        lookup.running.is_some() || lookup.ended.is_none_or(|ended| ended < asked)
+                    });
+                let judged = campaign
+                    .judgement
+                    .as_ref()
+                    .is_some_and(|j| j.lookups == campaign.lookups_ended);
                 campaign.run > 0 && (stale || !judged)
             });
             let body = serde_json::json!({"name": name, "under_way": under_way});
             (Reply::Document { body }, nothing)
         }
-        Command::Suspend { name, reason, by } => match name.as_deref().map(|name| (name, line_of(name))) {
-            Some((name, None)) => (unknown(name), nothing),
-            Some((name, Some(line))) => (
-                done(format!("`{name}` is suspended: nothing leaves in its name. `tidings resume {name}` lets it go.")),
-                vec![Event::Suspended { campaign: Some(line), reason, by }],
-            ),
-            None => (
-                done("all campaigns are suspended. `tidings resume --all` lets them go."),
-                vec![Event::Suspended { campaign: None, reason, by }],
-            ),
-        },
-        Command::Resume { name, reason, by } => match name.as_deref().map(|name| (name, line_of(name))) {
-            Some((name, None)) => (unknown(name), nothing),
-            Some((name, Some(line))) => {
-                let all = if core.observed.suspended.is_some() {
-                    " All campaigns are suspended still: `tidings resume --all`."
-                } else {
-                    ""
-                };
-                (
-                    done(format!("`{name}` goes on.{all}")),
-                    vec![Event::Resumed { campaign: Some(line), reason, by }],
-                )
+        Command::Suspend { name, reason, by } => {
+            match name.as_deref().map(|name| (name, line_of(name))) {
+                Some((name, None)) => (unknown(name), nothing),
+                Some((name, Some(line))) => (
+                    done(format!(
+                        "`{name}` is suspended: nothing leaves in its name. `tidings resume {name}` lets it go."
+                    )),
+                    vec![Event::Suspended {
+                        campaign: Some(line),
+                        reason,
+                        by,
+                    }],
+                ),
+                None => (
+                    done("all campaigns are suspended. `tidings resume --all` lets them go."),
+                    vec![Event::Suspended {
+                        campaign: None,
+                        reason,
+                        by,
+                    }],
+                ),
             }
-            None => (done("all campaigns go on."), vec![Event::Resumed { campaign: None, reason, by }]),
-        },
+        }
+        Command::Resume { name, reason, by } => {
+            match name.as_deref().map(|name| (name, line_of(name))) {
+                Some((name, None)) => (unknown(name), nothing),
+                Some((name, Some(line))) => {
+                    let all = if core.observed.suspended.is_some() {
+                        " All campaigns are suspended still: `tidings resume --all`."
+                    } else {
+                        ""
+                    };
+                    (
+                        done(format!("`{name}` goes on.{all}")),
+                        vec![Event::Resumed {
+                            campaign: Some(line),
+                            reason,
+                            by,
+                        }],
+                    )
+                }
+                None => (
+                    done("all campaigns go on."),
+                    vec![Event::Resumed {
+                        campaign: None,
+                        reason,
+                        by,
+                    }],
+                ),
+            }
+        }
         Command::ApprovalAsked { name } => (approval_asked(core, &name), nothing),
-        Command::Approve { new_state: true, by, .. } => approve_state(core, &by),
+        Command::Approve {
+            new_state: true,
+            by,
+            ..
+        } => approve_state(core, &by),
         Command::Approve { name: None, .. } => (misused("name the campaign to approve"), nothing),
-        Command::Approve { name: Some(name), digest, people, by, .. } => {
-            let Some(line) = line_of(&name) else { return (unknown(&name), nothing) };
-            let Some(spec) = core.desired.campaigns.get(&name).and_then(|wanted| wanted.spec.as_ref()) else {
-                return (refused(format!("`{name}` is invalid or gone: there is nothing to approve")), nothing);
+        Command::Approve {
+            name: Some(name),
+            digest,
+            people,
+            by,
+            ..
+        } => {
+            let Some(line) = line_of(&name) else {
+                return (unknown(&name), nothing);
+            };
+            let Some(spec) = core
+                .desired
+                .campaigns
+                .get(&name)
+                .and_then(|wanted| wanted.spec.as_ref())
+            else {
+                return (
+                    refused(format!(
+                        "`{name}` is invalid or gone: there is nothing to approve"
+                    )),
+                    nothing,
+                );
             };
             if spec.approval_digest != digest {
                 let message = format!("`{name}` changed since it was shown; look at it again");
@@ -159,7 +256,12 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             }
             (
                 done(format!("`{name}` is approved for {people} people.")),
-                vec![Event::Approved { campaign: line, digest, people, by }],
+                vec![Event::Approved {
+                    campaign: line,
+                    digest,
+                    people,
+                    by,
+                }],
             )
         }
         // The loop reads the workspace itself.
@@ -177,10 +279,17 @@ fn approval_asked(core: &Core, name: &str) -> Reply {
     };
     let campaign = core.observed.campaigns.get(&wanted.lineage);
     let people = campaign.map_or(0, |campaign| campaign.pending() + campaign.run_total());
-    let gate = core.plan_report().report.campaigns.get(&wanted.lineage).map(|view| view.gate.clone());
+    let gate = core
+        .plan_report()
+        .report
+        .campaigns
+        .get(&wanted.lineage)
+        .map(|view| view.gate.clone());
     let asked = match gate {
         Some(crate::plan::Gate::Blocked {
-            condition: "AwaitingApproval" | "Canary", message, ..
+            condition: "AwaitingApproval" | "Canary",
+            message,
+            ..
         }) => Some(message),
         _ => None,
     };
@@ -204,7 +313,10 @@ fn approval_asked(core: &Core, name: &str) -> Reply {
 /// Takes over accounts that another state used: the operator answers for what that state sent.
 fn approve_state(core: &Core, by: &str) -> (Reply, Vec<Event>) {
     let Some(id) = core.state_id() else {
-        return (refused("there is no state here yet; start the daemon first"), Vec::new());
+        return (
+            refused("there is no state here yet; start the daemon first"),
+            Vec::new(),
+        );
     };
     let mut taken = Vec::new();
     for name in core.desired.engine.accounts.keys() {
@@ -212,7 +324,10 @@ fn approve_state(core: &Core, by: &str) -> (Reply, Vec<Event>) {
         match std::fs::read_to_string(&path) {
             Ok(mark) if mark.trim() != id => {
                 if let Err(error) = std::fs::write(&path, format!("{id}\n")) {
-                    return (refused(format!("{} cannot be written: {error}", path.display())), Vec::new());
+                    return (
+                        refused(format!("{} cannot be written: {error}", path.display())),
+                        Vec::new(),
+                    );
                 }
                 taken.push(name.to_string());
             }
@@ -220,20 +335,41 @@ fn approve_state(core: &Core, by: &str) -> (Reply, Vec<Event>) {
         }
     }
     if taken.is_empty() {
-        return (done("no account belongs to another state; nothing was changed"), Vec::new());
+        return (
+            done("no account belongs to another state; nothing was changed"),
+            Vec::new(),
+        );
     }
     let names = taken.join(", ");
     let events = taken
         .into_iter()
-        .map(|name| Event::StateTaken { account: name.into(), by: by.to_owned() })
+        .map(|name| Event::StateTaken {
+            account: name.into(),
+            by: by.to_owned(),
+        })
         .collect();
-    (done(format!("this state has these accounts now: {names}. A running daemon takes them up within seconds.")), events)
+    (
+        done(format!(
+            "this state has these accounts now: {names}. A running daemon takes them up within seconds."
+        )),
+        events,
+    )
 }
 
 fn events(core: &Core, name: Option<&str>, after: u64, limit: usize) -> Reply {
-    let Some(store) = core.store() else { return document(&EventsDocument::new(Vec::new())) };
-    let limit = if limit == 0 { EVENTS } else { limit.min(MAX_EVENTS) };
-    let from = if after > 0 { after + 1 } else { store.first_seq().unwrap_or(1) };
+    let Some(store) = core.store() else {
+        return document(&EventsDocument::new(Vec::new()));
+    };
+    let limit = if limit == 0 {
+        EVENTS
+    } else {
+        limit.min(MAX_EVENTS)
+    };
+    let from = if after > 0 {
+        after + 1
+    } else {
+        store.first_seq().unwrap_or(1)
+    };
     let rows = match store.events_from(from) {
         Ok(rows) => rows,
         Err(error) => return refused(error.to_string()),
@@ -257,10 +393,16 @@ fn events(core: &Core, name: Option<&str>, after: u64, limit: usize) -> Reply {
 }
 
 /// Opens the state for one command.
-pub(super) async fn offline(workspace: &Workspace, command: Command) -> Result<Reply, RequestError> {
+pub(super) async fn offline(
+    workspace: &Workspace,
+    command: Command,
+) -> Result<Reply, RequestError> {
     let changes = matches!(
         command,
-        Command::Suspend { .. } | Command::Resume { .. } | Command::Approve { .. } | Command::Reconcile { .. }
+        Command::Suspend { .. }
+            | Command::Resume { .. }
+            | Command::Approve { .. }
+            | Command::Reconcile { .. }
     );
     if let Command::Reconcile { name } = &command {
         return reconcile(workspace, name).await;
@@ -269,7 +411,12 @@ pub(super) async fn offline(workspace: &Workspace, command: Command) -> Result<R
         return Ok(refused("no daemon is running"));
     }
     let how = if changes { Open::Write } else { Open::Read };
-    let mut core = Core::open(workspace.clone(), Clock::default(), how, super::STATE_WAIT)?;
+    let mut core = Core::open(
+        workspace.clone(),
+        Clock::default(),
+        how,
+        super::STATE_WAIT_AT_ONCE,
+    )?;
     if changes {
         core.reload()?;
     }
@@ -284,17 +431,31 @@ pub(super) async fn offline(workspace: &Workspace, command: Command) -> Result<R
 /// `tidings reconcile` without a daemon: looks up, waits, sends nothing.
 async fn reconcile(workspace: &Workspace, name: &str) -> Result<Reply, RequestError> {
     {
-        let mut core = Core::open(workspace.clone(), Clock::default(), Open::Write, super::STATE_WAIT)?;
+        let mut core = Core::open(
+            workspace.clone(),
+            Clock::default(),
+            Open::Write,
+            super::STATE_WAIT_AT_ONCE,
+        )?;
         core.reload()?;
-        let (reply, events) = answer(&core, Command::Reconcile { name: name.to_owned() }, false);
+        let (reply, events) = answer(
+            &core,
+            Command::Reconcile {
+                name: name.to_owned(),
+            },
+            false,
+        );
         if matches!(reply, Reply::Refused { .. }) {
             return Ok(reply);
         }
         core.record(events, Durability::Now)?;
         core.close().await?;
     }
-    let options = RunOptions { lookups_only: true, ..RunOptions::default() };
-    let telegram = std::sync::Arc::new(crate::telegram::GrammersTelegram::default());
+    let options = RunOptions {
+        lookups_only: true,
+        ..RunOptions::default()
+    };
+    let telegram = std::sync::Arc::new(crate::telegram::GrammersTelegram);
     super::run_with(workspace.clone(), options, telegram)
         .await
         .map_err(|error| RequestError::Daemon(error.to_string()))?;

@@ -13,7 +13,10 @@ pub struct Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        Clock { speed: 1.0, from: None }
+        Clock {
+            speed: 1.0,
+            from: None,
+        }
     }
 }
 
@@ -23,14 +26,19 @@ const LONGEST: Duration = Duration::from_secs(20);
 impl Clock {
     /// A clock that runs `speed` times as fast, from `start` on.
     pub fn speeded(speed: f64, start: Timestamp) -> Clock {
-        Clock { speed: speed.max(0.001), from: Some((start, Instant::now())) }
+        Clock {
+            speed: speed.max(0.001),
+            from: Some((start, Instant::now())),
+        }
     }
 
     /// Now.
     pub fn now(&self) -> Timestamp {
         match self.from {
             None => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let since = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
                 Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
             }
             Some((start, at)) => start + at.elapsed().mul_f64(self.speed),

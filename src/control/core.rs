@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::people_store::PeopleStore;
 use super::{Clock, Workspace};
 use crate::desired::{Desired, History, Known, Resolution};
-use crate::model::{Event, Outcome, Recorded};
+use crate::model::{AccountName, Event, Outcome, Recorded};
 use crate::observed::{Observed, fold};
 use crate::plan::{Inputs, Link, Plan, Runtime, plan};
 use crate::spec::Diagnostic;
@@ -22,7 +22,9 @@ pub enum CoreError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The checkpoint is of another kind.
-    #[error("the state's checkpoint cannot be read ({0}); restore a backup, or use the Tidings that wrote it")]
+    #[error(
+        "the state's checkpoint cannot be read ({0}); restore a backup, or use the Tidings that wrote it"
+    )]
     Checkpoint(String),
     /// `tidings.yaml` is broken.
     #[error("tidings.yaml is invalid")]
@@ -69,16 +71,33 @@ pub struct Core {
     /// Whether the last tidings.yaml could be used.
     pub config_valid: bool,
     pub(crate) people: PeopleStore,
+    /// The commit of each spec's file.
+    pub(super) commits: BTreeMap<String, String>,
     journal: Journal,
     checkpointed: u64,
 }
 
 impl Core {
     /// Opens the state and reads the workspace.
-    pub(crate) fn open(workspace: Workspace, clock: Clock, how: Open, wait: Duration) -> Result<Core, CoreError> {
+    pub(crate) fn open(
+        workspace: Workspace,
+        clock: Clock,
+        how: Open,
+        wait: Duration,
+    ) -> Result<Core, CoreError> {
+        // Before anything is made: what cannot be read begins nothing.
+        if how == Open::Daemon {
+            let first = workspace.resolve(&History::default(), None);
+            if !first.engine_valid {
+                return Err(CoreError::Config(first.diagnostics));
+            }
+        }
         let access = match how {
             Open::Read => Access::Read,
-            Open::Write | Open::Daemon => Access::Write { new_id: rand::random(), now_ms: clock.now().millis() },
+            Open::Write | Open::Daemon => Access::Write {
+                new_id: rand::random(),
+                now_ms: clock.now().millis(),
+            },
         };
         let opened = Store::<Recorded>::open(&workspace.state_dir, Options::new(access, wait));
         let store = match opened {
@@ -126,9 +145,11 @@ impl Core {
             runtime: Runtime::default(),
             config_valid: true,
             people,
+            commits: BTreeMap::new(),
             journal,
             checkpointed,
         };
+        core.commits = super::commits::last_commits(&core.workspace.root);
         core.accept(resolution);
         if how != Open::Daemon {
             core.idle_links();
@@ -139,14 +160,27 @@ impl Core {
     /// The accounts as they look while no daemon runs.
     fn idle_links(&mut self) {
         for name in self.desired.engine.accounts.keys() {
-            let link = if self.desired.engine.api_id.is_none() || self.desired.engine.api_hash.is_none() {
-                Link::NotConfigured
-            } else if !self.workspace.session_path(name).is_file() {
-                Link::Missing
-            } else {
-                Link::Idle
-            };
+            let link =
+                if self.desired.engine.api_id.is_none() || self.desired.engine.api_hash.is_none() {
+                    Link::NotConfigured
+                } else if !self.workspace.session_path(name).is_file() {
+                    Link::Missing
+                } else if !self.state_is_ours(name) {
+                    Link::StateLost
+                } else {
+                    Link::Idle
+                };
             self.runtime.links.insert(name.clone(), link);
+        }
+    }
+
+    /// Whether the account was last used with this state (or never with one).
+    pub(crate) fn state_is_ours(&self, name: &AccountName) -> bool {
+        let path = self.workspace.state_mark_path(name);
+        match (std::fs::read_to_string(&path), self.state_id()) {
+            (Ok(mark), Some(ours)) => mark.trim() == ours,
+            (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => true,
+            _ => false,
         }
     }
 
@@ -158,13 +192,16 @@ impl Core {
 
     /// Reads the workspace anew and writes down what changed. Answers whether anything did.
     pub(crate) fn reload(&mut self) -> Result<bool, CoreError> {
-        let resolution = self.workspace.resolve(&history(&self.observed), Some(&self.desired));
+        let resolution = self
+            .workspace
+            .resolve(&history(&self.observed), Some(&self.desired));
         self.accept(resolution);
         let events = self.changes();
         if events.is_empty() {
             return Ok(false);
         }
         self.record(events, Durability::Now)?;
+        self.commits = super::commits::last_commits(&self.workspace.root);
         Ok(true)
     }
 
@@ -172,13 +209,18 @@ impl Core {
     fn changes(&self) -> Vec<Event> {
         let mut events = Vec::new();
         for wanted in self.desired.campaigns.values() {
-            let error = if wanted.spec.is_some() {
-                None
-            } else {
-                wanted.diagnostics.iter().find(|d| d.is_error()).map(ToString::to_string).or_else(|| {
-                    Some(format!("{}: the spec is invalid", wanted.file))
-                })
-            };
+            // With `on_invalid: continue` the last good version goes on beside the errors of the newest.
+            let error = wanted
+                .diagnostics
+                .iter()
+                .find(|d| d.is_error())
+                .map(ToString::to_string)
+                .or_else(|| {
+                    wanted
+                        .spec
+                        .is_none()
+                        .then(|| format!("{}: the spec is invalid", wanted.file))
+                });
             let known = self.observed.campaigns.get(&wanted.lineage);
             let same = known.is_some_and(|known| {
                 known.digest == wanted.digest
@@ -205,11 +247,17 @@ impl Core {
             });
         }
         if self.desired.folder_error.is_none() {
-            let there: BTreeMap<_, _> =
-                self.desired.campaigns.values().map(|wanted| (wanted.lineage.clone(), ())).collect();
+            let there: BTreeMap<_, _> = self
+                .desired
+                .campaigns
+                .values()
+                .map(|wanted| (wanted.lineage.clone(), ()))
+                .collect();
             for (line, known) in &self.observed.campaigns {
                 if known.retired.is_none() && !there.contains_key(line) {
-                    events.push(Event::Retired { campaign: line.clone() });
+                    events.push(Event::Retired {
+                        campaign: line.clone(),
+                    });
                 }
             }
         }
@@ -225,8 +273,21 @@ impl Core {
         if events.is_empty() {
             return Ok(None);
         }
+        // Events outlive a SIGKILL at once, people do not. What says that people were found must not be known without
+        // them: after a crash nobody would look for them again.
+        let found =
+            |event: &Event| matches!(event, Event::LookupEnded { .. } | Event::Resolved { .. });
+        if events.iter().any(found)
+            && let Some(store) = self.store()
+            && self.people.take_unsaved()
+        {
+            store.sync_database()?;
+        }
         let at = self.clock.now();
-        let recorded: Vec<Recorded> = events.into_iter().map(|event| Recorded { at, event }).collect();
+        let recorded: Vec<Recorded> = events
+            .into_iter()
+            .map(|event| Recorded { at, event })
+            .collect();
         let (first, appended) = match &self.journal {
             Journal::None | Journal::Reading(_) => (self.observed.seq + 1, None),
             Journal::Direct(store) => {
@@ -266,7 +327,10 @@ impl Core {
     pub fn plan_report(&self) -> Plan {
         let mut runtime = self.runtime.clone();
         runtime.report_only = true;
-        plan(&Inputs { runtime: &runtime, ..self.inputs() })
+        plan(&Inputs {
+            runtime: &runtime,
+            ..self.inputs()
+        })
     }
 
     /// The state's id, where there is a state.
@@ -289,8 +353,8 @@ impl Core {
         if since == 0 || (!at_the_end && since < CHECKPOINT_EVERY) {
             return Ok(());
         }
-        let bytes =
-            rmp_serde::to_vec(&self.observed).map_err(|error| CoreError::Checkpoint(error.to_string()))?;
+        let bytes = rmp_serde::to_vec(&self.observed)
+            .map_err(|error| CoreError::Checkpoint(error.to_string()))?;
         if let Some(store) = self.store() {
             store.save_checkpoint(self.observed.seq, &bytes)?;
         }
@@ -300,7 +364,10 @@ impl Core {
 
     /// Lets the state go.
     pub(crate) async fn close(mut self) -> Result<(), CoreError> {
-        self.checkpoint(true)?;
+        // Who only looked leaves everything as it is.
+        if !matches!(self.journal, Journal::None | Journal::Reading(_)) {
+            self.checkpoint(true)?;
+        }
         if let Journal::Daemon(handle) = self.journal {
             handle.close().await?;
         }
@@ -317,7 +384,14 @@ pub(crate) fn history(observed: &Observed) -> History {
             .filter_map(|(name, line)| {
                 let known = observed.campaigns.get(line)?;
                 let sent = known.settled(|outcome| outcome == Outcome::Sent) > 0;
-                Some((name.clone(), Known { file: known.file.clone(), lineage: line.clone(), sent }))
+                Some((
+                    name.clone(),
+                    Known {
+                        file: known.file.clone(),
+                        lineage: line.clone(),
+                        sent,
+                    },
+                ))
             })
             .collect(),
     )
@@ -326,15 +400,26 @@ pub(crate) fn history(observed: &Observed) -> History {
 /// What opening the state found, for whoever reads the log.
 fn tell(report: &crate::store::OpenReport) {
     if report.torn_bytes > 0 {
-        tracing::info!(bytes = report.torn_bytes, "an unfinished write was cut from the outbox's end");
+        tracing::info!(
+            bytes = report.torn_bytes,
+            "an unfinished write was cut from the outbox's end"
+        );
     }
     if report.replayed > 0 {
-        tracing::info!(events = report.replayed, "events were taken over from the outbox");
+        tracing::info!(
+            events = report.replayed,
+            "events were taken over from the outbox"
+        );
     }
     if report.repaired_packs > 0 {
-        tracing::warn!(packs = report.repaired_packs, "damaged parts of the journal were supplied by the outbox");
+        tracing::warn!(
+            packs = report.repaired_packs,
+            "damaged parts of the journal were supplied by the outbox"
+        );
     }
     if report.database_rolled_back {
-        tracing::warn!("the database lost writes that it had flushed; people written last are looked up again");
+        tracing::warn!(
+            "the database lost writes that it had flushed; people written last are looked up again"
+        );
     }
 }

@@ -47,17 +47,33 @@ pub(super) fn of_file(
     which: &Which,
     tell: &mpsc::Sender<(Which, Found)>,
 ) {
-    let SourceKind::File { path, columns, .. } = what else { return };
+    let SourceKind::File { path, columns, .. } = what else {
+        return;
+    };
     let mut left = limit.map_or(usize::MAX, |limit| limit as usize);
     let mut sink = |mut page: Vec<(PersonId, Person)>| {
         page.truncate(left);
         left -= page.len();
-        if !page.is_empty() && tell.blocking_send((which.clone(), Found::Page(page))).is_err() {
+        if !page.is_empty()
+            && tell
+                .blocking_send((which.clone(), Found::Page(page)))
+                .is_err()
+        {
             return ControlFlow::Break(());
         }
-        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if left == 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
-    let read = file::read(&mut source, file::FileKind::of_path(path), columns, label, &mut sink);
+    let read = file::read(
+        &mut source,
+        file::FileKind::of_path(path),
+        columns,
+        label,
+        &mut sink,
+    );
     let end = match read {
         Ok(summary) => LookupEnd {
             complete: true,
@@ -65,7 +81,11 @@ pub(super) fn of_file(
             bad_rows: u32::try_from(summary.bad_count).unwrap_or(u32::MAX),
             ..LookupEnd::default()
         },
-        Err(problem) => LookupEnd { error: Some(problem.to_string()), admin: true, ..LookupEnd::default() },
+        Err(problem) => LookupEnd {
+            error: Some(problem.to_string()),
+            admin: true,
+            ..LookupEnd::default()
+        },
     };
     let _ = tell.blocking_send((which.clone(), Found::End(end)));
 }

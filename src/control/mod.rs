@@ -11,11 +11,13 @@
 
 mod answer;
 mod clock;
+mod commits;
 mod core;
 mod engine;
 mod lookups;
 mod outcome;
 mod people_store;
+mod readiness;
 pub mod socket;
 mod workspace;
 
@@ -27,9 +29,12 @@ pub use engine::{ExitKind, RunError, RunOptions, run, run_with};
 pub use workspace::{Workspace, WorkspaceError, WorkspaceOptions};
 
 use crate::model::{Command, Reply};
+use crate::store::StoreError;
 
 /// How long a command waits for another one to let the state go (CONTRACT section 4).
 const STATE_WAIT: Duration = Duration::from_secs(10);
+/// How long it waits for the state before it looks whether a daemon answers by now.
+const STATE_WAIT_AT_ONCE: Duration = Duration::from_millis(200);
 /// How long the daemon may take to answer. Plans of a million people take a second.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
@@ -54,12 +59,20 @@ pub fn request(workspace: &Workspace, command: Command) -> Result<Reply, Request
         .build()
         .map_err(|error| RequestError::Daemon(error.to_string()))?;
     runtime.block_on(async {
-        let answer = socket::request(&workspace.socket_path(), &command, ANSWER_WAIT)
-            .await
-            .map_err(|error| RequestError::Daemon(error.to_string()))?;
-        match answer {
-            Some(reply) => Ok(reply),
-            None => answer::offline(workspace, command).await,
+        let since = std::time::Instant::now();
+        loop {
+            let answer = socket::request(&workspace.socket_path(), &command, ANSWER_WAIT)
+                .await
+                .map_err(|error| RequestError::Daemon(error.to_string()))?;
+            if let Some(reply) = answer {
+                return Ok(reply);
+            }
+            match answer::offline(workspace, command.clone()).await {
+                // Another command has it, or a daemon that is just starting and will answer in a moment.
+                Err(RequestError::Core(CoreError::Store(StoreError::Locked { .. })))
+                    if since.elapsed() < STATE_WAIT => {}
+                ended => return ended,
+            }
         }
     })
 }

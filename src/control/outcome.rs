@@ -20,9 +20,19 @@ fn jitter(seconds: u32, account: &str, now: Timestamp) -> Duration {
 }
 
 /// When a wait of so many seconds ends for an account.
-pub(super) fn flood(account: &AccountName, class: CallClass, seconds: u32, now: Timestamp) -> Event {
+pub(super) fn flood(
+    account: &AccountName,
+    class: CallClass,
+    seconds: u32,
+    now: Timestamp,
+) -> Event {
     let wait = Duration::from_secs(u64::from(seconds)) + jitter(seconds, account, now);
-    Event::FloodWait { account: account.clone(), class, until: now + wait, seconds }
+    Event::FloodWait {
+        account: account.clone(),
+        class,
+        until: now + wait,
+        seconds,
+    }
 }
 
 /// What became of a send.
@@ -37,7 +47,11 @@ pub(super) struct Verdict {
 
 impl Verdict {
     fn of(events: Vec<Event>) -> Verdict {
-        Verdict { events, link_lost: None, upload_again: false }
+        Verdict {
+            events,
+            link_lost: None,
+            upload_again: false,
+        }
     }
 }
 
@@ -48,7 +62,9 @@ pub(super) fn of_send(
     result: Result<Delivered, CallError>,
     now: Timestamp,
 ) -> Verdict {
-    let Some(flight) = observed.in_flight.get(key) else { return Verdict::of(Vec::new()) };
+    let Some(flight) = observed.in_flight.get(key) else {
+        return Verdict::of(Vec::new());
+    };
     let account = &flight.intent.account;
     let again = flight.doubt.is_some();
     let key = key.clone();
@@ -65,10 +81,20 @@ pub(super) fn of_send(
         Err(CallError::Rpc(fault)) => of_refusal(observed, flight, key, &fault, again, now),
         Err(CallError::InDoubt { why, detail }) => {
             let link_lost = (why != InDoubtWhy::Server).then_some(detail);
-            Verdict { events: vec![Event::InDoubt { key, why }], link_lost, upload_again: false }
+            Verdict {
+                events: vec![Event::InDoubt { key, why }],
+                link_lost,
+                upload_again: false,
+            }
         }
         Err(error @ (CallError::NotSent { .. } | CallError::Session(_))) => Verdict {
-            events: vec![back(key, again, false, InDoubtWhy::Connection, error.to_string())],
+            events: vec![back(
+                key,
+                again,
+                false,
+                InDoubtWhy::Connection,
+                error.to_string(),
+            )],
             link_lost: Some(error.to_string()),
             upload_again: false,
         },
@@ -81,15 +107,25 @@ pub(super) fn of_send(
             },
         ]),
         // An answer that is not understood may well be to a message that was delivered.
-        Err(CallError::Unexpected(_) | CallError::NotAPerson(_) | CallError::NotAPlace(_) | CallError::NotMet(_)) => {
-            Verdict::of(vec![Event::InDoubt { key, why: InDoubtWhy::Server }])
-        }
+        Err(
+            CallError::Unexpected(_)
+            | CallError::NotAPerson(_)
+            | CallError::NotAPlace(_)
+            | CallError::NotMet(_),
+        ) => Verdict::of(vec![Event::InDoubt {
+            key,
+            why: InDoubtWhy::Server,
+        }]),
     }
 }
 
 /// Pending again where it certainly was not sent; where an earlier try may have been, it stays in doubt.
 fn back(key: SendKey, again: bool, keep: bool, why: InDoubtWhy, detail: String) -> Event {
-    if again { Event::InDoubt { key, why } } else { Event::Released { key, keep, detail } }
+    if again {
+        Event::InDoubt { key, why }
+    } else {
+        Event::Released { key, keep, detail }
+    }
 }
 
 fn of_refusal(
@@ -108,34 +144,58 @@ fn of_refusal(
     if campaign.is_none()
         && matches!(
             react(fault),
-            Reaction::LimitAccount | Reaction::Stall { .. } | Reaction::LookUpAgain | Reaction::SlowMode { .. }
+            Reaction::LimitAccount
+                | Reaction::Stall { .. }
+                | Reaction::LookUpAgain
+                | Reaction::SlowMode { .. }
         )
     {
-        return Verdict::of(vec![Event::Refused { key, outcome: Outcome::Failed, detail: said }]);
+        return Verdict::of(vec![Event::Refused {
+            key,
+            outcome: Outcome::Failed,
+            detail: said,
+        }]);
     }
     let events = match react(fault) {
         Reaction::Wait { seconds } => {
-            vec![back(key, again, true, server, said), flood(account, CallClass::Send, seconds, now)]
+            vec![
+                back(key, again, true, server, said),
+                flood(account, CallClass::Send, seconds, now),
+            ]
         }
         Reaction::SlowMode { seconds } => {
-            let until = now + Duration::from_secs(u64::from(seconds)) + jitter(seconds, account, now);
+            let until =
+                now + Duration::from_secs(u64::from(seconds)) + jitter(seconds, account, now);
             let person = key.person;
-            vec![back(key, again, true, server, said), Event::SlowMode { person, until }]
+            vec![
+                back(key, again, true, server, said),
+                Event::SlowMode { person, until },
+            ]
         }
         Reaction::LimitAccount => {
             let until = now
                 + observed
                     .accounts
                     .get(account)
-                    .map_or(crate::observed::LIMITED_FIRST, |account| account.next_limit(now));
+                    .map_or(crate::observed::LIMITED_FIRST, |account| {
+                        account.next_limit(now)
+                    });
             vec![
                 back(key, again, true, server, said),
-                Event::Limited { account: account.clone(), campaign, until },
+                Event::Limited {
+                    account: account.clone(),
+                    campaign,
+                    until,
+                },
             ]
         }
         Reaction::SkipRecipient { outcome, suppress } => {
             let person = key.person;
-            let mut events = vec![Event::Refused { key, outcome, detail: said.clone() }];
+            let mut events = vec![Event::Refused {
+                key,
+                outcome,
+                detail: said.clone(),
+            }];
             if suppress {
                 events.push(Event::Suppressed { person, why: said });
             }
@@ -149,18 +209,33 @@ fn of_refusal(
                 _ => true,
             };
             if tried {
-                vec![Event::Refused { key, outcome: Outcome::Unreachable, detail: said }]
+                vec![Event::Refused {
+                    key,
+                    outcome: Outcome::Unreachable,
+                    detail: said,
+                }]
             } else {
                 let person = key.person;
                 vec![
-                    Event::Released { key, keep: true, detail: said },
-                    Event::LookAgain { account: account.clone(), person },
+                    Event::Released {
+                        key,
+                        keep: true,
+                        detail: said,
+                    },
+                    Event::LookAgain {
+                        account: account.clone(),
+                        person,
+                    },
                 ]
             }
         }
         Reaction::LoseAccount(state) => vec![
             back(key, again, false, server, said.clone()),
-            Event::AccountChanged { account: account.clone(), state, message: lost(account, state, &said) },
+            Event::AccountChanged {
+                account: account.clone(),
+                state,
+                message: lost(account, state, &said),
+            },
         ],
         Reaction::Stall { reason } => {
             let mut events = vec![back(key, again, false, server, said.clone())];
@@ -168,37 +243,60 @@ fn of_refusal(
                 let message = format!("Telegram refused the message itself: {said}.");
                 events.push(Event::Stalled {
                     campaign,
-                    why: StallReason { reason: reason.to_owned(), message },
+                    why: StallReason {
+                        reason: reason.to_owned(),
+                        message,
+                    },
                 });
             }
             events
         }
         Reaction::UploadAgain => {
             let events = vec![back(key, again, true, server, said)];
-            return Verdict { events, link_lost: None, upload_again: true };
+            return Verdict {
+                events,
+                link_lost: None,
+                upload_again: true,
+            };
         }
         // `RANDOM_ID_DUPLICATE`: the second try confirms it.
         Reaction::Delivered if again => {
             let gap = flight.intent.next_allowed_at.since(flight.at);
-            vec![Event::Sent { key, message_id: 0, earlier: true, next_allowed_at: now + gap }]
+            vec![Event::Sent {
+                key,
+                message_id: 0,
+                earlier: true,
+                next_allowed_at: now + gap,
+            }]
         }
         Reaction::Delivered | Reaction::InDoubt => vec![Event::InDoubt { key, why: server }],
-        Reaction::FailRecipient => vec![Event::Refused { key, outcome: Outcome::Failed, detail: said }],
+        Reaction::FailRecipient => vec![Event::Refused {
+            key,
+            outcome: Outcome::Failed,
+            detail: said,
+        }],
     };
     Verdict::of(events)
 }
 
 fn unauthorized(account: &str, said: &str) -> String {
-    format!("{said}. Its session file was kept as it was; `tidings account login {account}` logs it in again.")
+    format!(
+        "{said}. The session file of {account} was kept as it was; put a freshly logged-in one in its place."
+    )
 }
 
 /// The sentence for an account that is out of work.
 pub(super) fn lost(account: &str, state: AccountState, said: &str) -> String {
     match state {
-        AccountState::Unauthorized => {
-            unauthorized(account, &format!("Telegram no longer accepts its session ({said})"))
-        }
-        other => format!("{} Telegram said {said}. {}", other.meaning(), other.remedy()),
+        AccountState::Unauthorized => unauthorized(
+            account,
+            &format!("Telegram no longer accepts its session ({said})"),
+        ),
+        other => format!(
+            "{} Telegram said {said}. {}",
+            other.meaning(),
+            other.remedy()
+        ),
     }
 }
 
@@ -212,12 +310,16 @@ pub(super) fn of_look_back(
 ) -> Vec<Event> {
     /// Telegram's clock and ours may differ by this much.
     const CLOCKS: Duration = Duration::from_secs(120);
-    let Some(flight) = observed.in_flight.get(key) else { return Vec::new() };
+    let Some(flight) = observed.in_flight.get(key) else {
+        return Vec::new();
+    };
     let key = key.clone();
     match (result, text) {
         (Ok(messages), Some(text)) => {
             let ours = messages.iter().find(|message| {
-                message.out && message.date >= flight.at - CLOCKS && message.text.trim() == text.trim()
+                message.out
+                    && message.date >= flight.at - CLOCKS
+                    && message.text.trim() == text.trim()
             });
             match ours {
                 Some(message) => vec![Event::Sent {
@@ -227,12 +329,22 @@ pub(super) fn of_look_back(
                     next_allowed_at: now,
                 }],
                 None => {
-                    let silenced = observed.handle(key.person).is_some_and(|h| observed.is_silenced(h));
+                    let silenced = observed
+                        .handle(key.person)
+                        .is_some_and(|h| observed.is_silenced(h));
                     let detail = "the dialog does not hold it: it was not delivered".to_owned();
                     if silenced {
-                        vec![Event::Refused { key, outcome: Outcome::OptedOut, detail }]
+                        vec![Event::Refused {
+                            key,
+                            outcome: Outcome::OptedOut,
+                            detail,
+                        }]
                     } else {
-                        vec![Event::Released { key, keep: true, detail }]
+                        vec![Event::Released {
+                            key,
+                            keep: true,
+                            detail,
+                        }]
                     }
                 }
             }
@@ -240,7 +352,10 @@ pub(super) fn of_look_back(
         (Err(CallError::Rpc(fault)), _) => match react(&fault) {
             Reaction::Wait { seconds } => vec![
                 flood(&flight.intent.account, CallClass::LookUp, seconds, now),
-                Event::InDoubt { key, why: InDoubtWhy::Server },
+                Event::InDoubt {
+                    key,
+                    why: InDoubtWhy::Server,
+                },
             ],
             _ => vec![Event::Refused {
                 key,
@@ -248,7 +363,10 @@ pub(super) fn of_look_back(
                 detail: format!("the dialog cannot be read: {}", fault.message),
             }],
         },
-        (Err(_), _) => vec![Event::InDoubt { key, why: InDoubtWhy::Connection }],
+        (Err(_), _) => vec![Event::InDoubt {
+            key,
+            why: InDoubtWhy::Connection,
+        }],
         (Ok(_), None) => vec![Event::Refused {
             key,
             outcome: Outcome::Uncertain,

@@ -1,6 +1,7 @@
 //! Who is who, out of the store, with what was asked lately kept in memory.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::model::{Person, PersonId};
@@ -14,11 +15,22 @@ const MAX_CACHED: usize = 20_000;
 pub(crate) struct PeopleStore {
     tree: Option<store::People>,
     cache: Mutex<HashMap<PersonId, Option<Person>>>,
+    /// People were written that the end of the process would still take.
+    unsaved: AtomicBool,
 }
 
 impl PeopleStore {
     pub(crate) fn new(tree: Option<store::People>) -> PeopleStore {
-        PeopleStore { tree, cache: Mutex::default() }
+        PeopleStore {
+            tree,
+            cache: Mutex::default(),
+            unsaved: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether there is anything to be synced, which the caller does now.
+    pub(crate) fn take_unsaved(&self) -> bool {
+        self.unsaved.swap(false, Ordering::AcqRel)
     }
 
     /// Adds what is new about these people to what was known of them.
@@ -26,7 +38,9 @@ impl PeopleStore {
     /// # Errors
     /// The store's.
     pub(crate) fn merge(&self, people: Vec<(PersonId, Person)>) -> Result<(), StoreError> {
-        let Some(tree) = &self.tree else { return Ok(()) };
+        let Some(tree) = &self.tree else {
+            return Ok(());
+        };
         let mut rows: Vec<(PersonId, Vec<u8>)> = Vec::with_capacity(people.len());
         let mut merged: HashMap<PersonId, Person> = HashMap::with_capacity(people.len());
         for (id, newer) in people {
@@ -50,6 +64,7 @@ impl PeopleStore {
             }
         }
         tree.put(&rows)?;
+        self.unsaved.store(true, Ordering::Release);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() + merged.len() > MAX_CACHED {
             cache.clear();

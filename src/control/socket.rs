@@ -77,7 +77,10 @@ fn shorten(path: &Path) -> io::Result<Short> {
     let folder = std::fs::File::open(folder)?;
     // proc(5): opens what the descriptor is open on, however long its path is.
     let short = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
-    Ok(Short { path: short, _folder: folder })
+    Ok(Short {
+        path: short,
+        _folder: folder,
+    })
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -104,11 +107,16 @@ fn shorten(path: &Path) -> io::Result<Short> {
     let _ = std::fs::remove_file(&link);
     std::os::unix::fs::symlink(folder, &link)?;
     let link = Link(link);
-    Ok(Short { path: link.0.join(name), _link: link })
+    Ok(Short {
+        path: link.0.join(name),
+        _link: link,
+    })
 }
 
 fn split(path: &Path) -> io::Result<(&Path, &std::ffi::OsStr)> {
-    let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -121,7 +129,10 @@ fn split(path: &Path) -> io::Result<(&Path, &std::ffi::OsStr)> {
 /// # Errors
 /// [`SocketError::Io`] where the folder is not there or not writable.
 pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
-    let fail = |source| SocketError::Io { path: path.to_owned(), source };
+    let fail = |source| SocketError::Io {
+        path: path.to_owned(),
+        source,
+    };
     match std::fs::remove_file(path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -134,7 +145,10 @@ pub fn bind(path: &Path) -> Result<UnixListener, SocketError> {
 }
 
 /// Answers clients until the listener breaks or nobody takes commands any more; runs as one task.
-pub async fn serve(listener: UnixListener, commands: mpsc::Sender<(Command, oneshot::Sender<Reply>)>) {
+pub async fn serve(
+    listener: UnixListener,
+    commands: mpsc::Sender<(Command, oneshot::Sender<Reply>)>,
+) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accepted = tokio::select! {
@@ -152,7 +166,10 @@ pub async fn serve(listener: UnixListener, commands: mpsc::Sender<(Command, ones
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             // Dropping the stream is the answer: the client says that the daemon hung up.
-            tracing::warn!(most = MAX_CONNECTIONS, "too many clients at the control socket");
+            tracing::warn!(
+                most = MAX_CONNECTIONS,
+                "too many clients at the control socket"
+            );
             continue;
         };
         let commands = commands.clone();
@@ -166,33 +183,49 @@ pub async fn serve(listener: UnixListener, commands: mpsc::Sender<(Command, ones
 }
 
 /// One client: requests and answers in turn until it hangs up.
-async fn client(stream: UnixStream, commands: &mpsc::Sender<(Command, oneshot::Sender<Reply>)>) -> io::Result<()> {
+async fn client(
+    stream: UnixStream,
+    commands: &mpsc::Sender<(Command, oneshot::Sender<Reply>)>,
+) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     loop {
         let mut line = Vec::new();
         let mut limited = (&mut read).take(MAX_REQUEST + 1);
-        let got = match tokio::time::timeout(REQUEST_TIME, limited.read_until(b'\n', &mut line)).await {
-            Ok(got) => got?,
-            Err(_) => return Ok(()),
-        };
+        let got =
+            match tokio::time::timeout(REQUEST_TIME, limited.read_until(b'\n', &mut line)).await {
+                Ok(got) => got?,
+                Err(_) => return Ok(()),
+            };
         if got == 0 {
             return Ok(());
         }
         if line.len() as u64 > MAX_REQUEST {
-            let refused = Reply::Refused { message: SocketError::TooLong.to_string(), usage: true };
+            let refused = Reply::Refused {
+                message: SocketError::TooLong.to_string(),
+                usage: true,
+            };
             return answer(&mut write, &refused).await;
         }
         let reply = match serde_json::from_slice::<Command>(&line) {
             Ok(command) => ask(command, commands).await,
-            Err(error) => Reply::Refused { message: format!("the request is no command: {error}"), usage: true },
+            Err(error) => Reply::Refused {
+                message: format!("the request is no command: {error}"),
+                usage: true,
+            },
         };
         answer(&mut write, &reply).await?;
     }
 }
 
-async fn ask(command: Command, commands: &mpsc::Sender<(Command, oneshot::Sender<Reply>)>) -> Reply {
-    let refused = |message: &str| Reply::Refused { message: message.to_owned(), usage: false };
+async fn ask(
+    command: Command,
+    commands: &mpsc::Sender<(Command, oneshot::Sender<Reply>)>,
+) -> Reply {
+    let refused = |message: &str| Reply::Refused {
+        message: message.to_owned(),
+        usage: false,
+    };
     let (tell, told) = oneshot::channel();
     match tokio::time::timeout(ANSWER_TIME, async {
         commands.send((command, tell)).await.ok()?;
@@ -209,19 +242,34 @@ async fn ask(command: Command, commands: &mpsc::Sender<(Command, oneshot::Sender
 async fn answer(write: &mut tokio::net::unix::OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(reply).map_err(io::Error::other)?;
     bytes.push(b'\n');
-    tokio::time::timeout(WRITE_TIME, write.write_all(&bytes)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    tokio::time::timeout(WRITE_TIME, write.write_all(&bytes))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 /// Asks the daemon behind the socket. `None`: nobody listens (no socket, or one that a dead daemon left behind).
 ///
 /// # Errors
 /// [`SocketError`]: the socket may not be used, or no answer came in time.
-pub async fn request(path: &Path, command: &Command, timeout: Duration) -> Result<Option<Reply>, SocketError> {
-    let fail = |source| SocketError::Io { path: path.to_owned(), source };
-    let nobody = |error: &io::Error| {
-        matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory)
+pub async fn request(
+    path: &Path,
+    command: &Command,
+    timeout: Duration,
+) -> Result<Option<Reply>, SocketError> {
+    let fail = |source| SocketError::Io {
+        path: path.to_owned(),
+        source,
     };
-    let mut line = serde_json::to_vec(command).map_err(|error| SocketError::Answer(error.to_string()))?;
+    let nobody = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::NotFound
+                | io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::NotADirectory
+        )
+    };
+    let mut line =
+        serde_json::to_vec(command).map_err(|error| SocketError::Answer(error.to_string()))?;
     line.push(b'\n');
     if line.len() as u64 > MAX_REQUEST {
         return Err(SocketError::TooLong);
@@ -242,15 +290,27 @@ pub async fn request(path: &Path, command: &Command, timeout: Duration) -> Resul
         // A daemon that is too busy hangs up at once: what it may have said before is worth reading.
         let _ = write.write_all(&line).await;
         let mut answer = Vec::new();
-        BufReader::new(read).take(MAX_REPLY).read_until(b'\n', &mut answer).await.map_err(|error| {
-            if error.kind() == io::ErrorKind::ConnectionReset { SocketError::Closed } else { fail(error) }
-        })?;
+        BufReader::new(read)
+            .take(MAX_REPLY)
+            .read_until(b'\n', &mut answer)
+            .await
+            .map_err(|error| {
+                if error.kind() == io::ErrorKind::ConnectionReset {
+                    SocketError::Closed
+                } else {
+                    fail(error)
+                }
+            })?;
         if answer.is_empty() {
             return Err(SocketError::Closed);
         }
-        serde_json::from_slice(&answer).map(Some).map_err(|error| SocketError::Answer(error.to_string()))
+        serde_json::from_slice(&answer)
+            .map(Some)
+            .map_err(|error| SocketError::Answer(error.to_string()))
     };
-    tokio::time::timeout(timeout, talk).await.map_err(|_| SocketError::Timeout(timeout))?
+    tokio::time::timeout(timeout, talk)
+        .await
+        .map_err(|_| SocketError::Timeout(timeout))?
 }
 
 #[cfg(test)]
@@ -276,8 +336,13 @@ mod tests {
         tokio::spawn(async move {
             while let Some((command, tell)) = asked.recv().await {
                 let reply = match command {
-                    Command::Status { names } => Reply::Done { message: names.join(",") },
-                    _ => Reply::Refused { message: "no".to_owned(), usage: true },
+                    Command::Status { names } => Reply::Done {
+                        message: names.join(","),
+                    },
+                    _ => Reply::Refused {
+                        message: "no".to_owned(),
+                        usage: true,
+                    },
                 };
                 let _ = tell.send(reply);
             }
@@ -286,7 +351,9 @@ mod tests {
     }
 
     fn status(name: &str) -> Command {
-        Command::Status { names: vec![name.to_owned()] }
+        Command::Status {
+            names: vec![name.to_owned()],
+        }
     }
 
     #[tokio::test]
@@ -296,7 +363,12 @@ mod tests {
         let server = tokio::spawn(serve(bind(&path).unwrap(), echo()));
         for name in ["spring", "весна\n\u{1f31e}"] {
             let reply = request(&path, &status(name), SOON).await.unwrap();
-            assert_eq!(reply, Some(Reply::Done { message: name.to_owned() }));
+            assert_eq!(
+                reply,
+                Some(Reply::Done {
+                    message: name.to_owned()
+                })
+            );
         }
         let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
@@ -308,7 +380,12 @@ mod tests {
         let (_dir, folder) = long_folder();
         let path = folder.join(SOCKET);
         assert_eq!(request(&path, &Command::Ping, SOON).await.unwrap(), None);
-        assert_eq!(request(&folder.join("gone").join(SOCKET), &Command::Ping, SOON).await.unwrap(), None);
+        assert_eq!(
+            request(&folder.join("gone").join(SOCKET), &Command::Ping, SOON)
+                .await
+                .unwrap(),
+            None
+        );
         // A dead daemon leaves its socket behind; the next one takes its place.
         drop(bind(&path).unwrap());
         assert!(path.exists());
@@ -319,7 +396,9 @@ mod tests {
     }
 
     async fn raw(path: &Path, bytes: &[u8]) -> Reply {
-        let stream = UnixStream::connect(&shorten(path).unwrap().path).await.unwrap();
+        let stream = UnixStream::connect(&shorten(path).unwrap().path)
+            .await
+            .unwrap();
         let (read, mut write) = stream.into_split();
         let _ = write.write_all(bytes).await;
         let mut line = String::new();
@@ -334,15 +413,27 @@ mod tests {
         let server = tokio::spawn(serve(bind(&path).unwrap(), echo()));
         for (what, bytes) in [
             ("no JSON", b"hello\n".to_vec()),
-            ("an unknown command", b"{\"command\":\"explode\"}\n".to_vec()),
+            (
+                "an unknown command",
+                b"{\"command\":\"explode\"}\n".to_vec(),
+            ),
             ("bytes", vec![0xff, 0xfe, b'\n']),
-            ("too long", vec![b'a'; usize::try_from(MAX_REQUEST).unwrap() + 2]),
+            (
+                "too long",
+                vec![b'a'; usize::try_from(MAX_REQUEST).unwrap() + 2],
+            ),
         ] {
             let reply = raw(&path, &bytes).await;
-            assert!(matches!(reply, Reply::Refused { usage: true, .. }), "{what}: {reply:?}");
+            assert!(
+                matches!(reply, Reply::Refused { usage: true, .. }),
+                "{what}: {reply:?}"
+            );
         }
         let long = status(&"x".repeat(usize::try_from(MAX_REQUEST).unwrap()));
-        assert!(matches!(request(&path, &long, SOON).await, Err(SocketError::TooLong)));
+        assert!(matches!(
+            request(&path, &long, SOON).await,
+            Err(SocketError::TooLong)
+        ));
         server.abort();
     }
 
@@ -358,7 +449,10 @@ mod tests {
         }
         // All places must be taken before the next one comes.
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(matches!(request(&path, &status("x"), SOON).await, Err(SocketError::Closed | SocketError::Io { .. })));
+        assert!(matches!(
+            request(&path, &status("x"), SOON).await,
+            Err(SocketError::Closed | SocketError::Io { .. })
+        ));
         crowd.clear();
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(request(&path, &status("x"), SOON).await.unwrap().is_some());
@@ -384,7 +478,10 @@ mod tests {
         let server = tokio::spawn(serve(bind(&path).unwrap(), commands));
         let engine = tokio::spawn(async move { drop(asked.recv().await) });
         let reply = request(&path, &status("x"), SOON).await.unwrap();
-        assert!(matches!(reply, Some(Reply::Refused { usage: false, .. })), "{reply:?}");
+        assert!(
+            matches!(reply, Some(Reply::Refused { usage: false, .. })),
+            "{reply:?}"
+        );
         engine.await.unwrap();
         server.await.unwrap();
     }

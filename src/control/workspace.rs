@@ -81,7 +81,9 @@ impl Workspace {
                 let here = std::env::current_dir().map_err(WorkspaceError::Current)?;
                 let found = here
                     .ancestors()
-                    .find(|dir| dir.join("tidings.yaml").is_file() || dir.join("campaigns").is_dir())
+                    .find(|dir| {
+                        dir.join("tidings.yaml").is_file() || dir.join("campaigns").is_dir()
+                    })
                     .map(Path::to_owned);
                 match (found, &options.config) {
                     (Some(found), _) => found,
@@ -92,9 +94,10 @@ impl Workspace {
         };
         let root = std::path::absolute(&root).unwrap_or(root);
         let beside = |given: &Option<PathBuf>, name: &str| {
-            given
-                .as_ref()
-                .map_or_else(|| root.join(name), |path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+            given.as_ref().map_or_else(
+                || root.join(name),
+                |path| std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+            )
         };
         Ok(Workspace {
             state_dir: beside(&options.state_dir, "state"),
@@ -149,9 +152,10 @@ impl Workspace {
         let read = match std::fs::metadata(&self.config_path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => Some(Err(error.to_string())),
-            Ok(meta) if meta.len() > MAX_CONFIG => {
-                Some(Err(format!("it has {} bytes, at most {MAX_CONFIG} are allowed", meta.len())))
-            }
+            Ok(meta) if meta.len() > MAX_CONFIG => Some(Err(format!(
+                "it has {} bytes, at most {MAX_CONFIG} are allowed",
+                meta.len()
+            ))),
             Ok(_) => Some(std::fs::read(&self.config_path).map_err(|error| error.to_string())),
         };
         let engine = match &read {
@@ -192,9 +196,15 @@ fn environment(root: &Path) -> Result<Environment, WorkspaceError> {
         }
         Err(dotenvy::Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(_) => {
-            return Err(WorkspaceError::Env { path, reason: "it cannot be read".to_owned() });
+            return Err(WorkspaceError::Env {
+                path,
+                reason: "it cannot be read".to_owned(),
+            });
         }
     }
-    vars.extend(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))));
+    vars.extend(
+        std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))),
+    );
     Ok(Environment::new(vars))
 }

@@ -1,0 +1,102 @@
+//! Which commit a spec's file comes from, where the workspace is a git repository.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The last commit that touched each file under `campaigns/`, by the path relative to the workspace. Empty where there
+/// is no repository or no git: the report then says nothing about commits.
+///
+/// One process for all files: a thousand specs cost what one does.
+pub(super) fn last_commits(root: &Path) -> BTreeMap<String, String> {
+    /// A line of `git log` that is a commit begins with this; no path does.
+    const MARK: char = '\u{1}';
+    if !root.ancestors().any(|dir| dir.join(".git").exists()) {
+        return BTreeMap::new();
+    }
+    let asked = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args([
+            "-c",
+            "core.quotePath=false",
+            "log",
+            "--format=%x01%H",
+            "--name-only",
+            "--relative",
+            "--max-count=5000",
+        ])
+        .args(["--", "campaigns"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output();
+    let Ok(output) = asked else {
+        return BTreeMap::new();
+    };
+    let mut commits = BTreeMap::new();
+    let mut commit = String::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        if let Some(hash) = line.strip_prefix(MARK) {
+            hash.clone_into(&mut commit);
+        } else if !line.is_empty() {
+            commits
+                .entry(line.to_owned())
+                .or_insert_with(|| commit.clone());
+        }
+    }
+    commits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn git(dir: &Path, args: &[&str]) {
+        let done = Command::new("git")
+            .arg("-C")
+            .arg(dir)
+            .args([
+                "-c",
+                "user.name=t",
+                "-c",
+                "user.email=t@example.com",
+                "-c",
+                "commit.gpgsign=false",
+            ])
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    }
+
+    #[test]
+    fn a_file_belongs_to_the_last_commit_that_touched_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = dir.path().join("campaigns/весна.yaml");
+        std::fs::create_dir(dir.path().join("campaigns")).unwrap();
+        git(dir.path(), &["init", "-q"]);
+        std::fs::write(&spec, "a").unwrap();
+        git(dir.path(), &["add", "."]);
+        git(dir.path(), &["commit", "-qm", "one"]);
+        let first = last_commits(dir.path());
+        std::fs::write(dir.path().join("other"), "x").unwrap();
+        git(dir.path(), &["add", "."]);
+        git(dir.path(), &["commit", "-qm", "two"]);
+        let second = last_commits(dir.path());
+        assert_eq!(first["campaigns/весна.yaml"].len(), 40);
+        assert_eq!(first, second);
+        std::fs::write(&spec, "b").unwrap();
+        git(dir.path(), &["commit", "-qam", "three"]);
+        assert_ne!(last_commits(dir.path()), first);
+    }
+
+    #[test]
+    fn without_a_repository_nothing_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(last_commits(dir.path()).is_empty());
+    }
+}

@@ -1,0 +1,214 @@
+//! Opening, closing and trying accounts again.
+
+use super::*;
+
+impl Engine {
+    /// Opens accounts that are wanted, closes those that are not, tries lost connections again.
+    pub(super) async fn accounts(&mut self) -> Result<(), RunError> {
+        let now = self.core.clock.now();
+        let wanted: Vec<AccountName> = self.core.desired.engine.accounts.keys().cloned().collect();
+        let gone: Vec<AccountName> = self
+            .tasks
+            .keys()
+            .filter(|name| !wanted.contains(*name))
+            .cloned()
+            .collect();
+        for name in gone {
+            self.close(&name)?;
+        }
+        self.readiness.release(&mut self.core.runtime.links);
+        let look = self
+            .sessions_looked
+            .is_none_or(|at| at.elapsed() >= SESSIONS_EVERY);
+        if look {
+            self.sessions_looked = Some(tokio::time::Instant::now());
+        }
+        for name in wanted {
+            let link = self.core.runtime.links.get(&name).cloned();
+            match link {
+                None => self.open(&name).await?,
+                Some(Link::Missing | Link::NotConfigured) if look => self.open(&name).await?,
+                Some(Link::Unreachable { retry_at, message }) if retry_at <= now => {
+                    if self.options.once
+                        && self.tries.get(&name).copied().unwrap_or(0) >= RECONNECTS_ONCE
+                    {
+                        self.core.runtime.links.insert(
+                            name.clone(),
+                            Link::Unreachable {
+                                message,
+                                retry_at: Timestamp::MAX,
+                            },
+                        );
+                    } else if let Some(task) = self.tasks.get(&name) {
+                        self.core
+                            .runtime
+                            .links
+                            .insert(name.clone(), Link::Connecting);
+                        task.order(Order::Me);
+                    } else {
+                        self.open(&name).await?;
+                    }
+                }
+                Some(Link::StateLost) if look && self.state_is_ours(&name) => {
+                    if let Some(task) = self.tasks.get(&name) {
+                        self.core
+                            .runtime
+                            .links
+                            .insert(name.clone(), Link::Connecting);
+                        task.order(Order::Me);
+                    }
+                }
+                Some(_) if look && self.tasks.contains_key(&name) => {
+                    if !self.core.workspace.session_path(&name).is_file() {
+                        tracing::warn!(account = %name, "its session file is gone");
+                        self.close(&name)?;
+                        self.core.runtime.links.insert(name.clone(), Link::Missing);
+                    } else if self.session_stamps.get(&name)
+                        != Some(&stamp_of(&self.core.workspace.session_path(&name)))
+                    {
+                        tracing::info!(account = %name, "its session file is another one: it is opened anew");
+                        self.close(&name)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(&mut self, name: &AccountName) -> Result<(), RunError> {
+        let mut events = Vec::new();
+        self.abandon(name, &mut events);
+        self.write(&mut events)?;
+        self.tasks.remove(name);
+        self.listening.remove(name);
+        self.readiness.lost(name);
+        self.core.runtime.links.remove(name);
+        self.media.retain(|(account, _), _| account != name);
+        self.core
+            .runtime
+            .media
+            .retain(|(account, _)| account != name);
+        Ok(())
+    }
+
+    pub(super) async fn open(&mut self, name: &AccountName) -> Result<(), RunError> {
+        let engine = &self.core.desired.engine;
+        let (Some(api_id), Some(api_hash)) = (engine.api_id, &engine.api_hash) else {
+            self.core
+                .runtime
+                .links
+                .insert(name.clone(), Link::NotConfigured);
+            return Ok(());
+        };
+        let path = self.core.workspace.session_path(name);
+        if !path.is_file() {
+            self.core.runtime.links.insert(name.clone(), Link::Missing);
+            return Ok(());
+        }
+        self.session_stamps.insert(name.clone(), stamp_of(&path));
+        let mut config =
+            AccountConfig::new(name.clone(), path, api_id, Secret::new(api_hash.expose()));
+        config.proxy = engine
+            .accounts
+            .get(name)
+            .and_then(|account| account.proxy.as_ref())
+            .map(|proxy| Secret::new(proxy.expose()));
+        match self.telegram.open(config).await {
+            Ok(client) => {
+                let task = AccountTask::start(client, self.reports.clone());
+                self.tasks.insert(name.clone(), task);
+                self.listen(name);
+                if let Some(task) = self.tasks.get(name) {
+                    task.order(Order::Me);
+                }
+                self.core
+                    .runtime
+                    .links
+                    .insert(name.clone(), Link::Connecting);
+            }
+            Err(error) => self.link_lost(name, error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Receives what is said to the account, from where it stood the last time.
+    pub(super) fn listen(&mut self, name: &AccountName) {
+        let known = self
+            .core
+            .observed
+            .accounts
+            .get(name)
+            .and_then(|account| account.updates);
+        let from = known.map(|(pts, qts, date, seq)| UpdatesState {
+            pts,
+            qts,
+            date,
+            seq,
+        });
+        if let Some(task) = self.tasks.get(name)
+            && self.listening.insert(name.clone())
+        {
+            task.order(Order::Listen { from });
+        }
+    }
+
+    /// Whether the account was last used with this state (or never with one).
+    pub(super) fn state_is_ours(&self, name: &AccountName) -> bool {
+        self.core.state_is_ours(name)
+    }
+
+    /// Before an account's first send the state's id is written beside its session, so that a lost state is noticed.
+    pub(super) fn mark_state(&mut self, name: &AccountName) -> bool {
+        if self.marked.contains(name) {
+            return true;
+        }
+        let Some(id) = self.core.state_id() else {
+            return false;
+        };
+        let path = self.core.workspace.state_mark_path(name);
+        if path.is_file() && self.state_is_ours(name) {
+            self.marked.insert(name.clone());
+            return true;
+        }
+        match write_durably(&path, &id) {
+            Ok(()) => {
+                self.marked.insert(name.clone());
+                true
+            }
+            Err(error) => {
+                let message = format!(
+                    "{} cannot be written ({error}): without it a lost state could send twice",
+                    path.display()
+                );
+                tracing::error!(account = %name, "{message}");
+                let retry_at = self.core.clock.now() + Duration::from_secs(30);
+                self.core
+                    .runtime
+                    .links
+                    .insert(name.clone(), Link::Unreachable { message, retry_at });
+                false
+            }
+        }
+    }
+}
+
+/// Writes a small file so that it outlives a power cut.
+fn write_durably(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let beside = path.with_extension("state.new");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    if let Some(folder) = path.parent() {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,391 @@
+//! What the planner asked for, carried out as it stands.
+
+use super::*;
+
+impl Engine {
+    /// Carries actions out. Answers whether the state changed, so that planning again may find more.
+    pub(super) async fn perform(&mut self, actions: Vec<Action>) -> Result<bool, RunError> {
+        let mut records = Vec::new();
+        let mut sends: Vec<Intent> = Vec::new();
+        let mut changed = false;
+        for action in actions {
+            match action {
+                Action::Record(event) => records.push(event),
+                Action::Judge { campaign } => {
+                    records.extend(audience::judge(&self.core.inputs(), &campaign));
+                }
+                Action::LookUp {
+                    campaign,
+                    source,
+                    what,
+                    account,
+                    limit,
+                    label,
+                } => {
+                    self.look_up(campaign, source, what, account, limit, label, &mut records)?;
+                    changed = true;
+                }
+                Action::Resolve {
+                    account,
+                    person,
+                    reference,
+                    campaign,
+                } => {
+                    if let Some(task) = self.tasks.get(&account) {
+                        self.core.runtime.resolving.insert(account, person);
+                        task.order(Order::Resolve {
+                            person,
+                            reference,
+                            campaign,
+                        });
+                    }
+                }
+                Action::Upload {
+                    account,
+                    media,
+                    campaign,
+                } => self.upload(account, media, campaign, &mut records),
+                Action::Type {
+                    account,
+                    person,
+                    until,
+                } => {
+                    let hash = self.hash_of(&account, person);
+                    if let (Some(task), Some(access_hash)) = (self.tasks.get(&account), hash) {
+                        task.order(Order::Type {
+                            person,
+                            access_hash,
+                        });
+                    }
+                    self.core.runtime.typing.insert(account, (person, until));
+                }
+                Action::Send(send) => match self.intent_of(*send) {
+                    Ok(intent) => sends.push(intent),
+                    Err(Some(event)) => records.push(event),
+                    Err(None) => {}
+                },
+                Action::Retry { key } => self.retry(key),
+                Action::LookBack { key } => self.look_back(key),
+            }
+        }
+        changed |= !records.is_empty();
+        if records
+            .iter()
+            .any(|event| matches!(event, Event::Stalled { .. } | Event::SelfPaused { .. }))
+        {
+            // The campaign stopped itself: nothing more may leave in its name.
+            self.call_off();
+        }
+        self.core.record(records, Durability::Soon)?;
+        self.send(sends).await?;
+        Ok(changed)
+    }
+
+    /// People of a page whom a list or file names by username or phone: they are one, and need no look-up any more.
+    /// What the stand-in's row knew (a CSV's columns) goes over to the person.
+    pub(super) fn recognised(
+        &self,
+        account: &AccountName,
+        people: &[(PersonId, Person)],
+    ) -> Result<Vec<Event>, RunError> {
+        let mut events = Vec::new();
+        for (id, person) in people {
+            let username = person
+                .contact
+                .username
+                .as_ref()
+                .map(|name| Reference::Username(name.to_ascii_lowercase()));
+            let phone = person
+                .contact
+                .phone
+                .as_ref()
+                .map(|digits| Reference::Phone(digits.clone()));
+            for reference in username.into_iter().chain(phone) {
+                let stand_in = reference.person();
+                let persons = &self.core.observed.persons;
+                if persons.get(stand_in).is_none() || persons.resolve(stand_in) != stand_in {
+                    continue;
+                }
+                if let Some(known) = self.core.people.get(stand_in) {
+                    self.core
+                        .people
+                        .merge(vec![(*id, known)])
+                        .map_err(CoreError::from)?;
+                }
+                events.push(Event::Resolved {
+                    reference: stand_in,
+                    person: *id,
+                    account: account.clone(),
+                });
+            }
+        }
+        Ok(events)
+    }
+
+    /// The account's own access hash of a person.
+    pub(super) fn hash_of(&self, account: &AccountName, person: PersonId) -> Option<i64> {
+        self.core
+            .people
+            .get(person)
+            .and_then(|known| known.hashes.get(account).copied())
+    }
+
+    /// The bytes of a message. An error is what to write down instead.
+    pub(super) fn intent_of(&mut self, send: SendAction) -> Result<Intent, Option<Event>> {
+        let person = send.key.person;
+        let Some(hash) = self.hash_of(&send.account, person) else {
+            return Err(Some(Event::Unreached {
+                account: send.account,
+                person,
+            }));
+        };
+        let media = match &send.media {
+            None => None,
+            Some(media) => match self.media.get(&(send.account.clone(), media.clone())) {
+                Some(handle) => Some(handle),
+                None => {
+                    self.core
+                        .runtime
+                        .media
+                        .remove(&(send.account.clone(), media.clone()));
+                    return Err(None);
+                }
+            },
+        };
+        let request = encode_send(
+            person,
+            hash,
+            &send.message,
+            send.link_preview,
+            send.random_id,
+            media,
+        );
+        self.core.runtime.typing.remove(&send.account);
+        Ok(Intent {
+            key: send.key,
+            account: send.account,
+            random_id: send.random_id,
+            run: send.run,
+            variant: send.variant,
+            digest: send.digest,
+            attested: send.attested,
+            request,
+            next_allowed_at: self.core.clock.now() + send.gap,
+        })
+    }
+
+    /// Intents first, all of this pass in one durable write; then the bytes.
+    pub(super) async fn send(&mut self, intents: Vec<Intent>) -> Result<(), RunError> {
+        let mut ready = Vec::with_capacity(intents.len());
+        for intent in intents {
+            if self.mark_state(&intent.account) {
+                ready.push(intent);
+            }
+        }
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let orders: Vec<(AccountName, SendKey, Vec<u8>)> = ready
+            .iter()
+            .map(|intent| {
+                (
+                    intent.account.clone(),
+                    intent.key.clone(),
+                    intent.request.clone(),
+                )
+            })
+            .collect();
+        let events = ready
+            .into_iter()
+            .map(|intent| Event::Intent(Box::new(intent)))
+            .collect();
+        if let Some(appended) = self.core.record(events, Durability::Now)? {
+            appended.durable().await.map_err(CoreError::from)?;
+        }
+        for (account, key, request) in orders {
+            if let Some(task) = self.tasks.get(&account) {
+                self.core.runtime.executing.insert(key.clone());
+                task.send(key, request);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn retry(&mut self, key: SendKey) {
+        let Some(flight) = self.core.observed.in_flight.get(&key) else {
+            return;
+        };
+        let (account, request) = (flight.intent.account.clone(), flight.intent.request.clone());
+        if let Some(task) = self.tasks.get(&account) {
+            self.core.runtime.executing.insert(key.clone());
+            task.send(key, request);
+        }
+    }
+
+    pub(super) fn look_back(&mut self, key: SendKey) {
+        let Some(flight) = self.core.observed.in_flight.get(&key) else {
+            return;
+        };
+        let account = flight.intent.account.clone();
+        let Some(access_hash) = self.hash_of(&account, key.person) else {
+            return;
+        };
+        if let Some(task) = self.tasks.get(&account) {
+            self.core.runtime.executing.insert(key.clone());
+            task.order(Order::LookBack { key, access_hash });
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn look_up(
+        &mut self,
+        campaign: Lineage,
+        source: SourceId,
+        what: SourceKind,
+        account: Option<AccountName>,
+        limit: Option<u32>,
+        label: String,
+        records: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        self.labels
+            .insert((campaign.clone(), source), label.clone());
+        records.push(Event::LookupStarted {
+            campaign: campaign.clone(),
+            source,
+            account: account.clone(),
+        });
+        match (&what, &account) {
+            (_, Some(name)) => {
+                let Some(task) = self.tasks.get(name) else {
+                    return Ok(());
+                };
+                self.core
+                    .runtime
+                    .looking_up
+                    .insert((campaign.clone(), source, account.clone()));
+                task.order(Order::LookUp {
+                    campaign,
+                    source,
+                    what,
+                    limit,
+                });
+            }
+            (SourceKind::List { people }, None) => {
+                let people = lookups::of_list(people, &label);
+                let ids: Vec<PersonId> = people.iter().map(|(id, _)| *id).collect();
+                self.core.people.merge(people).map_err(CoreError::from)?;
+                records.push(Event::LookupPage {
+                    campaign: campaign.clone(),
+                    source,
+                    account: None,
+                    people: ids,
+                });
+                let end = LookupEnd {
+                    complete: true,
+                    admin: true,
+                    ..LookupEnd::default()
+                };
+                records.push(Event::LookupEnded {
+                    campaign,
+                    source,
+                    account: None,
+                    end,
+                });
+            }
+            (SourceKind::File { path, .. }, None) => {
+                self.core
+                    .runtime
+                    .looking_up
+                    .insert((campaign.clone(), source, None));
+                let which = (campaign, source);
+                let tell = self.found.clone();
+                match self.core.workspace.files().open(path) {
+                    Ok(opened) => {
+                        tokio::task::spawn_blocking(move || {
+                            lookups::of_file(opened, &what, limit, &label, &which, &tell);
+                        });
+                    }
+                    Err(error) => {
+                        let end = LookupEnd {
+                            error: Some(format!("{path}: {error}")),
+                            admin: true,
+                            ..LookupEnd::default()
+                        };
+                        tokio::spawn(async move {
+                            let _ = tell.send((which, Found::End(end))).await;
+                        });
+                    }
+                }
+            }
+            // The planner holds campaigns with other sources.
+            (_, None) => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn upload(
+        &mut self,
+        account: AccountName,
+        media: Attachment,
+        campaign: Lineage,
+        records: &mut Vec<Event>,
+    ) {
+        let read = self.core.workspace.files().read(&media.path, MAX_MEDIA);
+        match (read, self.tasks.get(&account)) {
+            (Ok(bytes), Some(task)) => {
+                self.core
+                    .runtime
+                    .uploading
+                    .insert((account.clone(), media.clone()));
+                task.order(Order::Upload {
+                    media,
+                    bytes: bytes.to_vec(),
+                    campaign,
+                });
+            }
+            (Err(error), _) => records.push(Event::Stalled {
+                campaign,
+                why: crate::model::StallReason {
+                    reason: "MediaUnreadable".to_owned(),
+                    message: format!("{} cannot be read: {error}.", media.path),
+                },
+            }),
+            (Ok(_), None) => {}
+        }
+    }
+
+    /// Something that a file source found.
+    pub(super) fn found(
+        &mut self,
+        which: Which,
+        found: Found,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let (campaign, source) = which;
+        match found {
+            Found::Page(people) => {
+                let ids = people.iter().map(|(id, _)| *id).collect();
+                self.core.people.merge(people).map_err(CoreError::from)?;
+                events.push(Event::LookupPage {
+                    campaign,
+                    source,
+                    account: None,
+                    people: ids,
+                });
+            }
+            Found::End(end) => {
+                self.core
+                    .runtime
+                    .looking_up
+                    .remove(&(campaign.clone(), source, None));
+                events.push(Event::LookupEnded {
+                    campaign,
+                    source,
+                    account: None,
+                    end,
+                });
+            }
+        }
+        Ok(())
+    }
+}

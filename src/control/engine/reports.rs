@@ -1,0 +1,595 @@
+//! What the accounts' tasks tell, written down.
+
+use super::*;
+
+impl Engine {
+    /// What an account's task tells.
+    pub(super) async fn report(
+        &mut self,
+        name: &AccountName,
+        report: Report,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let now = self.core.clock.now();
+        match report {
+            Report::Sent(ended) => {
+                for (key, result) in ended {
+                    self.sent(name, key, result, events)?;
+                }
+            }
+            Report::NotTried { key } => {
+                self.core.runtime.executing.remove(&key);
+                let doubted = self
+                    .core
+                    .observed
+                    .in_flight
+                    .get(&key)
+                    .is_some_and(|flight| flight.doubt.is_some());
+                if !doubted {
+                    let detail = "called off before it left".to_owned();
+                    events.push(Event::Released {
+                        key,
+                        keep: false,
+                        detail,
+                    });
+                }
+            }
+            Report::Me(result) => self.me(name, result, events)?,
+            Report::Page {
+                campaign,
+                source,
+                people,
+            } => {
+                let label = self.labels.get(&(campaign.clone(), source)).cloned();
+                let people: Vec<(PersonId, Person)> = people
+                    .into_iter()
+                    .filter(|met| !met.min)
+                    .filter_map(|met| person_of(met, label.as_deref()))
+                    .collect();
+                let ids = people.iter().map(|(id, _)| *id).collect();
+                let merged = self.recognised(name, &people)?;
+                self.core.people.merge(people).map_err(CoreError::from)?;
+                events.push(Event::LookupPage {
+                    campaign,
+                    source,
+                    account: Some(name.clone()),
+                    people: ids,
+                });
+                events.extend(merged);
+            }
+            Report::PageWaits { seconds } => {
+                events.push(outcome::flood(name, CallClass::LookUp, seconds, now));
+            }
+            Report::LookedUp {
+                campaign,
+                source,
+                result,
+            } => {
+                self.core.runtime.looking_up.remove(&(
+                    campaign.clone(),
+                    source,
+                    Some(name.clone()),
+                ));
+                self.looked_up(name, campaign, source, result, events);
+            }
+            Report::Resolved {
+                person,
+                reference,
+                campaign,
+                result,
+            } => {
+                self.core.runtime.resolving.remove(name);
+                self.resolved(name, person, reference, campaign, result, events)?;
+            }
+            Report::Uploaded {
+                media,
+                campaign,
+                result,
+            } => {
+                let key = (name.clone(), media);
+                self.core.runtime.uploading.remove(&key);
+                match result {
+                    Ok(handle) => {
+                        self.media.insert(key.clone(), handle);
+                        self.core.runtime.media.insert(key);
+                    }
+                    Err(CallError::Rpc(fault)) => match react(&fault) {
+                        Reaction::Wait { seconds } => {
+                            events.push(outcome::flood(name, CallClass::Send, seconds, now));
+                        }
+                        Reaction::LoseAccount(state) => events.push(Event::AccountChanged {
+                            account: name.clone(),
+                            state,
+                            message: outcome::lost(name, state, &fault.message),
+                        }),
+                        _ => events.push(Event::Stalled {
+                            campaign,
+                            why: crate::model::StallReason {
+                                reason: "MediaRefused".to_owned(),
+                                message: format!(
+                                    "Telegram refused the file {}: {}.",
+                                    key.1.path, fault.message
+                                ),
+                            },
+                        }),
+                    },
+                    Err(error) => self.link_lost(name, error.to_string()),
+                }
+            }
+            Report::LookedBack { key, result } => {
+                self.core.runtime.executing.remove(&key);
+                self.write(events)?;
+                let text = self
+                    .core
+                    .observed
+                    .in_flight
+                    .get(&key)
+                    .and_then(|flight| text_of(&flight.intent.request));
+                events.extend(outcome::of_look_back(
+                    &self.core.observed,
+                    &key,
+                    text.as_deref(),
+                    result,
+                    now,
+                ));
+            }
+            Report::Received(received) => self.received(name, received, events)?,
+            Report::Panicked(why) => {
+                tracing::error!(account = %name, "{why}");
+                self.abandon(name, events);
+                self.link_lost(name, why);
+                // What it received by itself ended with it.
+                self.write(events)?;
+                self.listening.remove(name);
+                self.listen(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// What Telegram said of a send.
+    pub(super) fn sent(
+        &mut self,
+        name: &AccountName,
+        key: SendKey,
+        result: Result<Delivered, CallError>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let now = self.core.clock.now();
+        // The task called everything after it off: what is ordered from now on belongs to a new epoch.
+        let stopped = result.as_ref().is_err_and(stops_the_account);
+        self.core.runtime.executing.remove(&key);
+        if result.is_err() {
+            // What was folded so far decides, so everything before this must be folded.
+            self.write(events)?;
+        }
+        let verdict = outcome::of_send(&self.core.observed, &key, result, now);
+        if verdict.upload_again {
+            let again = self.uploads_again.entry(name.clone()).or_insert(0);
+            *again += 1;
+            if *again > UPLOADS_AGAIN {
+                events.push(Event::Stalled {
+                    campaign: key.lineage.clone(),
+                    why: crate::model::StallReason {
+                        reason: "MediaRefused".to_owned(),
+                        message: "Telegram does not accept the uploaded file, however often it is uploaded."
+                            .to_owned(),
+                    },
+                });
+            }
+            self.media.retain(|(account, _), _| account != name);
+            self.core
+                .runtime
+                .media
+                .retain(|(account, _)| account != name);
+        }
+        let stops = verdict.events.iter().any(|event| {
+            matches!(
+                event,
+                Event::FloodWait { .. }
+                    | Event::Limited { .. }
+                    | Event::AccountChanged { .. }
+                    | Event::Stalled { .. }
+                    | Event::Suppressed { .. }
+            )
+        });
+        events.extend(verdict.events);
+        if let Some(why) = verdict.link_lost {
+            self.link_lost(name, why);
+        }
+        if (stops || stopped)
+            && let Some(task) = self.tasks.get_mut(name)
+        {
+            task.call_off();
+        }
+        Ok(())
+    }
+
+    /// A task broke off: what it had in hand is in doubt, what it looked up begins anew.
+    pub(super) fn abandon(&mut self, name: &AccountName, events: &mut Vec<Event>) {
+        let observed = &self.core.observed;
+        let lost: Vec<SendKey> = self
+            .core
+            .runtime
+            .executing
+            .iter()
+            .filter(|key| {
+                observed
+                    .in_flight
+                    .get(*key)
+                    .is_some_and(|flight| flight.intent.account == *name)
+            })
+            .cloned()
+            .collect();
+        for key in lost {
+            self.core.runtime.executing.remove(&key);
+            events.push(Event::InDoubt {
+                key,
+                why: InDoubtWhy::Connection,
+            });
+        }
+        self.core
+            .runtime
+            .looking_up
+            .retain(|(_, _, account)| account.as_ref() != Some(name));
+        self.core.runtime.resolving.remove(name);
+        self.core
+            .runtime
+            .uploading
+            .retain(|(account, _)| account != name);
+    }
+
+    /// The connection is tried again after a pause that doubles.
+    pub(super) fn link_lost(&mut self, name: &AccountName, message: String) {
+        let tries = self.tries.entry(name.clone()).or_insert(0);
+        *tries += 1;
+        let pause =
+            Duration::from_secs(u64::from((1u32 << (*tries - 1).min(6)).min(RECONNECT_MOST)));
+        // Real seconds, whatever the clock's speed: the network has its own.
+        let retry_at = self.core.clock.now() + pause.mul_f64(pause_scale(&self.core.clock));
+        tracing::warn!(account = %name, %message, "the connection is lost; tried again in {pause:?}");
+        self.readiness.lost(name);
+        self.core
+            .runtime
+            .links
+            .insert(name.clone(), Link::Unreachable { message, retry_at });
+    }
+
+    pub(super) fn me(
+        &mut self,
+        name: &AccountName,
+        result: Result<Me, CallError>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let now = self.core.clock.now();
+        match result {
+            Ok(me) => {
+                self.tries.remove(name);
+                let known = self.core.observed.accounts.get(name);
+                if known.and_then(|known| known.person) != Some(me.id) {
+                    events.push(Event::AccountIs {
+                        account: name.clone(),
+                        person: me.id,
+                    });
+                }
+                if known.is_some_and(|known| known.trouble.is_some()) {
+                    events.push(Event::AccountChanged {
+                        account: name.clone(),
+                        state: AccountState::Ready,
+                        message: String::new(),
+                    });
+                }
+                let Some(task) = self.tasks.get(name) else {
+                    return Ok(());
+                };
+                if self.state_is_ours(name) {
+                    let link = Link::Ready {
+                        random_key: task.client().random_key(),
+                        first_name: me.first_name,
+                        username: me.username,
+                    };
+                    self.readiness.connected(name, link);
+                } else {
+                    self.core
+                        .runtime
+                        .links
+                        .insert(name.clone(), Link::StateLost);
+                }
+            }
+            Err(CallError::KeyUnknown) => {
+                events.push(Event::AccountChanged {
+                    account: name.clone(),
+                    state: AccountState::Unauthorized,
+                    message: outcome::lost(
+                        name,
+                        AccountState::Unauthorized,
+                        "404: the key is unknown",
+                    ),
+                });
+                self.core
+                    .runtime
+                    .links
+                    .insert(name.clone(), Link::Connecting);
+                self.parked(name);
+            }
+            Err(CallError::Rpc(fault)) => match react(&fault) {
+                Reaction::LoseAccount(state) => {
+                    events.push(Event::AccountChanged {
+                        account: name.clone(),
+                        state,
+                        message: outcome::lost(name, state, &fault.message),
+                    });
+                    self.parked(name);
+                }
+                Reaction::Wait { seconds } => {
+                    events.push(outcome::flood(name, CallClass::LookUp, seconds, now));
+                    self.link_lost(name, fault.to_string());
+                }
+                _ => self.link_lost(name, fault.to_string()),
+            },
+            Err(error) => self.link_lost(name, error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// The account is out of work until a person does something: it is not `Connecting` any more.
+    pub(super) fn parked(&mut self, name: &AccountName) {
+        let message = "it waits for a login".to_owned();
+        self.core.runtime.links.insert(
+            name.clone(),
+            Link::Unreachable {
+                message,
+                retry_at: Timestamp::MAX,
+            },
+        );
+    }
+
+    pub(super) fn looked_up(
+        &mut self,
+        name: &AccountName,
+        campaign: Lineage,
+        source: SourceId,
+        result: Result<LookedUp, CallError>,
+        events: &mut Vec<Event>,
+    ) {
+        let key = (campaign, source, name.clone());
+        if let Err(
+            CallError::InDoubt {
+                why: InDoubtWhy::Connection,
+                ..
+            }
+            | CallError::NotSent { .. },
+        ) = &result
+        {
+            let times = self.broken_off.entry(key.clone()).or_insert(0);
+            *times += 1;
+            if *times < BROKEN_OFF {
+                // It begins anew with the next connection.
+                self.link_lost(name, "the connection broke".to_owned());
+                return;
+            }
+        }
+        self.broken_off.remove(&key);
+        let (campaign, source, _) = key;
+        let end = match result {
+            Ok(done) => LookupEnd {
+                complete: done.partial.is_none(),
+                error: None,
+                partial: done.partial,
+                admin: done.admin,
+                bad_rows: 0,
+            },
+            Err(error) => {
+                match &error {
+                    CallError::Rpc(fault) => {
+                        if let Reaction::LoseAccount(state) = react(fault) {
+                            events.push(Event::AccountChanged {
+                                account: name.clone(),
+                                state,
+                                message: outcome::lost(name, state, &fault.message),
+                            });
+                        }
+                    }
+                    CallError::KeyUnknown => events.push(Event::AccountChanged {
+                        account: name.clone(),
+                        state: AccountState::Unauthorized,
+                        message: outcome::lost(
+                            name,
+                            AccountState::Unauthorized,
+                            "404: the key is unknown",
+                        ),
+                    }),
+                    CallError::InDoubt { .. } | CallError::NotSent { .. } => {
+                        self.link_lost(name, error.to_string())
+                    }
+                    _ => {}
+                }
+                LookupEnd {
+                    error: Some(error.to_string()),
+                    ..LookupEnd::default()
+                }
+            }
+        };
+        events.push(Event::LookupEnded {
+            campaign,
+            source,
+            account: Some(name.clone()),
+            end,
+        });
+    }
+
+    pub(super) fn resolved(
+        &mut self,
+        name: &AccountName,
+        person: PersonId,
+        reference: Reference,
+        campaign: Lineage,
+        result: Result<crate::telegram::Met, CallError>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let now = self.core.clock.now();
+        let skip = |outcome, detail: String| {
+            // Of somebody who is known already this was the second look: he exists, and cannot be addressed.
+            let outcome = if person.is_user() {
+                crate::model::Outcome::Unreachable
+            } else {
+                outcome
+            };
+            Event::Skipped {
+                campaign: campaign.clone(),
+                person,
+                step: 0,
+                outcome,
+                detail,
+            }
+        };
+        match result {
+            Ok(met) => {
+                let Some((id, mut known)) = person_of(met, None) else {
+                    return Ok(());
+                };
+                if person.is_user() && id != person {
+                    // The username changed hands: he is somebody else now.
+                    self.core
+                        .people
+                        .merge(vec![(id, known)])
+                        .map_err(CoreError::from)?;
+                    events.push(skip(
+                        crate::model::Outcome::Unreachable,
+                        format!("{reference} belongs to somebody else now"),
+                    ));
+                    return Ok(());
+                }
+                if !known.hashes.contains_key(name) {
+                    let detail = format!(
+                        "Telegram tells {name} who {reference} is, but not how to address him"
+                    );
+                    events.push(skip(crate::model::Outcome::Unreachable, detail));
+                    return Ok(());
+                }
+                // What the reference's row knew (a CSV's columns) goes over to the person.
+                if id != person
+                    && let Some(stand_in) = self.core.people.get(person)
+                {
+                    let mut all = stand_in;
+                    all.merge(known);
+                    known = all;
+                }
+                if !known.references.contains(&reference) {
+                    known.references.push(reference);
+                }
+                self.core
+                    .people
+                    .merge(vec![(id, known)])
+                    .map_err(CoreError::from)?;
+                events.push(Event::Resolved {
+                    reference: person,
+                    person: id,
+                    account: name.clone(),
+                });
+            }
+            Err(CallError::NotAPerson(_)) => {
+                events.push(skip(
+                    crate::model::Outcome::NotFound,
+                    format!("{reference} is a group or channel"),
+                ));
+            }
+            Err(CallError::NotMet(_)) => {
+                events.push(skip(
+                    crate::model::Outcome::Unreachable,
+                    format!("{name} has not met {reference}"),
+                ));
+            }
+            Err(CallError::Rpc(fault)) => match react(&fault) {
+                Reaction::Wait { seconds } => {
+                    events.push(outcome::flood(name, CallClass::LookUp, seconds, now))
+                }
+                Reaction::LoseAccount(state) => events.push(Event::AccountChanged {
+                    account: name.clone(),
+                    state,
+                    message: outcome::lost(name, state, &fault.message),
+                }),
+                Reaction::SkipRecipient { outcome, .. } => {
+                    events.push(skip(outcome, fault.message))
+                }
+                Reaction::InDoubt => self.link_lost(name, fault.to_string()),
+                _ => events.push(skip(crate::model::Outcome::Failed, fault.message)),
+            },
+            Err(CallError::KeyUnknown) => {
+                events.push(Event::AccountChanged {
+                    account: name.clone(),
+                    state: AccountState::Unauthorized,
+                    message: outcome::lost(
+                        name,
+                        AccountState::Unauthorized,
+                        "404: the key is unknown",
+                    ),
+                });
+            }
+            Err(error) => self.link_lost(name, error.to_string()),
+        }
+        Ok(())
+    }
+
+    /// A private message, or where the account stands in Telegram's updates.
+    pub(super) fn received(
+        &mut self,
+        name: &AccountName,
+        received: Received,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let at = |state: UpdatesState| Event::UpdatesAt {
+            account: name.clone(),
+            pts: state.pts,
+            qts: state.qts,
+            date: state.date,
+            seq: state.seq,
+        };
+        match received {
+            Received::State(state) => events.push(at(state)),
+            Received::CaughtUp => self.readiness.caught_up(name),
+            Received::Message(incoming) => {
+                self.write(events)?;
+                let incoming = *incoming;
+                let person = incoming.person;
+                let observed = &self.core.observed;
+                let handled = observed
+                    .handle(person)
+                    .and_then(|handle| observed.contacted.get(&handle.0))
+                    .zip(observed.account_index(name))
+                    .and_then(|(contacted, index)| contacted.handled.get(&index))
+                    .is_some_and(|last| incoming.message_id <= *last);
+                let own = observed
+                    .handle(person)
+                    .is_some_and(|handle| observed.own.contains(handle.0));
+                if !handled && !own {
+                    if let Some(contact) = incoming.contact {
+                        self.core
+                            .people
+                            .merge(vec![(person, contact)])
+                            .map_err(CoreError::from)?;
+                    }
+                    let keywords = &self.core.desired.engine.opt_out.keywords;
+                    let opts_out = crate::text::is_opt_out(&incoming.text, keywords);
+                    events.push(Event::Incoming {
+                        account: name.clone(),
+                        person,
+                        message_id: incoming.message_id,
+                    });
+                    if opts_out {
+                        events.push(Event::OptedOut {
+                            person,
+                            account: Some(name.clone()),
+                        });
+                        // He must not get what is already in hand.
+                        self.call_off();
+                    }
+                }
+                if let Some(state) = incoming.state {
+                    events.push(at(state));
+                }
+            }
+        }
+        Ok(())
+    }
+}
