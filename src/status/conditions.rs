@@ -1,7 +1,9 @@
 //! Kubernetes-style conditions: what holds of a campaign, why, and since when.
 
 use super::report::or_else;
-use super::types::{AccountStatus, Condition, DaemonInfo, Moment, Progress, Sync, Truth, WaitStatus};
+use super::types::{
+    AccountStatus, Condition, DaemonInfo, Moment, Progress, Sync, Truth, WaitStatus,
+};
 use crate::desired::{DesiredCampaign, ResolvedCampaign};
 use crate::model::{AccountState, ConditionType, Timestamp, Waiting};
 use crate::observed::Campaign;
@@ -31,8 +33,18 @@ struct Said {
     since: Timestamp,
 }
 
-fn said(status: Truth, reason: impl Into<String>, message: impl Into<String>, since: Timestamp) -> Said {
-    Said { status, reason: reason.into(), message: message.into(), since }
+fn said(
+    status: Truth,
+    reason: impl Into<String>,
+    message: impl Into<String>,
+    since: Timestamp,
+) -> Said {
+    Said {
+        status,
+        reason: reason.into(),
+        message: message.into(),
+        since,
+    }
 }
 
 /// All conditions, in the order of the promise.
@@ -40,7 +52,12 @@ pub(super) fn all(facts: &Facts<'_>) -> Vec<Condition> {
     ConditionType::ALL
         .iter()
         .map(|kind| {
-            let Said { status, reason, message, since } = match kind {
+            let Said {
+                status,
+                reason,
+                message,
+                since,
+            } = match kind {
                 ConditionType::Ready => facts.ready(),
                 ConditionType::SpecValid => facts.spec_valid(),
                 ConditionType::Paused => facts.paused(),
@@ -49,7 +66,13 @@ pub(super) fn all(facts: &Facts<'_>) -> Vec<Condition> {
                 ConditionType::Succeeded => facts.succeeded(),
             };
             let since = or_else(since, facts.changed());
-            Condition { kind: *kind, status, reason, message, last_transition_time: Moment::from(since) }
+            Condition {
+                kind: *kind,
+                status,
+                reason,
+                message,
+                last_transition_time: Moment::from(since),
+            }
         })
         .collect()
 }
@@ -69,13 +92,24 @@ fn needs_a_person(state: AccountState) -> bool {
 impl Facts<'_> {
     /// When the spec last changed, which is when most things last could; now, where nobody has seen it.
     fn changed(&self) -> Timestamp {
-        self.seen.map_or(self.inputs.now, |seen| or_else(seen.seen_at, self.inputs.now))
+        self.seen.map_or(self.inputs.now, |seen| {
+            or_else(seen.seen_at, self.inputs.now)
+        })
     }
 
     /// When something last happened to the campaign itself.
     fn moved(&self) -> Timestamp {
         self.seen
-            .and_then(|seen| [seen.last_sent_at, seen.run_opened_at, seen.judgement.as_ref().map(|j| j.at)].into_iter().flatten().max())
+            .and_then(|seen| {
+                [
+                    seen.last_sent_at,
+                    seen.run_opened_at,
+                    seen.judgement.as_ref().map(|j| j.at),
+                ]
+                .into_iter()
+                .flatten()
+                .max()
+            })
             .unwrap_or_else(|| self.changed())
     }
 
@@ -97,10 +131,18 @@ impl Facts<'_> {
 
     fn ready(&self) -> Said {
         if let Some(error) = &self.inputs.desired.folder_error {
-            return said(Truth::False, "FolderUnreadable", error.clone(), self.changed());
+            return said(
+                Truth::False,
+                "FolderUnreadable",
+                error.clone(),
+                self.changed(),
+            );
         }
         if self.sync == Sync::Retired {
-            let since = self.seen.and_then(|seen| seen.retired).unwrap_or(self.inputs.now);
+            let since = self
+                .seen
+                .and_then(|seen| seen.retired)
+                .unwrap_or(self.inputs.now);
             return said(
                 Truth::False,
                 "Retired",
@@ -108,16 +150,29 @@ impl Facts<'_> {
                 since,
             );
         }
-        let Some(view) = self.view else { return self.ready_unseen() };
+        let Some(view) = self.view else {
+            return self.ready_unseen();
+        };
         match &view.gate {
-            Gate::Blocked { condition: "Ended", message, .. } if self.all_settled() => {
+            Gate::Blocked {
+                condition: "Ended",
+                message,
+                ..
+            } if self.all_settled() => {
                 said(Truth::True, "Succeeded", message.clone(), self.moved())
             }
-            Gate::Blocked { condition, message, .. } => {
-                said(Truth::False, *condition, message.clone(), self.blocked_since(condition))
-            }
+            Gate::Blocked {
+                condition, message, ..
+            } => said(
+                Truth::False,
+                *condition,
+                message.clone(),
+                self.blocked_since(condition),
+            ),
             Gate::Done { message } => said(Truth::True, "Succeeded", message.clone(), self.moved()),
-            Gate::Waits { reason, message, .. } => match self.no_account() {
+            Gate::Waits {
+                reason, message, ..
+            } => match self.no_account() {
                 // Whatever else it waits for: in the end only a person brings an account back.
                 Some(no_account) => no_account,
                 None => said(Truth::True, reason.name(), message.clone(), self.moved()),
@@ -134,16 +189,28 @@ impl Facts<'_> {
             return no("SpecInvalid", error.to_owned());
         }
         let Some(spec) = self.spec else {
-            return no("SpecInvalid", "The spec is invalid; `tidings validate` says why.".to_owned());
+            return no(
+                "SpecInvalid",
+                "The spec is invalid; `tidings validate` says why.".to_owned(),
+            );
         };
         if let Some(hold) = &self.inputs.observed.suspended {
-            return no("Suspended", format!("Suspended by {}: {}. `tidings resume --all` lets it go.", hold.by, hold.reason));
+            return no(
+                "Suspended",
+                format!(
+                    "Suspended by {}: {}. `tidings resume --all` lets it go.",
+                    hold.by, hold.reason
+                ),
+            );
         }
         if spec.paused {
             return no("Paused", "The spec says `paused: true`.".to_owned());
         }
         if let Some(what) = spec.held_by() {
-            return no("NotActive", format!("{what} is checked, but not active in this version."));
+            return no(
+                "NotActive",
+                format!("{what} is checked, but not active in this version."),
+            );
         }
         if let Some(no_account) = self.no_account() {
             return no_account;
@@ -160,30 +227,52 @@ impl Facts<'_> {
         let since = self.moved();
         let waits_for = |reason: Waiting| self.waiting.iter().find(|wait| wait.reason == reason);
         let main = self.waiting.iter().max_by_key(|wait| wait.count);
-        if self.waiting.iter().all(|wait| wait.reason == Waiting::AccountUnavailable)
+        if self
+            .waiting
+            .iter()
+            .all(|wait| matches!(wait.reason, Waiting::AccountUnavailable | Waiting::Held))
             && self.progress.pending > 0
             && let Some(no_account) = self.no_account()
         {
             return no_account;
         }
         if !self.daemon.running {
-            return said(Truth::True, "NoDaemon", "No daemon is running; `tidings run` goes on.", since);
+            return said(
+                Truth::True,
+                "NoDaemon",
+                "No daemon is running; `tidings run` goes on.",
+                since,
+            );
         }
         let doubt = self.progress.in_flight;
         match main {
             Some(_) if waits_for(Waiting::Delay).is_some() => said(
                 Truth::True,
                 "Sending",
-                format!("{} of {} are settled.", self.progress.settled(), self.progress.included()),
+                format!(
+                    "{} of {} are settled.",
+                    self.progress.settled(),
+                    self.progress.included()
+                ),
                 since,
             ),
             Some(wait) => said(
                 Truth::True,
                 wait.reason.name(),
-                format!("{} of {} wait: {}", wait.count, self.progress.pending, wait.reason.meaning()),
+                format!(
+                    "{} of {} wait: {}",
+                    wait.count,
+                    self.progress.pending,
+                    wait.reason.meaning()
+                ),
                 since,
             ),
-            None => said(Truth::True, "Sending", format!("{doubt} on their way."), since),
+            None => said(
+                Truth::True,
+                "Sending",
+                format!("{doubt} on their way."),
+                since,
+            ),
         }
     }
 
@@ -195,15 +284,24 @@ impl Facts<'_> {
         if self.accounts.is_empty() || !self.accounts.iter().all(|account| held(&account)) {
             return None;
         }
-        let mut words: Vec<String> =
-            self.accounts.iter().map(|a| format!("{} is {}: {}", a.name, a.state, a.message)).collect();
+        let mut words: Vec<String> = self
+            .accounts
+            .iter()
+            .map(|a| format!("{} is {}: {}", a.name, a.state, a.message))
+            .collect();
         let more = words.len().saturating_sub(MAX_ACCOUNTS_SAID);
         words.truncate(MAX_ACCOUNTS_SAID);
         let mut message = words.join(" ");
         if more > 0 {
-            message.push_str(&format!(" {more} more are like that; `tidings account list` shows them."));
+            message.push_str(&format!(
+                " {more} more are like that; `tidings account list` shows them."
+            ));
         }
-        let reason = if self.accounts.iter().all(|a| a.message.starts_with(STATE_LOST)) {
+        let reason = if self
+            .accounts
+            .iter()
+            .all(|a| a.message.starts_with(STATE_LOST))
+        {
             STATE_LOST
         } else {
             "NoAccount"
@@ -211,13 +309,28 @@ impl Facts<'_> {
         let since = self
             .accounts
             .iter()
-            .filter_map(|a| self.inputs.observed.accounts.get(a.name.as_str())?.trouble.as_ref().map(|t| t.2))
+            .filter_map(|a| {
+                self.inputs
+                    .observed
+                    .accounts
+                    .get(a.name.as_str())?
+                    .trouble
+                    .as_ref()
+                    .map(|t| t.2)
+            })
             .max();
-        Some(said(Truth::False, reason, message, since.unwrap_or_else(|| self.changed())))
+        Some(said(
+            Truth::False,
+            reason,
+            message,
+            since.unwrap_or_else(|| self.changed()),
+        ))
     }
 
     fn blocked_since(&self, condition: &str) -> Timestamp {
-        let Some(seen) = self.seen else { return self.inputs.now };
+        let Some(seen) = self.seen else {
+            return self.inputs.now;
+        };
         let found = match condition {
             "Suspended" => self.hold().map(|hold| hold.2),
             "PausedItself" => seen.self_paused.as_ref().map(|(_, at)| *at),
@@ -231,8 +344,15 @@ impl Facts<'_> {
     }
 
     fn failed_since(&self) -> Option<Timestamp> {
-        let lookups = self.seen?.sources.values().flat_map(|source| source.lookups.values());
-        lookups.filter(|lookup| lookup.error.is_some()).filter_map(|lookup| lookup.ended).max()
+        let lookups = self
+            .seen?
+            .sources
+            .values()
+            .flat_map(|source| source.lookups.values());
+        lookups
+            .filter(|lookup| lookup.error.is_some())
+            .filter_map(|lookup| lookup.ended)
+            .max()
     }
 
     /// Why, who, since when: the hold over all campaigns before the campaign's own.
@@ -245,20 +365,32 @@ impl Facts<'_> {
     fn spec_valid(&self) -> Said {
         let since = self.changed();
         match self.sync {
-            Sync::Retired => said(Truth::Unknown, "Retired", "Its file is gone.", self.seen.and_then(|s| s.retired).unwrap_or(since)),
+            Sync::Retired => said(
+                Truth::Unknown,
+                "Retired",
+                "Its file is gone.",
+                self.seen.and_then(|s| s.retired).unwrap_or(since),
+            ),
             Sync::Unreadable => {
                 let why = self.inputs.desired.folder_error.clone().unwrap_or_default();
                 said(Truth::Unknown, "FolderUnreadable", why, since)
             }
             Sync::Invalid => {
-                let errors = self
-                    .wanted
-                    .map_or(0, |w| w.diagnostics.iter().filter(|d| d.severity == Severity::Error).count());
-                let mut message = self
-                    .error
-                    .map_or_else(|| "The spec is invalid; `tidings validate` says why.".to_owned(), ToOwned::to_owned);
+                let errors = self.wanted.map_or(0, |w| {
+                    w.diagnostics
+                        .iter()
+                        .filter(|d| d.severity == Severity::Error)
+                        .count()
+                });
+                let mut message = self.error.map_or_else(
+                    || "The spec is invalid; `tidings validate` says why.".to_owned(),
+                    ToOwned::to_owned,
+                );
                 if errors > 1 {
-                    message.push_str(&format!(" (and {} more; `tidings validate` shows all)", errors - 1));
+                    message.push_str(&format!(
+                        " (and {} more; `tidings validate` shows all)",
+                        errors - 1
+                    ));
                 }
                 if self.spec.is_some() {
                     message.push_str(" The last valid version goes on (`on_invalid: continue`).");
@@ -278,10 +410,20 @@ impl Facts<'_> {
             return said(Truth::True, "Suspended", message, at);
         }
         if self.spec.is_some_and(|spec| spec.paused) {
-            return said(Truth::True, "PausedInSpec", "The spec says `paused: true`.", self.changed());
+            return said(
+                Truth::True,
+                "PausedInSpec",
+                "The spec says `paused: true`.",
+                self.changed(),
+            );
         }
         if let Some((why, at)) = self.seen.and_then(|seen| seen.self_paused.as_ref()) {
-            return said(Truth::True, camel(&why.reason, "PausedItself"), why.message.clone(), *at);
+            return said(
+                Truth::True,
+                camel(&why.reason, "PausedItself"),
+                why.message.clone(),
+                *at,
+            );
         }
         said(Truth::False, "NotPaused", "", self.changed())
     }
@@ -299,30 +441,57 @@ impl Facts<'_> {
                     | Waiting::Cooldown
             )
         };
-        let slowest = self.waiting.iter().filter(|wait| slow(wait.reason)).max_by_key(|wait| wait.count);
+        let slowest = self
+            .waiting
+            .iter()
+            .filter(|wait| slow(wait.reason))
+            .max_by_key(|wait| wait.count);
         if let Some(wait) = slowest {
-            let until = wait.until.map_or_else(String::new, |until| format!(" until {until}"));
-            let message = format!("{} of {} pending people wait{until}: {}", wait.count, self.progress.pending, wait.reason.meaning());
-            return said(Truth::True, wait.reason.name(), message, self.slowed_since(wait.reason));
+            let until = wait
+                .until
+                .map_or_else(String::new, |until| format!(" until {until}"));
+            let message = format!(
+                "{} of {} pending people wait{until}: {}",
+                wait.count,
+                self.progress.pending,
+                wait.reason.meaning()
+            );
+            return said(
+                Truth::True,
+                wait.reason.name(),
+                message,
+                self.slowed_since(wait.reason),
+            );
         }
         // Others go on: the campaign is slower all the same.
-        let slowed = self.accounts.iter().find_map(|account| match account.state {
-            AccountState::FloodWait => Some((account, Waiting::FloodWait)),
-            AccountState::Limited => Some((account, Waiting::AccountLimited)),
-            _ => None,
-        });
+        let slowed = self
+            .accounts
+            .iter()
+            .find_map(|account| match account.state {
+                AccountState::FloodWait => Some((account, Waiting::FloodWait)),
+                AccountState::Limited => Some((account, Waiting::AccountLimited)),
+                _ => None,
+            });
         if self.progress.pending > 0
             && let Some((account, reason)) = slowed
         {
             let message = format!("{}: {}", account.name, account.message);
-            return said(Truth::True, reason.name(), message, self.slowed_since(reason));
+            return said(
+                Truth::True,
+                reason.name(),
+                message,
+                self.slowed_since(reason),
+            );
         }
         said(Truth::False, "NotThrottled", "", self.changed())
     }
 
     /// Since when Telegram slows its accounts down; caps bite at the last message.
     fn slowed_since(&self, reason: Waiting) -> Timestamp {
-        let known = self.accounts.iter().filter_map(|a| self.inputs.observed.accounts.get(a.name.as_str()));
+        let known = self
+            .accounts
+            .iter()
+            .filter_map(|a| self.inputs.observed.accounts.get(a.name.as_str()));
         let found = match reason {
             Waiting::FloodWait => known
                 .flat_map(|account| account.floods.values())
@@ -330,27 +499,47 @@ impl Facts<'_> {
                 .map(|flood| flood.until - std::time::Duration::from_secs(u64::from(flood.seconds)))
                 .min(),
             Waiting::AccountLimited => known
-                .filter_map(|account| account.limited(self.inputs.now).map(|until| until - account.limited_for))
+                .filter_map(|account| {
+                    account
+                        .limited(self.inputs.now)
+                        .map(|until| until - account.limited_for)
+                })
                 .min(),
             _ => self.seen.and_then(|seen| seen.last_sent_at),
         };
-        found.filter(|at| *at <= self.inputs.now).unwrap_or_else(|| self.moved())
+        found
+            .filter(|at| *at <= self.inputs.now)
+            .unwrap_or_else(|| self.moved())
     }
 
     fn stalled(&self) -> Said {
         if let Some((why, at)) = self.seen.and_then(|seen| seen.stalled.as_ref()) {
-            return said(Truth::True, camel(&why.reason, "Stalled"), why.message.clone(), *at);
+            return said(
+                Truth::True,
+                camel(&why.reason, "Stalled"),
+                why.message.clone(),
+                *at,
+            );
         }
-        if let Some(Gate::Blocked { condition, message, .. }) = self.view.map(|view| &view.gate)
+        if let Some(Gate::Blocked {
+            condition, message, ..
+        }) = self.view.map(|view| &view.gate)
             && matches!(*condition, "SourceFailed" | "Stalled")
         {
-            return said(Truth::True, *condition, message.clone(), self.blocked_since(condition));
+            return said(
+                Truth::True,
+                *condition,
+                message.clone(),
+                self.blocked_since(condition),
+            );
         }
         said(Truth::False, "NotStalled", "", self.changed())
     }
 
     fn succeeded(&self) -> Said {
-        let Progress { pending, in_flight, .. } = self.progress;
+        let Progress {
+            pending, in_flight, ..
+        } = self.progress;
         if self.all_settled() {
             let message = format!(
                 "All {} people are settled: {} sent, {} failed, {} skipped, {} uncertain.",
@@ -364,12 +553,18 @@ impl Facts<'_> {
         }
         match self.seen {
             None => said(Truth::False, "NotStarted", "", self.changed()),
-            Some(seen) if seen.judgement.is_none() => {
-                said(Truth::False, "NotStarted", "Its audience is not known yet.", self.changed())
-            }
-            Some(_) if pending + in_flight == 0 => {
-                said(Truth::False, "Open", "Everybody is settled, and the run is open for newcomers.", self.moved())
-            }
+            Some(seen) if seen.judgement.is_none() => said(
+                Truth::False,
+                "NotStarted",
+                "Its audience is not known yet.",
+                self.changed(),
+            ),
+            Some(_) if pending + in_flight == 0 => said(
+                Truth::False,
+                "Open",
+                "Everybody is settled, and the run is open for newcomers.",
+                self.moved(),
+            ),
             Some(_) => said(
                 Truth::False,
                 "InProgress",

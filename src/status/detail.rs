@@ -6,7 +6,9 @@ use comfy_table::{Cell, Color};
 
 use super::events::EventLine;
 use super::plain::plain;
-use super::table::{coloured, daemon_line, grid, moment_words, paint, push_grid, right, zone_of, Look};
+use super::table::{
+    Look, coloured, daemon_line, grid, moment_words, paint, push_grid, right, zone_of,
+};
 use super::types::{CampaignStatus, SourceStatus, StatusReport, Sync, Truth};
 use crate::model::{ConditionType, Outcome};
 use crate::time::{human_duration, human_relative};
@@ -28,13 +30,27 @@ pub fn detail(report: &StatusReport, events: &[EventLine], look: &Look) -> Strin
 }
 
 fn story(out: &mut String, campaign: &CampaignStatus, events: &[EventLine], look: &Look) {
-    let title = campaign.title.as_deref().map(|title| format!("  {}", plain(title))).unwrap_or_default();
-    let _ = writeln!(out, "{}{title}", paint(&plain(&campaign.name), Color::White, look));
+    let title = campaign
+        .title
+        .as_deref()
+        .map(|title| format!("  {}", plain(title)))
+        .unwrap_or_default();
+    let _ = writeln!(
+        out,
+        "{}{title}",
+        paint(&plain(&campaign.name), Color::White, look)
+    );
     let digest: String = campaign.digest.chars().take(SHORT_DIGEST).collect();
-    let generation = match (campaign.sync, campaign.generation == campaign.observed_generation) {
+    let generation = match (
+        campaign.sync,
+        campaign.generation == campaign.observed_generation,
+    ) {
         (Sync::Unseen, _) => "no engine has looked at it yet".to_owned(),
         (_, true) => format!("generation {}", campaign.generation),
-        (_, false) => format!("generation {}, the last valid one is {}", campaign.generation, campaign.observed_generation),
+        (_, false) => format!(
+            "generation {}, the last valid one is {}",
+            campaign.generation, campaign.observed_generation
+        ),
     };
     let _ = writeln!(
         out,
@@ -55,7 +71,11 @@ fn story(out: &mut String, campaign: &CampaignStatus, events: &[EventLine], look
     if !campaign.steps.is_empty() {
         heading(out, "Follow-ups", look);
         for step in &campaign.steps {
-            let active = if step.active { "" } else { " (not active in this version)" };
+            let active = if step.active {
+                ""
+            } else {
+                " (not active in this version)"
+            };
             let _ = writeln!(
                 out,
                 "  step {} after {}: {} pending, {} sent, {} skipped{active}",
@@ -63,14 +83,25 @@ fn story(out: &mut String, campaign: &CampaignStatus, events: &[EventLine], look
             );
         }
     }
-    list(out, "Not active in this version", &campaign.not_active, look);
+    list(
+        out,
+        "Not active in this version",
+        &campaign.not_active,
+        look,
+    );
     list(out, "Warnings", &campaign.warnings, look);
     let errors: Vec<String> = events
         .iter()
         .filter(|event| event.error && event.campaign.as_deref() == Some(campaign.name.as_str()))
         .rev()
         .take(MAX_ERRORS)
-        .map(|event| format!("{}  {}", human_relative(event.at.0, look.now), event.message))
+        .map(|event| {
+            format!(
+                "{}  {}",
+                human_relative(event.at.0, look.now),
+                event.message
+            )
+        })
         .collect();
     list(out, "Recent errors, newest first", &errors, look);
 }
@@ -93,14 +124,18 @@ fn conditions(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     out.push('\n');
     let mut table = grid(&["CONDITION", "STATUS", "REASON", "FOR", "MESSAGE"], look);
     for condition in &campaign.conditions {
-        let good = matches!(condition.kind, ConditionType::Ready | ConditionType::SpecValid | ConditionType::Succeeded);
+        let good = matches!(
+            condition.kind,
+            ConditionType::Ready | ConditionType::SpecValid | ConditionType::Succeeded
+        );
         let colour = match (condition.status, good) {
             (Truth::True, true) => Color::Green,
             (Truth::False, true) if condition.kind != ConditionType::Succeeded => Color::Red,
             (Truth::True, false) => Color::Yellow,
             _ => Color::DarkGrey,
         };
-        let age = i64::try_from(look.now.since(condition.last_transition_time.0).as_millis()).unwrap_or(i64::MAX);
+        let age = i64::try_from(look.now.since(condition.last_transition_time.0).as_millis())
+            .unwrap_or(i64::MAX);
         table.add_row(vec![
             Cell::new(condition.kind.name()),
             coloured(condition.status.name(), colour, look),
@@ -123,7 +158,12 @@ fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     };
     line(out, " ", audience.found, "found");
     for (reason, number) in &audience.excluded {
-        line(out, "-", *number, &format!("{reason:<12} {}", reason.meaning()));
+        line(
+            out,
+            "-",
+            *number,
+            &format!("{reason:<12} {}", reason.meaning()),
+        );
     }
     line(out, "=", audience.included, "in the audience");
     line(out, " ", progress.pending, "pending");
@@ -148,12 +188,26 @@ fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
             .filter(|(outcome, _)| which(**outcome))
             .map(|(outcome, number)| format!("{number} {outcome}"))
             .collect();
-        if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) }
+        if parts.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", parts.join(", "))
+        }
     };
-    let failed = |o: Outcome| matches!(o, Outcome::TemplateError | Outcome::TooLong | Outcome::Failed);
+    let failed = |o: Outcome| {
+        matches!(
+            o,
+            Outcome::TemplateError | Outcome::TooLong | Outcome::Failed
+        )
+    };
     let skipped = |o: Outcome| !failed(o) && !matches!(o, Outcome::Sent | Outcome::Uncertain);
     line(out, " ", progress.failed, &format!("failed{}", by(&failed)));
-    line(out, " ", progress.skipped, &format!("skipped{}", by(&skipped)));
+    line(
+        out,
+        " ",
+        progress.skipped,
+        &format!("skipped{}", by(&skipped)),
+    );
     line(out, " ", progress.uncertain, "uncertain");
 }
 
@@ -192,7 +246,10 @@ fn waits(out: &mut String, campaign: &CampaignStatus, look: &Look) {
             table.add_row(vec![
                 Cell::new(wait.reason.name()),
                 right(wait.count),
-                Cell::new(wait.until.map_or_else(|| "-".to_owned(), |at| moment_words(at, zone, look.now))),
+                Cell::new(
+                    wait.until
+                        .map_or_else(|| "-".to_owned(), |at| moment_words(at, zone, look.now)),
+                ),
                 Cell::new(wait.reason.meaning()),
             ]);
         }
@@ -202,7 +259,11 @@ fn waits(out: &mut String, campaign: &CampaignStatus, look: &Look) {
         let _ = writeln!(out, "Next action {}.", moment_words(next, zone, look.now));
     }
     if let Some(finish) = campaign.finish_estimate {
-        let _ = writeln!(out, "At this pace all is done {}.", moment_words(finish, zone, look.now));
+        let _ = writeln!(
+            out,
+            "At this pace all is done {}.",
+            moment_words(finish, zone, look.now)
+        );
     }
 }
 
@@ -212,7 +273,13 @@ fn sources(out: &mut String, campaign: &CampaignStatus, look: &Look) {
         .sources
         .iter()
         .map(|source| (source, ""))
-        .chain(campaign.audience.filter_sources.iter().map(|source| (source, "filter: ")))
+        .chain(
+            campaign
+                .audience
+                .filter_sources
+                .iter()
+                .map(|source| (source, "filter: ")),
+        )
         .collect();
     if all.is_empty() {
         return;
@@ -220,7 +287,11 @@ fn sources(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     out.push('\n');
     let mut table = grid(&["SOURCE", "FOUND", "READ", "RESULT"], look);
     for (source, prefix) in all {
-        let label = if source.label.is_empty() { &source.kind } else { &source.label };
+        let label = if source.label.is_empty() {
+            &source.kind
+        } else {
+            &source.label
+        };
         let read = match (source.running_since, source.at) {
             (Some(since), _) => format!("now, since {}", human_relative(since.0, look.now)),
             (None, Some(at)) => human_relative(at.0, look.now),

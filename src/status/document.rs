@@ -6,9 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::report::{FORMAT_VERSION, report};
-use super::types::{CampaignStatus, Condition, DaemonInfo, Moment, SourceStatus, StatusReport, Sync, Truth, WaitStatus};
+use super::types::{
+    CampaignStatus, Condition, DaemonInfo, Moment, SourceStatus, StatusReport, Sync, Truth,
+    WaitStatus,
+};
 use crate::desired::{DesiredCampaign, ResolvedCampaign};
-use crate::model::{AccountName, AccountState, ConditionType, Event, Exclusion, Lineage, Timestamp};
+use crate::model::{
+    AccountName, AccountState, ConditionType, Event, Exclusion, Lineage, Timestamp,
+};
 use crate::observed::{Account, Campaign, Status};
 use crate::plan::{Gate, Inputs, Plan, audience};
 use crate::spec::Severity;
@@ -44,6 +49,9 @@ pub struct PlanDocument {
     pub generated_at: Moment,
     /// Whether anything would happen: exit code 2 of `--detailed-exitcode`.
     pub changes: bool,
+    /// What tidings.yaml asks for the workspace as a whole and this version does not do yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_active: Vec<String>,
     /// By name.
     pub campaigns: Vec<CampaignPlan>,
 }
@@ -138,10 +146,18 @@ pub struct UnknownCampaign {
     pub hint: Option<String>,
 }
 
-fn unknown<'a>(names: &[String], mut known: impl Iterator<Item = &'a str> + Clone) -> Option<UnknownCampaign> {
-    let name = names.iter().find(|name| !known.clone().any(|k| k == name.as_str()))?;
+fn unknown<'a>(
+    names: &[String],
+    mut known: impl Iterator<Item = &'a str> + Clone,
+) -> Option<UnknownCampaign> {
+    let name = names
+        .iter()
+        .find(|name| !known.clone().any(|k| k == name.as_str()))?;
     let hint = crate::spec::diagnostic::did_you_mean(name, &mut known).map(str::to_owned);
-    Some(UnknownCampaign { name: name.clone(), hint })
+    Some(UnknownCampaign {
+        name: name.clone(),
+        hint,
+    })
 }
 
 impl StatusReport {
@@ -156,7 +172,8 @@ impl StatusReport {
         if let Some(unknown) = unknown(names, self.campaigns.iter().map(|c| c.name.as_str())) {
             return Err(unknown);
         }
-        self.campaigns.retain(|campaign| names.contains(&campaign.name));
+        self.campaigns
+            .retain(|campaign| names.contains(&campaign.name));
         let used = |name: &String| self.campaigns.iter().any(|c| c.accounts.contains(name));
         self.accounts.retain(|account| used(&account.name));
         Ok(self)
@@ -175,7 +192,8 @@ impl PlanDocument {
         if let Some(unknown) = unknown(names, self.campaigns.iter().map(|c| c.name.as_str())) {
             return Err(unknown);
         }
-        self.campaigns.retain(|campaign| names.contains(&campaign.name));
+        self.campaigns
+            .retain(|campaign| names.contains(&campaign.name));
         self.changes = self.campaigns.iter().any(changes);
         Ok(self)
     }
@@ -184,12 +202,16 @@ impl PlanDocument {
 /// What would happen. `plan` must be that of the same inputs; nothing of it needs to be carried out.
 pub fn plan_document(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> PlanDocument {
     let report = report(inputs, plan, daemon);
-    let campaigns: Vec<CampaignPlan> =
-        report.campaigns.iter().filter_map(|status| campaign(inputs, plan, &report, status)).collect();
+    let campaigns: Vec<CampaignPlan> = report
+        .campaigns
+        .iter()
+        .filter_map(|status| campaign(inputs, plan, &report, status))
+        .collect();
     PlanDocument {
         format_version: FORMAT_VERSION.to_owned(),
         generated_at: Moment::from(inputs.now),
         changes: campaigns.iter().any(changes),
+        not_active: report.not_active,
         campaigns,
     }
 }
@@ -198,13 +220,25 @@ pub fn plan_document(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> Pl
 fn changes(campaign: &CampaignPlan) -> bool {
     let recipients = &campaign.recipients;
     !matches!(campaign.change, Change::None | Change::Invalid)
-        || recipients.added + recipients.dropped + recipients.newly_excluded.values().sum::<u64>() > 0
+        || recipients.added + recipients.dropped + recipients.newly_excluded.values().sum::<u64>()
+            > 0
         || campaign.messages.total > 0
 }
 
-fn campaign(inputs: &Inputs<'_>, plan: &Plan, report: &StatusReport, status: &CampaignStatus) -> Option<CampaignPlan> {
-    let wanted = inputs.desired.campaigns.get(&status.name).filter(|wanted| wanted.file == status.file);
-    let line = wanted.map(|wanted| &wanted.lineage).or_else(|| inputs.observed.names.get(&status.name));
+fn campaign(
+    inputs: &Inputs<'_>,
+    plan: &Plan,
+    report: &StatusReport,
+    status: &CampaignStatus,
+) -> Option<CampaignPlan> {
+    let wanted = inputs
+        .desired
+        .campaigns
+        .get(&status.name)
+        .filter(|wanted| wanted.file == status.file);
+    let line = wanted
+        .map(|wanted| &wanted.lineage)
+        .or_else(|| inputs.observed.names.get(&status.name));
     let seen = line.and_then(|line| inputs.observed.campaigns.get(line));
     let change = match status.sync {
         Sync::Current => Change::None,
@@ -270,33 +304,63 @@ fn campaign(inputs: &Inputs<'_>, plan: &Plan, report: &StatusReport, status: &Ca
 
 fn source_plan(source: &SourceStatus, now: Timestamp) -> SourcePlan {
     SourcePlan {
-        label: if source.label.is_empty() { source.kind.clone() } else { source.label.clone() },
+        label: if source.label.is_empty() {
+            source.kind.clone()
+        } else {
+            source.label.clone()
+        },
         found: source.found,
         at: source.at,
-        age_ms: source.at.map(|at| u64::try_from(now.since(at.0).as_millis()).unwrap_or(u64::MAX)),
+        age_ms: source
+            .at
+            .map(|at| u64::try_from(now.since(at.0).as_millis()).unwrap_or(u64::MAX)),
         complete: source.complete,
         error: source.error.clone(),
     }
 }
 
 /// Applies the filters of the file as it is now to those whom the last look-ups found, where that was not done yet.
-fn rejudge(inputs: &Inputs<'_>, wanted: &DesiredCampaign, seen: &Campaign, recipients: &mut Recipients) {
-    let Some(spec) = wanted.spec.as_deref() else { return };
-    let judged = seen
-        .judgement
-        .as_ref()
-        .is_some_and(|last| last.digest == spec.audience_digest && last.lookups == seen.lookups_ended);
+fn rejudge(
+    inputs: &Inputs<'_>,
+    wanted: &DesiredCampaign,
+    seen: &Campaign,
+    recipients: &mut Recipients,
+) {
+    let Some(spec) = wanted.spec.as_deref() else {
+        return;
+    };
+    let judged = seen.judgement.as_ref().is_some_and(|last| {
+        last.digest == spec.audience_digest && last.lookups == seen.lookups_ended
+    });
     if judged || seen.lookups_ended == 0 {
         return;
     }
-    let status = |person| inputs.observed.handle(person).and_then(|h| seen.recipients.get(&h.0)).map(|r| r.status);
+    let status = |person| {
+        inputs
+            .observed
+            .handle(person)
+            .and_then(|h| seen.recipients.get(&h.0))
+            .map(|r| r.status)
+    };
     for event in audience::judge(inputs, &wanted.lineage) {
-        let Event::Judged { included, excluded, dropped, .. } = event else { continue };
-        recipients.added +=
-            included.iter().filter(|person| status(**person) != Some(Status::Pending)).count() as u64;
+        let Event::Judged {
+            included,
+            excluded,
+            dropped,
+            ..
+        } = event
+        else {
+            continue;
+        };
+        recipients.added += included
+            .iter()
+            .filter(|person| status(**person) != Some(Status::Pending))
+            .count() as u64;
         // Of those who go, people who were only counted as excluded are no loss.
-        recipients.dropped +=
-            dropped.iter().filter(|person| status(**person) == Some(Status::Pending)).count() as u64;
+        recipients.dropped += dropped
+            .iter()
+            .filter(|person| status(**person) == Some(Status::Pending))
+            .count() as u64;
         for (reason, people) in excluded {
             if !people.is_empty() {
                 *recipients.newly_excluded.entry(reason).or_default() += people.len() as u64;
@@ -338,20 +402,45 @@ fn messages(
     let mut today = 0u64;
     let mut at_once = 0u64;
     for name in &spec.accounts {
-        let state = report.accounts.iter().find(|account| account.name == name.as_ref()).map(|a| (a.state, a.until));
-        let room = room_today(inputs, spec, seen, name, state.as_ref().and_then(|(_, until)| until.map(|u| u.0)), starts);
+        let state = report
+            .accounts
+            .iter()
+            .find(|account| account.name == name.as_ref())
+            .map(|a| (a.state, a.until));
+        let room = room_today(
+            inputs,
+            spec,
+            seen,
+            name,
+            state.as_ref().and_then(|(_, until)| until.map(|u| u.0)),
+            starts,
+        );
         today += room;
         let ready = matches!(state, Some((AccountState::Ready, _)));
-        let rested = inputs.observed.accounts.get(name).is_none_or(|account| account.next_allowed_at <= now);
+        let rested = inputs
+            .observed
+            .accounts
+            .get(name)
+            .is_none_or(|account| account.next_allowed_at <= now);
         if ready && rested && room > 0 && starts <= now && matches!(gate, Some(Gate::Open)) {
-            at_once += if spec.delays.between.1.is_zero() { room } else { 1 };
+            at_once += if spec.delays.between.1.is_zero() {
+                room
+            } else {
+                1
+            };
         }
     }
     if let Some(most) = spec.delays.campaign_per_day {
-        today = today.min(u64::from(most.saturating_sub(seen.meter.since(day.start()))));
+        today = today.min(u64::from(
+            most.saturating_sub(seen.meter.since(day.start())),
+        ));
     }
     let today = today.min(to_send);
-    MessagesPlan { now: at_once.min(today), today, total: to_send }
+    MessagesPlan {
+        now: at_once.min(today),
+        today,
+        total: to_send,
+    }
 }
 
 /// How many messages of the campaign an account may send until its day ends.
@@ -371,26 +460,39 @@ fn room_today(
     }
     let (per_day, zone) = match inputs.desired.engine.accounts.get(name) {
         Some(settings) => (settings.per_day, settings.zone),
-        None => (inputs.desired.engine.limits.max_per_day, crate::time::Zone::UTC),
+        None => (
+            inputs.desired.engine.limits.max_per_day,
+            crate::time::Zone::UTC,
+        ),
     };
     let own_day = Day::of(now, zone);
     let mut room = per_day.saturating_sub(account.meter.since(own_day.start()));
     let day = Day::of(now, spec.schedule.zone);
     let index = inputs.observed.account_index(name);
-    let used = index.and_then(|index| seen.meters.get(&index)).map_or(0, |meter| meter.since(day.start()));
+    let used = index
+        .and_then(|index| seen.meters.get(&index))
+        .map_or(0, |meter| meter.since(day.start()));
     room = room.min(spec.delays.per_day.saturating_sub(used));
     if let Some(most) = spec.delays.per_run {
-        let used = index.and_then(|index| seen.run_sent.get(&index)).copied().unwrap_or(0);
+        let used = index
+            .and_then(|index| seen.run_sent.get(&index))
+            .copied()
+            .unwrap_or(0);
         room = room.min(most.saturating_sub(used));
     }
-    let begin = now.max(starts).max(account.next_allowed_at).max(rests_until.unwrap_or(now));
+    let begin = now
+        .max(starts)
+        .max(account.next_allowed_at)
+        .max(rests_until.unwrap_or(now));
     let open = open_time(spec, begin, day.end());
     let gap = (spec.delays.between.0 + spec.delays.between.1) / 2;
     let by_pace = match (open.is_zero(), gap.as_millis()) {
         (true, _) => 0,
         (false, 0) => u64::MAX,
         // One at once, and one after each pause.
-        (false, gap) => u64::try_from(open.as_millis() / gap).unwrap_or(u64::MAX).saturating_add(1),
+        (false, gap) => u64::try_from(open.as_millis() / gap)
+            .unwrap_or(u64::MAX)
+            .saturating_add(1),
     };
     let by_hour = spec.delays.per_hour.map_or(u64::MAX, |most| {
         let hours = open.as_secs().div_ceil(3600);
@@ -406,8 +508,20 @@ fn open_time(spec: &ResolvedCampaign, from: Timestamp, to: Timestamp) -> Duratio
     let mut at = from;
     let end = spec.schedule.end.map_or(to, |end| end.min(to));
     for _ in 0..MAX_WINDOWS {
-        let Some(open) = spec.schedule.windows.next_open(at, zone).filter(|open| *open < end) else { break };
-        let close = spec.schedule.windows.closes_at(open, zone).unwrap_or(end).min(end);
+        let Some(open) = spec
+            .schedule
+            .windows
+            .next_open(at, zone)
+            .filter(|open| *open < end)
+        else {
+            break;
+        };
+        let close = spec
+            .schedule
+            .windows
+            .closes_at(open, zone)
+            .unwrap_or(end)
+            .min(end);
         total += close.since(open);
         if close >= end || close <= at {
             break;

@@ -43,7 +43,10 @@ pub struct EventsDocument {
 impl EventsDocument {
     /// A document of these events.
     pub fn new(events: Vec<EventLine>) -> EventsDocument {
-        EventsDocument { format_version: super::FORMAT_VERSION.to_owned(), events }
+        EventsDocument {
+            format_version: super::FORMAT_VERSION.to_owned(),
+            events,
+        }
     }
 }
 
@@ -57,13 +60,24 @@ struct Words {
 }
 
 fn words(kind: &'static str, message: impl Into<String>) -> Words {
-    Words { kind, campaign: None, account: None, person: None, error: false, message: message.into() }
+    Words {
+        kind,
+        campaign: None,
+        account: None,
+        person: None,
+        error: false,
+        message: message.into(),
+    }
 }
 
 impl Words {
     fn of(mut self, campaign: &Lineage, observed: &Observed) -> Words {
         if campaign.as_ref() != OPT_OUT_LINEAGE {
-            let name = observed.campaigns.get(campaign).map(|c| c.name.clone()).filter(|name| !name.is_empty());
+            let name = observed
+                .campaigns
+                .get(campaign)
+                .map(|c| c.name.clone())
+                .filter(|name| !name.is_empty());
             self.campaign = Some(name.unwrap_or_else(|| campaign.to_string()));
         }
         self
@@ -94,79 +108,183 @@ impl Words {
 
 /// One event of the journal in words; `observed` knows the names that campaigns have now.
 pub fn event_line(seq: u64, recorded: &Recorded, observed: &Observed) -> EventLine {
-    let Words { kind, campaign, account, person, error, message } = say(&recorded.event, observed);
-    EventLine { seq, at: Moment::from(recorded.at), kind: kind.to_owned(), campaign, account, person, error, message }
+    let Words {
+        kind,
+        campaign,
+        account,
+        person,
+        error,
+        message,
+    } = say(&recorded.event, observed);
+    EventLine {
+        seq,
+        at: Moment::from(recorded.at),
+        kind: kind.to_owned(),
+        campaign,
+        account,
+        person,
+        error,
+        message,
+    }
 }
 
 fn say(event: &Event, observed: &Observed) -> Words {
     match event {
         Event::Started { version } => words("started", format!("Tidings {version} started.")),
-        Event::SpecSeen { campaign, file, generation, error: None, .. } => {
+        Event::SpecSeen {
+            campaign,
+            file,
+            generation,
+            error: None,
+            ..
+        } => {
             words("spec_seen", format!("{file} is generation {generation}.")).of(campaign, observed)
         }
-        Event::SpecSeen { campaign, generation, error: Some(error), .. } => {
-            words("spec_seen", format!("Generation {generation} is invalid: {error}")).of(campaign, observed).bad()
-        }
+        Event::SpecSeen {
+            campaign,
+            generation,
+            error: Some(error),
+            ..
+        } => words(
+            "spec_seen",
+            format!("Generation {generation} is invalid: {error}"),
+        )
+        .of(campaign, observed)
+        .bad(),
         Event::Retired { campaign } => words("retired", "Its file is gone.").of(campaign, observed),
-        Event::Suspended { campaign, reason, by } => {
-            hold(words("suspended", format!("Suspended by {by}: {reason}")), campaign.as_ref(), observed)
-        }
-        Event::Resumed { campaign, reason, by } => {
-            hold(words("resumed", format!("Resumed by {by}: {reason}")), campaign.as_ref(), observed)
-        }
-        Event::Approved { campaign, people, by, .. } => {
-            words("approved", format!("{by} approved {}.", plain::people(*people))).of(campaign, observed)
-        }
-        Event::ReconcileRequested { campaign } => {
-            words("reconcile_requested", "Its sources are to be looked up now.").of(campaign, observed)
-        }
+        Event::Suspended {
+            campaign,
+            reason,
+            by,
+        } => hold(
+            words("suspended", format!("Suspended by {by}: {reason}")),
+            campaign.as_ref(),
+            observed,
+        ),
+        Event::Resumed {
+            campaign,
+            reason,
+            by,
+        } => hold(
+            words("resumed", format!("Resumed by {by}: {reason}")),
+            campaign.as_ref(),
+            observed,
+        ),
+        Event::Approved {
+            campaign,
+            people,
+            by,
+            ..
+        } => words(
+            "approved",
+            format!("{by} approved {}.", plain::people(*people)),
+        )
+        .of(campaign, observed),
+        Event::ReconcileRequested { campaign } => words(
+            "reconcile_requested",
+            "Its sources are to be looked up now.",
+        )
+        .of(campaign, observed),
         Event::RunOpened { campaign, run } => {
             words("run_opened", format!("Run {run} opened.")).of(campaign, observed)
         }
-        Event::LookupStarted { campaign, account, .. } => {
+        Event::LookupStarted {
+            campaign, account, ..
+        } => {
             let it = words("lookup_started", "A look-up began.").of(campaign, observed);
             it.maybe_by(account.as_ref())
         }
-        Event::LookupPage { campaign, people, account, .. } => {
-            let it = words("lookup_page", format!("Read: {}.", plain::people(people.len() as u64))).of(campaign, observed);
+        Event::LookupPage {
+            campaign,
+            people,
+            account,
+            ..
+        } => {
+            let it = words(
+                "lookup_page",
+                format!("Read: {}.", plain::people(people.len() as u64)),
+            )
+            .of(campaign, observed);
             it.maybe_by(account.as_ref())
         }
-        Event::LookupEnded { campaign, account, end, .. } => {
+        Event::LookupEnded {
+            campaign,
+            account,
+            end,
+            ..
+        } => {
             let it = match (&end.error, end.complete) {
-                (Some(error), _) => words("lookup_ended", format!("A look-up failed: {error}")).bad(),
+                (Some(error), _) => {
+                    words("lookup_ended", format!("A look-up failed: {error}")).bad()
+                }
                 (None, true) => words("lookup_ended", "A look-up read everybody."),
                 (None, false) => words("lookup_ended", "A look-up was cut off."),
             }
             .of(campaign, observed);
             it.maybe_by(account.as_ref())
         }
-        Event::Judged { campaign, included, excluded, dropped, .. } => {
+        Event::Judged {
+            campaign,
+            included,
+            excluded,
+            dropped,
+            ..
+        } => {
             let out: usize = excluded.iter().map(|(_, people)| people.len()).sum();
             words(
                 "judged",
-                format!("Filters: {} in, {out} out, {} no longer found.", plain::people(included.len() as u64), dropped.len()),
+                format!(
+                    "Filters: {} in, {out} out, {} no longer found.",
+                    plain::people(included.len() as u64),
+                    dropped.len()
+                ),
             )
             .of(campaign, observed)
         }
-        Event::Resolved { reference, person, account } => {
-            words("resolved", format!("{reference} is {person}.")).by(account).about(person)
-        }
-        Event::Intent(intent) => words("intent", format!("About to send {}, variant {}.", step(intent.key.step), intent.variant))
-            .of(&intent.key.lineage, observed)
-            .by(&intent.account)
-            .about(intent.key.person),
-        Event::Sent { key, message_id, earlier, .. } => {
+        Event::Resolved {
+            reference,
+            person,
+            account,
+        } => words("resolved", format!("{reference} is {person}."))
+            .by(account)
+            .about(person),
+        Event::Intent(intent) => words(
+            "intent",
+            format!(
+                "About to send {}, variant {}.",
+                step(intent.key.step),
+                intent.variant
+            ),
+        )
+        .of(&intent.key.lineage, observed)
+        .by(&intent.account)
+        .about(intent.key.person),
+        Event::Sent {
+            key,
+            message_id,
+            earlier,
+            ..
+        } => {
             let earlier = if *earlier { " by an earlier try" } else { "" };
-            words("sent", format!("Sent {}{earlier}, message {message_id}.", step(key.step)))
+            words(
+                "sent",
+                format!("Sent {}{earlier}, message {message_id}.", step(key.step)),
+            )
+            .of(&key.lineage, observed)
+            .about(key.person)
+        }
+        Event::Refused {
+            key,
+            outcome,
+            detail,
+        } => settled("refused", *outcome, detail)
+            .of(&key.lineage, observed)
+            .about(key.person),
+        Event::Released { key, detail, .. } => {
+            words("released", format!("Not sent, and pending again: {detail}"))
                 .of(&key.lineage, observed)
                 .about(key.person)
         }
-        Event::Refused { key, outcome, detail } => settled("refused", *outcome, detail)
-            .of(&key.lineage, observed)
-            .about(key.person),
-        Event::Released { key, detail, .. } => words("released", format!("Not sent, and pending again: {detail}"))
-            .of(&key.lineage, observed)
-            .about(key.person),
         Event::InDoubt { key, why } => {
             let why = match why {
                 crate::model::InDoubtWhy::Restart => "the engine stopped before the answer",
@@ -174,52 +292,106 @@ fn say(event: &Event, observed: &Observed) -> Words {
                 crate::model::InDoubtWhy::Connection => "the connection broke",
                 crate::model::InDoubtWhy::Server => "Telegram had an internal error",
             };
-            words("in_doubt", format!("It may have been sent: {why}.")).of(&key.lineage, observed).about(key.person)
+            words("in_doubt", format!("It may have been sent: {why}."))
+                .of(&key.lineage, observed)
+                .about(key.person)
         }
-        Event::Skipped { campaign, person, outcome, detail, .. } => {
-            settled("skipped", *outcome, detail).of(campaign, observed).about(person)
-        }
-        Event::FloodWait { account, class, until, seconds } => words(
+        Event::Skipped {
+            campaign,
+            person,
+            outcome,
+            detail,
+            ..
+        } => settled("skipped", *outcome, detail)
+            .of(campaign, observed)
+            .about(person),
+        Event::FloodWait {
+            account,
+            class,
+            until,
+            seconds,
+        } => words(
             "flood_wait",
             format!("Telegram asked for a wait of {seconds} s; no {class} until {until}."),
         )
         .by(account)
         .bad(),
-        Event::SlowMode { person, until } => {
-            words("slow_mode", format!("Telegram slowed this chat down until {until}.")).about(person)
-        }
-        Event::LookAgain { account, person } => {
-            words("look_again", "Telegram did not know the address; it is looked up again.").by(account).about(person)
-        }
-        Event::Unreached { account, person } => {
-            words("unreached", "The account can no longer address this person.").by(account).about(person)
-        }
-        Event::Limited { account, campaign, until } => {
-            let it = words("limited", format!("PEER_FLOOD: no first contacts until {until}.")).by(account).bad();
+        Event::SlowMode { person, until } => words(
+            "slow_mode",
+            format!("Telegram slowed this chat down until {until}."),
+        )
+        .about(person),
+        Event::LookAgain { account, person } => words(
+            "look_again",
+            "Telegram did not know the address; it is looked up again.",
+        )
+        .by(account)
+        .about(person),
+        Event::Unreached { account, person } => words(
+            "unreached",
+            "The account can no longer address this person.",
+        )
+        .by(account)
+        .about(person),
+        Event::Limited {
+            account,
+            campaign,
+            until,
+        } => {
+            let it = words(
+                "limited",
+                format!("PEER_FLOOD: no first contacts until {until}."),
+            )
+            .by(account)
+            .bad();
             hold(it, campaign.as_ref(), observed)
         }
-        Event::AccountChanged { account, state, message } => {
+        Event::AccountChanged {
+            account,
+            state,
+            message,
+        } => {
             let it = words("account_changed", format!("{state}: {message}")).by(account);
-            if *state == crate::model::AccountState::Ready { it } else { it.bad() }
+            if *state == crate::model::AccountState::Ready {
+                it
+            } else {
+                it.bad()
+            }
         }
-        Event::StateTaken { account, by } => {
-            words("state_taken", format!("{by} gave the account to this state.")).by(account)
+        Event::StateTaken { account, by } => words(
+            "state_taken",
+            format!("{by} gave the account to this state."),
+        )
+        .by(account),
+        Event::AccountIs { account, person } => {
+            words("account_is", format!("The account is {person}.")).by(account)
         }
-        Event::AccountIs { account, person } => words("account_is", format!("The account is {person}.")).by(account),
         Event::Stalled { campaign, why } => {
-            words("stalled", format!("{}: {}", why.reason, why.message)).of(campaign, observed).bad()
+            words("stalled", format!("{}: {}", why.reason, why.message))
+                .of(campaign, observed)
+                .bad()
         }
         Event::SelfPaused { campaign, why } => {
-            words("self_paused", format!("{}: {}", why.reason, why.message)).of(campaign, observed).bad()
+            words("self_paused", format!("{}: {}", why.reason, why.message))
+                .of(campaign, observed)
+                .bad()
         }
-        Event::Incoming { account, person, message_id } => {
-            words("incoming", format!("Wrote message {message_id}.")).by(account).about(person)
+        Event::Incoming {
+            account,
+            person,
+            message_id,
+        } => words("incoming", format!("Wrote message {message_id}."))
+            .by(account)
+            .about(person),
+        Event::OptedOut { person, account } => words("opted_out", "Asked to hear no more.")
+            .about(person)
+            .maybe_by(account.as_ref()),
+        Event::Suppressed { person, why } => {
+            words("suppressed", format!("Suppressed: {why}.")).about(person)
         }
-        Event::OptedOut { person, account } => {
-            words("opted_out", "Asked to hear no more.").about(person).maybe_by(account.as_ref())
+        Event::UpdatesAt { account, pts, .. } => {
+            words("updates_at", format!("Updates are read up to {pts}.")).by(account)
         }
-        Event::Suppressed { person, why } => words("suppressed", format!("Suppressed: {why}.")).about(person),
-        Event::UpdatesAt { account, pts, .. } => words("updates_at", format!("Updates are read up to {pts}.")).by(account),
     }
 }
 
@@ -231,12 +403,19 @@ fn hold(it: Words, campaign: Option<&Lineage>, observed: &Observed) -> Words {
 }
 
 fn step(step: u16) -> String {
-    if step == 0 { "the first message".to_owned() } else { format!("follow-up {step}") }
+    if step == 0 {
+        "the first message".to_owned()
+    } else {
+        format!("follow-up {step}")
+    }
 }
 
 fn settled(kind: &'static str, outcome: Outcome, detail: &str) -> Words {
     let it = words(kind, format!("{outcome}: {detail}"));
-    let ours = matches!(outcome, Outcome::TemplateError | Outcome::TooLong | Outcome::Failed | Outcome::Uncertain);
+    let ours = matches!(
+        outcome,
+        Outcome::TemplateError | Outcome::TooLong | Outcome::Failed | Outcome::Uncertain
+    );
     if ours { it.bad() } else { it }
 }
 
@@ -245,7 +424,10 @@ pub fn events_text(events: &[EventLine]) -> String {
     let mut out = String::new();
     for event in events {
         let _ = write!(out, "{}  {:<16}", event.at, plain(&event.kind));
-        for part in [&event.campaign, &event.account, &event.person].into_iter().flatten() {
+        for part in [&event.campaign, &event.account, &event.person]
+            .into_iter()
+            .flatten()
+        {
             let _ = write!(out, "  {}", plain(part));
         }
         let _ = writeln!(out, "  {}", plain(&event.message));

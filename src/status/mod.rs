@@ -28,7 +28,8 @@ mod tests;
 
 pub use detail::detail;
 pub use document::{
-    CampaignPlan, Change, MessagesPlan, PlanDocument, Recipients, SourcePlan, UnknownCampaign, plan_document,
+    CampaignPlan, Change, MessagesPlan, PlanDocument, Recipients, SourcePlan, UnknownCampaign,
+    plan_document,
 };
 pub use events::{EventLine, EventsDocument, event_line, events_text};
 pub use plain::{people, plain};
@@ -37,6 +38,6 @@ pub use reasons::reasons_markdown;
 pub use report::{FORMAT_VERSION, report};
 pub use table::{Look, accounts_table, needs_person, needs_person_list, table};
 pub use types::{
-    AccountStatus, AccountsDocument, Audience, CampaignStatus, Condition, DaemonInfo, LookupStatus, Moment, Progress,
-    SourceStatus, StatusReport, Step, Sync, TemplateStatus, Truth, WaitStatus,
+    AccountStatus, AccountsDocument, Audience, CampaignStatus, Condition, DaemonInfo, LookupStatus,
+    Moment, Progress, SourceStatus, StatusReport, Step, Sync, TemplateStatus, Truth, WaitStatus,
 };

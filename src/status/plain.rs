@@ -36,7 +36,12 @@ pub fn plain(text: &str) -> String {
                     out.push(' ');
                 }
             }
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{feff}' => {}
+            '\u{202a}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{61c}'
+            | '\u{feff}' => {}
             c if c.is_control() => {}
             c => out.push(c),
         }
@@ -46,7 +51,11 @@ pub fn plain(text: &str) -> String {
 
 /// `1 person`, `2 people`.
 pub fn people(count: u64) -> String {
-    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
+    if count == 1 {
+        "1 person".to_owned()
+    } else {
+        format!("{count} people")
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +68,11 @@ mod tests {
             ("letters stay", "Весна 春 👩‍🚀", "Весна 春 👩‍🚀"),
             ("colours", "\u{1b}[31mred\u{1b}[0m", "red"),
             ("a title command", "\u{1b}]0;pwned\u{7}after", "after"),
-            ("a hyperlink", "\u{1b}]8;;http://x\u{1b}\\text\u{1b}]8;;\u{1b}\\", "text"),
+            (
+                "a hyperlink",
+                "\u{1b}]8;;http://x\u{1b}\\text\u{1b}]8;;\u{1b}\\",
+                "text",
+            ),
             ("a reset", "a\u{1b}cb", "ab"),
             ("an unfinished sequence", "a\u{1b}[", "a"),
             ("one-byte controls", "a\u{9b}31mb\u{8}\u{0}c", "a31mbc"),

@@ -7,7 +7,7 @@ use comfy_table::Color;
 
 use super::document::{CampaignPlan, Change, PlanDocument};
 use super::plain::plain;
-use super::table::{Look, moment_words, paint};
+use super::table::{Look, moment_words, not_active, paint};
 use super::types::Truth;
 use crate::model::{Exclusion, Timestamp};
 use crate::time::{Zone, human_relative};
@@ -35,8 +35,11 @@ pub fn plan_text(plan: &PlanDocument, look: &Look) -> String {
         count(Change::Invalid)
     );
     if !plan.changes {
-        out.push_str("Nothing would change: the workspace is as the engine knows it, and nobody waits.\n");
+        out.push_str(
+            "Nothing would change: the workspace is as the engine knows it, and nobody waits.\n",
+        );
     }
+    out.push_str(&not_active(&plan.not_active));
     out
 }
 
@@ -51,7 +54,11 @@ fn sign(change: Change, look: &Look) -> String {
 }
 
 fn zone_of(campaign: &CampaignPlan) -> Zone {
-    campaign.timezone.as_deref().and_then(|name| Zone::parse(name).ok()).unwrap_or(Zone::UTC)
+    campaign
+        .timezone
+        .as_deref()
+        .and_then(|name| Zone::parse(name).ok())
+        .unwrap_or(Zone::UTC)
 }
 
 fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
@@ -75,10 +82,18 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         let _ = writeln!(out, "    {sign} {text}");
     };
     if people.added > 0 {
-        line(out, &paint("+", Color::Green, look), &format!("{} recipients come in", people.added));
+        line(
+            out,
+            &paint("+", Color::Green, look),
+            &format!("{} recipients come in", people.added),
+        );
     }
     if people.dropped > 0 {
-        line(out, &paint("-", Color::Red, look), &format!("{} recipients are found no longer", people.dropped));
+        line(
+            out,
+            &paint("-", Color::Red, look),
+            &format!("{} recipients are found no longer", people.dropped),
+        );
     }
     let newly: u64 = people.newly_excluded.values().sum();
     if newly > 0 {
@@ -88,7 +103,11 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
     let mut standing = format!("{} pending, {} settled", people.pending, people.settled);
     let excluded: u64 = people.excluded.values().sum();
     if excluded > 0 {
-        let _ = write!(standing, ", {excluded} excluded ({})", reasons(&people.excluded));
+        let _ = write!(
+            standing,
+            ", {excluded} excluded ({})",
+            reasons(&people.excluded)
+        );
     }
     line(out, " ", &standing);
     if campaign.messages.total > 0 {
@@ -99,22 +118,41 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         line(out, " ", &text);
     }
     for wait in &campaign.waiting {
-        let until = wait.until.map_or_else(String::new, |at| format!(", until {}", moment_words(at, zone, look.now)));
-        line(out, " ", &format!("{} wait: {}{until}", wait.count, wait.reason));
+        let until = wait.until.map_or_else(String::new, |at| {
+            format!(", until {}", moment_words(at, zone, look.now))
+        });
+        line(
+            out,
+            " ",
+            &format!("{} wait: {}{until}", wait.count, wait.reason),
+        );
     }
     // Of an invalid file all errors follow.
-    let said = |ready: &&super::Condition| ready.status != Truth::True && campaign.errors.is_empty();
+    let said =
+        |ready: &&super::Condition| ready.status != Truth::True && campaign.errors.is_empty();
     if let Some(ready) = campaign.ready.as_ref().filter(said) {
-        line(out, " ", &format!("{}: {}", plain(&ready.reason), plain(&ready.message)));
+        line(
+            out,
+            " ",
+            &format!("{}: {}", plain(&ready.reason), plain(&ready.message)),
+        );
     }
     if let Some(finish) = campaign.finish_estimate {
-        line(out, " ", &format!("done {}", moment_words(finish, zone, look.now)));
+        line(
+            out,
+            " ",
+            &format!("done {}", moment_words(finish, zone, look.now)),
+        );
     }
     for source in &campaign.sources {
         line(out, " ", &source_words(source, look.now));
     }
     for text in &campaign.not_active {
-        line(out, " ", &format!("not active in this version: {}", plain(text)));
+        line(
+            out,
+            " ",
+            &format!("not active in this version: {}", plain(text)),
+        );
     }
     for text in &campaign.errors {
         line(out, &paint("!", Color::Red, look), &plain(text));
@@ -129,15 +167,28 @@ fn source_words(source: &super::SourcePlan, now: Timestamp) -> String {
     match (source.at, &source.error) {
         (None, _) => format!("{label}: not looked up yet"),
         (Some(at), Some(error)) => {
-            format!("{label}: {} found, failed {}: {}", source.found, human_relative(at.0, now), plain(error))
+            format!(
+                "{label}: {} found, failed {}: {}",
+                source.found,
+                human_relative(at.0, now),
+                plain(error)
+            )
         }
         (Some(at), None) => {
             let cut = if source.complete { "" } else { ", cut off" };
-            format!("{label}: {} found, looked up {}{cut}", source.found, human_relative(at.0, now))
+            format!(
+                "{label}: {} found, looked up {}{cut}",
+                source.found,
+                human_relative(at.0, now)
+            )
         }
     }
 }
 
 fn reasons(counts: &BTreeMap<Exclusion, u64>) -> String {
-    counts.iter().map(|(reason, n)| format!("{n} {reason}")).collect::<Vec<_>>().join(", ")
+    counts
+        .iter()
+        .map(|(reason, n)| format!("{n} {reason}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::conditions::{self, Facts};
 use super::types::{
-    AccountStatus, Audience, CampaignStatus, DaemonInfo, LookupStatus, Moment, Progress, SourceStatus, StatusReport,
-    Step, Sync, TemplateStatus, WaitStatus,
+    AccountStatus, Audience, CampaignStatus, DaemonInfo, LookupStatus, Moment, Progress,
+    SourceStatus, StatusReport, Step, Sync, TemplateStatus, WaitStatus,
 };
 use crate::desired::{DesiredCampaign, ResolvedSource, SourceKind, SourceRole};
 use crate::model::{AccountName, Lineage, Outcome, Timestamp, Waiting};
@@ -28,7 +28,14 @@ pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusRep
         shown.insert(&wanted.lineage);
         let seen = inputs.observed.campaigns.get(&wanted.lineage);
         let view = plan.report.campaigns.get(&wanted.lineage);
-        campaigns.push(campaign(inputs, &daemon, &accounts, Some(wanted), seen, view));
+        campaigns.push(campaign(
+            inputs,
+            &daemon,
+            &accounts,
+            Some(wanted),
+            seen,
+            view,
+        ));
     }
     for (line, seen) in &inputs.observed.campaigns {
         if !shown.contains(line) && has_history(seen) {
@@ -42,6 +49,13 @@ pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusRep
         generated_at: Moment::from(inputs.now),
         daemon,
         folder_error: inputs.desired.folder_error.clone(),
+        not_active: inputs
+            .desired
+            .engine
+            .not_active
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         campaigns,
         accounts: accounts.into_values().collect(),
     }
@@ -58,10 +72,26 @@ fn accounts(inputs: &Inputs<'_>, plan: &Plan) -> BTreeMap<String, AccountStatus>
     names
         .into_iter()
         .map(|name| {
-            let view =
-                plan.report.accounts.get(name).cloned().unwrap_or_else(|| crate::plan::account_view(inputs, name));
-            let labels = inputs.desired.engine.accounts.get(name).map(|a| a.labels.clone()).unwrap_or_default();
-            let AccountView { state, until, message, sent_today, allowance_today } = view;
+            let view = plan
+                .report
+                .accounts
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| crate::plan::account_view(inputs, name));
+            let labels = inputs
+                .desired
+                .engine
+                .accounts
+                .get(name)
+                .map(|a| a.labels.clone())
+                .unwrap_or_default();
+            let AccountView {
+                state,
+                until,
+                message,
+                sent_today,
+                allowance_today,
+            } = view;
             let status = AccountStatus {
                 name: name.to_string(),
                 state,
@@ -89,7 +119,12 @@ fn campaign(
     let spec = wanted.and_then(|wanted| wanted.spec.as_deref());
     let progress = progress(state);
     let error = wanted
-        .and_then(|wanted| wanted.diagnostics.iter().find(|d| d.severity == Severity::Error))
+        .and_then(|wanted| {
+            wanted
+                .diagnostics
+                .iter()
+                .find(|d| d.severity == Severity::Error)
+        })
         .map(ToString::to_string);
     let sync = match (wanted, seen) {
         (None, _) if inputs.desired.folder_error.is_some() => Sync::Unreadable,
@@ -101,7 +136,12 @@ fn campaign(
     };
     let waiting = waiting(view, progress.pending);
     let own: Vec<&AccountStatus> = spec
-        .map(|spec| spec.accounts.iter().filter_map(|name| accounts.get(name.as_ref())).collect())
+        .map(|spec| {
+            spec.accounts
+                .iter()
+                .filter_map(|name| accounts.get(name.as_ref()))
+                .collect()
+        })
         .unwrap_or_default();
     let facts = Facts {
         inputs,
@@ -125,26 +165,45 @@ fn campaign(
         run: state.run,
         generation: state.generation,
         observed_generation: state.observed_generation,
-        digest: seen.map(|s| s.digest.clone()).or_else(|| wanted.map(|w| w.digest.clone())).unwrap_or_default(),
+        digest: seen
+            .map(|s| s.digest.clone())
+            .or_else(|| wanted.map(|w| w.digest.clone()))
+            .unwrap_or_default(),
         commit: None,
         sync,
         timezone: spec.map(|spec| spec.schedule.zone.name().to_owned()),
-        accounts: spec.map(|spec| spec.accounts.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        accounts: spec
+            .map(|spec| spec.accounts.iter().map(ToString::to_string).collect())
+            .unwrap_or_default(),
         conditions,
         audience: Audience {
             found: state.found(),
             included: progress.included(),
-            excluded: state.excluded.iter().filter(|(_, n)| **n > 0).map(|(reason, n)| (*reason, *n)).collect(),
+            excluded: state
+                .excluded
+                .iter()
+                .filter(|(_, n)| **n > 0)
+                .map(|(reason, n)| (*reason, *n))
+                .collect(),
             sources: sources(inputs, wanted, state, |role| role == SourceRole::Include),
             filter_sources: sources(inputs, wanted, state, |role| role != SourceRole::Include),
         },
         progress,
-        outcomes: state.outcomes.iter().filter(|(_, n)| **n > 0).map(|(outcome, n)| (*outcome, *n)).collect(),
-        steps: spec.map(|spec| steps(&spec.spec.follow_ups)).unwrap_or_default(),
+        outcomes: state
+            .outcomes
+            .iter()
+            .filter(|(_, n)| **n > 0)
+            .map(|(outcome, n)| (*outcome, *n))
+            .collect(),
+        steps: spec
+            .map(|spec| steps(&spec.spec.follow_ups))
+            .unwrap_or_default(),
         templates: templates(wanted, state),
         next_action_at: view.and_then(|view| Moment::of(view.next_action_at)),
         finish_estimate: view.and_then(|view| Moment::of(view.finish_estimate)),
-        not_active: spec.map(|spec| spec.not_active.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+        not_active: spec
+            .map(|spec| spec.not_active.iter().map(ToString::to_string).collect())
+            .unwrap_or_default(),
         warnings: wanted
             .map(|wanted| {
                 wanted
@@ -161,7 +220,12 @@ fn campaign(
 }
 
 fn progress(state: &Campaign) -> Progress {
-    let failed = |o: Outcome| matches!(o, Outcome::TemplateError | Outcome::TooLong | Outcome::Failed);
+    let failed = |o: Outcome| {
+        matches!(
+            o,
+            Outcome::TemplateError | Outcome::TooLong | Outcome::Failed
+        )
+    };
     Progress {
         pending: state.pending(),
         in_flight: state.in_flight,
@@ -184,17 +248,30 @@ fn waiting(view: Option<&CampaignView>, pending: u64) -> Vec<WaitStatus> {
     };
     let mut left = pending;
     let mut list: Vec<WaitStatus> = Vec::new();
-    for Wait { reason, count, until } in view.map(|view| view.waiting.as_slice()).unwrap_or_default() {
+    for Wait {
+        reason,
+        count,
+        until,
+    } in view.map(|view| view.waiting.as_slice()).unwrap_or_default()
+    {
         let count = (*count).min(left);
         left -= count;
         if count > 0 {
-            list.push(WaitStatus { reason: *reason, count, until: Moment::of(*until) });
+            list.push(WaitStatus {
+                reason: *reason,
+                count,
+                until: Moment::of(*until),
+            });
         }
     }
     if left > 0 {
         match list.iter_mut().find(|wait| wait.reason == whole) {
             Some(wait) => wait.count += left,
-            None => list.push(WaitStatus { reason: whole, count: left, until: None }),
+            None => list.push(WaitStatus {
+                reason: whole,
+                count: left,
+                until: None,
+            }),
         }
     }
     list
@@ -206,21 +283,39 @@ fn sources(
     state: &Campaign,
     which: impl Fn(SourceRole) -> bool,
 ) -> Vec<SourceStatus> {
-    let Some(spec) = wanted.and_then(|wanted| wanted.spec.as_deref()) else { return Vec::new() };
+    let Some(spec) = wanted.and_then(|wanted| wanted.spec.as_deref()) else {
+        return Vec::new();
+    };
     let absent = Source::default();
     spec.sources
         .iter()
         .filter(|source| which(source.role))
-        .map(|source| self::source(inputs, source, state.sources.get(&source.id).unwrap_or(&absent)))
+        .map(|source| {
+            self::source(
+                inputs,
+                source,
+                state.sources.get(&source.id).unwrap_or(&absent),
+            )
+        })
         .collect()
 }
 
 fn source(inputs: &Inputs<'_>, wanted: &ResolvedSource, known: &Source) -> SourceStatus {
     // A place is the same for every account; an address book and a list of dialogs are each account's own.
-    let each = matches!(wanted.what, SourceKind::Dialogs { .. } | SourceKind::Contacts);
-    let mut complete = known.lookups.values().map(|lookup| lookup.complete && lookup.ended.is_some());
-    let complete =
-        !known.lookups.is_empty() && if each { complete.all(|c| c) } else { complete.any(|c| c) };
+    let each = matches!(
+        wanted.what,
+        SourceKind::Dialogs { .. } | SourceKind::Contacts
+    );
+    let mut complete = known
+        .lookups
+        .values()
+        .map(|lookup| lookup.complete && lookup.ended.is_some());
+    let complete = !known.lookups.is_empty()
+        && if each {
+            complete.all(|c| c)
+        } else {
+            complete.any(|c| c)
+        };
     let newest_error = known
         .lookups
         .values()
@@ -237,11 +332,32 @@ fn source(inputs: &Inputs<'_>, wanted: &ResolvedSource, known: &Source) -> Sourc
         label: wanted.label.clone(),
         found: known.found().len(),
         complete,
-        at: Moment::of(known.lookups.values().filter_map(|lookup| lookup.ended).max()),
+        at: Moment::of(
+            known
+                .lookups
+                .values()
+                .filter_map(|lookup| lookup.ended)
+                .max(),
+        ),
         error: newest_error.filter(|_| !complete),
-        partial: known.lookups.values().find_map(|lookup| lookup.partial.clone()).filter(|_| !complete),
-        bad_rows: known.lookups.values().map(|lookup| lookup.bad_rows).max().unwrap_or(0),
-        running_since: Moment::of(known.lookups.values().filter_map(|lookup| lookup.running).min()),
+        partial: known
+            .lookups
+            .values()
+            .find_map(|lookup| lookup.partial.clone())
+            .filter(|_| !complete),
+        bad_rows: known
+            .lookups
+            .values()
+            .map(|lookup| lookup.bad_rows)
+            .max()
+            .unwrap_or(0),
+        running_since: Moment::of(
+            known
+                .lookups
+                .values()
+                .filter_map(|lookup| lookup.running)
+                .min(),
+        ),
         lookups: known
             .lookups
             .iter()
@@ -278,15 +394,24 @@ fn steps(follow_ups: &[crate::spec::FollowUp]) -> Vec<Step> {
 /// The spec's variants in its order, then those that only earlier versions had.
 fn templates(wanted: Option<&DesiredCampaign>, state: &Campaign) -> Vec<TemplateStatus> {
     let spec = wanted.and_then(|wanted| wanted.spec.as_deref());
-    let now: Vec<&str> =
-        spec.map(|spec| spec.variants.iter().map(|v| v.name.as_str()).collect()).unwrap_or_default();
-    let earlier = state.variants.keys().map(String::as_str).filter(|name| !now.contains(name));
+    let now: Vec<&str> = spec
+        .map(|spec| spec.variants.iter().map(|v| v.name.as_str()).collect())
+        .unwrap_or_default();
+    let earlier = state
+        .variants
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !now.contains(name));
     now.iter()
         .copied()
         .chain(earlier)
         .map(|name| {
             let count = state.variants.get(name).copied().unwrap_or_default();
-            TemplateStatus { name: name.to_owned(), sent: count.sent, replied: count.replied }
+            TemplateStatus {
+                name: name.to_owned(),
+                sent: count.sent,
+                replied: count.replied,
+            }
         })
         .collect()
 }

@@ -3,11 +3,15 @@
 use std::fmt::Write as _;
 
 use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets::NOTHING,
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table,
+    presets::NOTHING,
 };
 
 use super::plain::plain;
-use super::types::{AccountStatus, CampaignStatus, Condition, DaemonInfo, Moment, StatusReport, Sync, Truth, WaitStatus};
+use super::types::{
+    AccountStatus, CampaignStatus, Condition, DaemonInfo, Moment, StatusReport, Sync, Truth,
+    WaitStatus,
+};
 use crate::model::{AccountState, ConditionType, Timestamp, Waiting};
 use crate::time::{Zone, human_duration, human_relative};
 
@@ -43,7 +47,12 @@ pub fn table(report: &StatusReport, look: &Look) -> String {
     if !needs.is_empty() {
         out.push('\n');
         let _ = writeln!(out, "{}", paint("Needs you:", Color::Yellow, look));
-        let width = needs.iter().take(MAX_NEEDS).map(|(who, _)| display_width(who)).max().unwrap_or(0);
+        let width = needs
+            .iter()
+            .take(MAX_NEEDS)
+            .map(|(who, _)| display_width(who))
+            .max()
+            .unwrap_or(0);
         for (who, why) in needs.iter().take(MAX_NEEDS) {
             let _ = writeln!(out, "  {}  {}", pad(who, width), why);
         }
@@ -55,26 +64,65 @@ pub fn table(report: &StatusReport, look: &Look) -> String {
         out.push('\n');
         out.push_str(&accounts_table(&report.accounts, look));
     }
+    out.push_str(&not_active(&report.not_active));
     out
+}
+
+/// What tidings.yaml asks for the workspace as a whole and this version does not do yet; empty where there is nothing.
+pub(super) fn not_active(things: &[String]) -> String {
+    if things.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nNot active in this version: {}.\n",
+        plain(&things.join(", "))
+    )
 }
 
 pub(super) fn daemon_line(daemon: &DaemonInfo) -> String {
     if !daemon.running {
-        return "No daemon is running: this is what the state holds. `tidings run` starts one.".to_owned();
+        return "No daemon is running: this is what the state holds. `tidings run` starts one."
+            .to_owned();
     }
-    let pid = daemon.pid.map_or_else(String::new, |pid| format!(", pid {pid}"));
-    let age = daemon
-        .heartbeat_age_ms
-        .map_or_else(String::new, |age| format!(", heartbeat {} ago", human_duration(i64::try_from(age).unwrap_or(i64::MAX))));
-    format!("The daemon runs{pid}, version {}{age}.", plain(&daemon.version))
+    let pid = daemon
+        .pid
+        .map_or_else(String::new, |pid| format!(", pid {pid}"));
+    let age = daemon.heartbeat_age_ms.map_or_else(String::new, |age| {
+        format!(
+            ", heartbeat {} ago",
+            human_duration(i64::try_from(age).unwrap_or(i64::MAX))
+        )
+    });
+    format!(
+        "The daemon runs{pid}, version {}{age}.",
+        plain(&daemon.version)
+    )
 }
 
 fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
-    let mut head = vec!["CAMPAIGN", "SPEC", "STATE", "PROGRESS", "WAITS FOR", "UNTIL"];
+    let mut head = vec![
+        "CAMPAIGN",
+        "SPEC",
+        "STATE",
+        "PROGRESS",
+        "WAITS FOR",
+        "UNTIL",
+    ];
     if look.wide {
         head.extend([
-            "RUN", "GEN", "FOUND", "EXCLUDED", "PENDING", "SENT", "FAILED", "SKIPPED", "UNCERTAIN", "REPLIED",
-            "OPTED OUT", "DONE BY", "FILE",
+            "RUN",
+            "GEN",
+            "FOUND",
+            "EXCLUDED",
+            "PENDING",
+            "SENT",
+            "FAILED",
+            "SKIPPED",
+            "UNCERTAIN",
+            "REPLIED",
+            "OPTED OUT",
+            "DONE BY",
+            "FILE",
         ]);
     }
     let mut grid = grid(&head, look);
@@ -106,7 +154,9 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
                 row.push(right(number));
             }
             row.push(Cell::new(
-                campaign.finish_estimate.map_or_else(String::new, |at| moment_words(at, zone_of(campaign), look.now)),
+                campaign.finish_estimate.map_or_else(String::new, |at| {
+                    moment_words(at, zone_of(campaign), look.now)
+                }),
             ));
             row.push(Cell::new(plain(&campaign.file)));
         }
@@ -128,11 +178,16 @@ pub fn accounts_table(accounts: &[AccountStatus], look: &Look) -> String {
     }
     let mut grid = grid(&["ACCOUNT", "STATE", "TODAY", "UNTIL", "MESSAGE"], look);
     for account in accounts {
-        let until = account.until.map_or_else(String::new, |at| moment_words(at, Zone::UTC, look.now));
+        let until = account
+            .until
+            .map_or_else(String::new, |at| moment_words(at, Zone::UTC, look.now));
         grid.add_row(vec![
             Cell::new(plain(&account.name)),
             coloured(account.state.name(), account_colour(account.state), look),
-            Cell::new(format!("{} of {}", account.sent_today, account.allowance_today)),
+            Cell::new(format!(
+                "{} of {}",
+                account.sent_today, account.allowance_today
+            )),
             Cell::new(until),
             Cell::new(plain(&account.message)),
         ]);
@@ -149,7 +204,13 @@ pub fn accounts_table(accounts: &[AccountStatus], look: &Look) -> String {
 pub fn needs_person_list(report: &StatusReport) -> Vec<(String, String)> {
     let mut list = Vec::new();
     if let Some(error) = &report.folder_error {
-        list.push(("campaigns/".to_owned(), format!("{}. Everything is held, and nothing is retired.", plain(error))));
+        list.push((
+            "campaigns/".to_owned(),
+            format!(
+                "{}. Everything is held, and nothing is retired.",
+                plain(error)
+            ),
+        ));
     }
     for campaign in &report.campaigns {
         if campaign.sync == Sync::Unreadable {
@@ -163,10 +224,13 @@ pub fn needs_person_list(report: &StatusReport) -> Vec<(String, String)> {
         let needed = report
             .campaigns
             .iter()
-            .any(|campaign| is_live(campaign) && campaign.accounts.iter().any(|name| *name == account.name));
+            .any(|campaign| is_live(campaign) && campaign.accounts.contains(&account.name));
         let lost = account.message.starts_with("StateLost");
         if needed && (account_needs(account.state) || lost) {
-            list.push((plain(&account.name), format!("{}: {}", account.state, plain(&account.message))));
+            list.push((
+                plain(&account.name),
+                format!("{}: {}", account.state, plain(&account.message)),
+            ));
         }
     }
     list
@@ -190,17 +254,29 @@ fn campaign_needs(campaign: &CampaignStatus) -> Option<String> {
     let ready = condition(campaign, ConditionType::Ready, Truth::False);
     if let Some(stalled) = condition(campaign, ConditionType::Stalled, Truth::True) {
         // The condition `Ready` says what to do as well.
-        return Some(ready.filter(|ready| ready.reason == "Stalled").map_or_else(|| words(stalled), words));
+        return Some(
+            ready
+                .filter(|ready| ready.reason == "Stalled")
+                .map_or_else(|| words(stalled), words),
+        );
     }
-    ready.filter(|ready| !DELIBERATE.contains(&ready.reason.as_str())).map(words)
+    ready
+        .filter(|ready| !DELIBERATE.contains(&ready.reason.as_str()))
+        .map(words)
 }
 
 fn words(condition: &Condition) -> String {
-    format!("{}: {}", plain(&condition.reason), plain(&condition.message))
+    format!(
+        "{}: {}",
+        plain(&condition.reason),
+        plain(&condition.message)
+    )
 }
 
 fn condition(campaign: &CampaignStatus, kind: ConditionType, status: Truth) -> Option<&Condition> {
-    campaign.condition(kind).filter(|condition| condition.status == status)
+    campaign
+        .condition(kind)
+        .filter(|condition| condition.status == status)
 }
 
 /// Whether it wants to send and is not held on purpose.
@@ -222,7 +298,9 @@ fn account_needs(state: AccountState) -> bool {
 }
 
 fn state_cell(campaign: &CampaignStatus, look: &Look) -> Cell {
-    let Some(ready) = campaign.condition(ConditionType::Ready) else { return Cell::new("") };
+    let Some(ready) = campaign.condition(ConditionType::Ready) else {
+        return Cell::new("");
+    };
     let colour = match ready.status {
         Truth::True if campaign.is(ConditionType::Throttled) => Color::Yellow,
         Truth::True => Color::Green,
@@ -255,12 +333,20 @@ fn waits_words(waiting: &[WaitStatus]) -> String {
     if let [only] = waiting {
         return only.reason.to_string();
     }
-    waiting.iter().map(|wait| format!("{} {}", wait.count, wait.reason)).collect::<Vec<_>>().join(", ")
+    waiting
+        .iter()
+        .map(|wait| format!("{} {}", wait.count, wait.reason))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn until_words(campaign: &CampaignStatus, now: Timestamp) -> String {
     // A delay of seconds is the pace, not a wait: what is of interest is when all is done.
-    let pace = campaign.waiting.iter().all(|wait| wait.reason == Waiting::Delay) && !campaign.waiting.is_empty();
+    let pace = campaign
+        .waiting
+        .iter()
+        .all(|wait| wait.reason == Waiting::Delay)
+        && !campaign.waiting.is_empty();
     let zone = zone_of(campaign);
     match (pace, campaign.finish_estimate, campaign.next_action_at) {
         (true, Some(finish), _) => format!("done {}", moment_words(finish, zone, now)),
@@ -278,7 +364,11 @@ fn generation_words(campaign: &CampaignStatus) -> String {
 }
 
 pub(super) fn zone_of(campaign: &CampaignStatus) -> Zone {
-    campaign.timezone.as_deref().and_then(|name| Zone::parse(name).ok()).unwrap_or(Zone::UTC)
+    campaign
+        .timezone
+        .as_deref()
+        .and_then(|name| Zone::parse(name).ok())
+        .unwrap_or(Zone::UTC)
 }
 
 /// `in 2 hours (Tue 1 Dec 09:00 CET)`.
@@ -305,7 +395,9 @@ fn sync_colour(sync: Sync) -> Color {
 fn account_colour(state: AccountState) -> Color {
     match state {
         AccountState::Ready => Color::Green,
-        AccountState::FloodWait | AccountState::Limited | AccountState::Unreachable => Color::Yellow,
+        AccountState::FloodWait | AccountState::Limited | AccountState::Unreachable => {
+            Color::Yellow
+        }
         _ => Color::Red,
     }
 }
@@ -321,7 +413,9 @@ pub(super) fn grid(head: &[&str], look: &Look) -> Table {
     match look.width {
         Some(width) => {
             let width = u16::try_from(width.max(LEAST_WIDTH)).unwrap_or(u16::MAX);
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            table
+                .set_content_arrangement(ContentArrangement::Dynamic)
+                .set_width(width);
         }
         None => {
             table.set_content_arrangement(ContentArrangement::Disabled);
@@ -329,7 +423,11 @@ pub(super) fn grid(head: &[&str], look: &Look) -> Table {
     }
     table.set_header(head.iter().map(|name| {
         let cell = Cell::new(name);
-        if look.colour { cell.add_attribute(Attribute::Bold) } else { cell }
+        if look.colour {
+            cell.add_attribute(Attribute::Bold)
+        } else {
+            cell
+        }
     }));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -361,7 +459,11 @@ pub(super) fn paint(text: &str, colour: Color, look: &Look) -> String {
         Color::Green => "32",
         _ => "1",
     };
-    if look.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    if look.colour {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Columns of a terminal that a text takes.
@@ -371,5 +473,8 @@ pub(super) fn display_width(text: &str) -> usize {
 
 /// The text with spaces up to a width.
 pub(super) fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(display_width(text))))
+    format!(
+        "{text}{}",
+        " ".repeat(width.saturating_sub(display_width(text)))
+    )
 }

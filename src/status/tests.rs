@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::*;
 use crate::desired::{Desired, EngineFile, Environment, History, Input, Known, resolve};
 use crate::model::{
-    AccountName, ConditionType, Event, Intent, Lineage, LookupEnd, Outcome, Person, PersonId, RandomKey, Recorded,
-    SendKey, SourceId, Timestamp,
+    AccountName, ConditionType, Event, Intent, Lineage, LookupEnd, Outcome, Person, PersonId,
+    RandomKey, Recorded, SendKey, SourceId, Timestamp,
 };
 use crate::observed::{Observed, fold};
 use crate::plan::{Inputs, Link, Plan, Runtime, audience, plan};
@@ -57,7 +57,10 @@ impl World {
             settings: "version: 1\n",
             observed: Observed::default(),
             people: BTreeMap::new(),
-            runtime: Runtime { report_only: true, ..Runtime::default() },
+            runtime: Runtime {
+                report_only: true,
+                ..Runtime::default()
+            },
             now: NOON,
             seq: 0,
         };
@@ -66,7 +69,11 @@ impl World {
     }
 
     fn connect(&mut self, account: &str) {
-        let ready = Link::Ready { random_key: RandomKey([7; 32]), first_name: None, username: None };
+        let ready = Link::Ready {
+            random_key: RandomKey([7; 32]),
+            first_name: None,
+            username: None,
+        };
         self.runtime.links.insert(account.into(), ready);
     }
 
@@ -77,7 +84,14 @@ impl World {
                 .values()
                 .map(|c| {
                     let lineage = c.lineage.clone().unwrap();
-                    (c.name.clone(), Known { file: c.file.clone(), lineage, sent: c.last_sent_at.is_some() })
+                    (
+                        c.name.clone(),
+                        Known {
+                            file: c.file.clone(),
+                            lineage,
+                            sent: c.last_sent_at.is_some(),
+                        },
+                    )
                 })
                 .collect(),
         );
@@ -94,26 +108,50 @@ impl World {
 
     fn record(&mut self, ago: Duration, event: Event) {
         self.seq += 1;
-        fold(&mut self.observed, self.seq, &Recorded { at: self.now - ago, event });
+        fold(
+            &mut self.observed,
+            self.seq,
+            &Recorded {
+                at: self.now - ago,
+                event,
+            },
+        );
     }
 
     /// The engine looks at the files.
     fn see(&mut self) {
         for wanted in self.desired().campaigns.values() {
-            let generation = self.observed.campaigns.get(&wanted.lineage).map_or(0, |c| c.generation) + 1;
-            self.record(HOUR, Event::SpecSeen {
-                campaign: wanted.lineage.clone(),
-                name: wanted.name.clone(),
-                file: wanted.file.clone(),
-                generation,
-                digest: wanted.digest.clone(),
-                error: wanted.diagnostics.iter().find(|d| d.is_error()).map(ToString::to_string),
-            });
+            let generation = self
+                .observed
+                .campaigns
+                .get(&wanted.lineage)
+                .map_or(0, |c| c.generation)
+                + 1;
+            self.record(
+                HOUR,
+                Event::SpecSeen {
+                    campaign: wanted.lineage.clone(),
+                    name: wanted.name.clone(),
+                    file: wanted.file.clone(),
+                    generation,
+                    digest: wanted.digest.clone(),
+                    error: wanted
+                        .diagnostics
+                        .iter()
+                        .find(|d| d.is_error())
+                        .map(ToString::to_string),
+                },
+            );
         }
     }
 
     fn source(&self, name: &str) -> SourceId {
-        self.desired().campaigns[name].spec.as_ref().unwrap().sources[0].id
+        self.desired().campaigns[name]
+            .spec
+            .as_ref()
+            .unwrap()
+            .sources[0]
+            .id
     }
 
     /// The run opens, the members are read, the filters applied.
@@ -121,14 +159,49 @@ impl World {
         let campaign: Lineage = name.into();
         let (source, account) = (self.source(name), Some::<AccountName>("sales-1".into()));
         let people: Vec<PersonId> = people.map(PersonId).collect();
-        self.record(HALF_HOUR, Event::RunOpened { campaign: campaign.clone(), run: 1 });
-        self.record(HALF_HOUR, Event::LookupStarted { campaign: campaign.clone(), source, account: account.clone() });
+        self.record(
+            HALF_HOUR,
+            Event::RunOpened {
+                campaign: campaign.clone(),
+                run: 1,
+            },
+        );
+        self.record(
+            HALF_HOUR,
+            Event::LookupStarted {
+                campaign: campaign.clone(),
+                source,
+                account: account.clone(),
+            },
+        );
         for page in people.chunks(200) {
             let people = page.to_vec();
-            self.record(HALF_HOUR, Event::LookupPage { campaign: campaign.clone(), source, account: account.clone(), people });
+            self.record(
+                HALF_HOUR,
+                Event::LookupPage {
+                    campaign: campaign.clone(),
+                    source,
+                    account: account.clone(),
+                    people,
+                },
+            );
         }
-        let end = LookupEnd { complete: true, error: None, admin: true, bad_rows: 0, partial: None };
-        self.record(HALF_HOUR, Event::LookupEnded { campaign: campaign.clone(), source, account, end });
+        let end = LookupEnd {
+            complete: true,
+            error: None,
+            admin: true,
+            bad_rows: 0,
+            partial: None,
+        };
+        self.record(
+            HALF_HOUR,
+            Event::LookupEnded {
+                campaign: campaign.clone(),
+                source,
+                account,
+                end,
+            },
+        );
         self.judge(name);
     }
 
@@ -140,7 +213,12 @@ impl World {
     }
 
     fn key(name: &str, person: i64) -> SendKey {
-        SendKey { lineage: name.into(), person: PersonId(person), step: 0, run: 0 }
+        SendKey {
+            lineage: name.into(),
+            person: PersonId(person),
+            step: 0,
+            run: 0,
+        }
     }
 
     fn intend(&mut self, name: &str, person: i64, variant: &str) {
@@ -172,11 +250,24 @@ impl World {
     fn refuse(&mut self, name: &str, person: i64, outcome: Outcome) {
         self.intend(name, person, "short");
         let detail = "Telegram's words".to_owned();
-        self.record(2 * MINUTE, Event::Refused { key: Self::key(name, person), outcome, detail });
+        self.record(
+            2 * MINUTE,
+            Event::Refused {
+                key: Self::key(name, person),
+                outcome,
+                detail,
+            },
+        );
     }
 
     fn inputs<'a>(&'a self, desired: &'a Desired) -> Inputs<'a> {
-        Inputs { desired, observed: &self.observed, people: &self.people, runtime: &self.runtime, now: self.now }
+        Inputs {
+            desired,
+            observed: &self.observed,
+            people: &self.people,
+            runtime: &self.runtime,
+            now: self.now,
+        }
     }
 
     fn planned<T>(&self, look: impl FnOnce(&Inputs<'_>, &Plan) -> T) -> T {
@@ -199,16 +290,30 @@ const HALF_HOUR: Duration = Duration::from_secs(1800);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn daemon() -> DaemonInfo {
-    DaemonInfo { running: true, pid: Some(4711), version: "0.1.0".to_owned(), heartbeat_age_ms: Some(120) }
+    DaemonInfo {
+        running: true,
+        pid: Some(4711),
+        version: "0.1.0".to_owned(),
+        heartbeat_age_ms: Some(120),
+    }
 }
 
 fn look() -> Look {
-    Look { wide: false, width: None, colour: false, now: NOON }
+    Look {
+        wide: false,
+        width: None,
+        colour: false,
+        now: NOON,
+    }
 }
 
 /// The campaign as the report shows it.
 fn shown<'a>(report: &'a StatusReport, name: &str) -> &'a CampaignStatus {
-    report.campaigns.iter().find(|c| c.name == name).unwrap_or_else(|| panic!("{name} is shown"))
+    report
+        .campaigns
+        .iter()
+        .find(|c| c.name == name)
+        .unwrap_or_else(|| panic!("{name} is shown"))
 }
 
 fn condition(report: &StatusReport, name: &str, kind: ConditionType) -> (Truth, String) {

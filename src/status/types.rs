@@ -44,7 +44,9 @@ impl<'de> Deserialize<'de> for Moment {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         chrono::DateTime::parse_from_rfc3339(&text)
             .map(|moment| Moment(Timestamp(moment.timestamp_millis())))
-            .map_err(|error| serde::de::Error::custom(format!("{text:?} is no RFC 3339 moment: {error}")))
+            .map_err(|error| {
+                serde::de::Error::custom(format!("{text:?} is no RFC 3339 moment: {error}"))
+            })
     }
 }
 
@@ -60,6 +62,9 @@ pub struct StatusReport {
     /// Why the campaigns' folder cannot be read (an addition): then everything is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder_error: Option<String>,
+    /// What tidings.yaml asks for the workspace as a whole and this version does not do yet (an addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_active: Vec<String>,
     /// By name, retired ones with a history among them.
     pub campaigns: Vec<CampaignStatus>,
     /// By name.
@@ -170,12 +175,15 @@ pub struct CampaignStatus {
 impl CampaignStatus {
     /// The condition of a type.
     pub fn condition(&self, of: ConditionType) -> Option<&Condition> {
-        self.conditions.iter().find(|condition| condition.kind == of)
+        self.conditions
+            .iter()
+            .find(|condition| condition.kind == of)
     }
 
     /// Whether a condition is `True`.
     pub fn is(&self, of: ConditionType) -> bool {
-        self.condition(of).is_some_and(|condition| condition.status == Truth::True)
+        self.condition(of)
+            .is_some_and(|condition| condition.status == Truth::True)
     }
 }
 
@@ -389,6 +397,9 @@ pub struct AccountsDocument {
 impl AccountsDocument {
     /// The accounts of a report.
     pub fn of(report: &StatusReport) -> AccountsDocument {
-        AccountsDocument { format_version: report.format_version.clone(), accounts: report.accounts.clone() }
+        AccountsDocument {
+            format_version: report.format_version.clone(),
+            accounts: report.accounts.clone(),
+        }
     }
 }

@@ -50,24 +50,32 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 impl World {
     fn judged(&mut self, included: &[i64], excluded: &[(Exclusion, i64)], dropped: &[i64]) {
         let people = |ids: &[i64]| ids.iter().copied().map(PersonId).collect::<Vec<_>>();
-        self.record(MINUTE, Event::Judged {
-            campaign: "spring".into(),
-            included: people(included),
-            excluded: excluded.iter().map(|(reason, id)| (*reason, vec![PersonId(*id)])).collect(),
-            dropped: people(dropped),
-            finished: None,
-        });
+        self.record(
+            MINUTE,
+            Event::Judged {
+                campaign: "spring".into(),
+                included: people(included),
+                excluded: excluded
+                    .iter()
+                    .map(|(reason, id)| (*reason, vec![PersonId(*id)]))
+                    .collect(),
+                dropped: people(dropped),
+                finished: None,
+            },
+        );
     }
 
     fn is_pending(&self, person: i64) -> bool {
         let handle = self.observed.handle(PersonId(person));
-        handle.and_then(|h| self.observed.campaigns["spring"].recipients.get(&h.0)).is_some_and(|r| {
-            r.status == crate::observed::Status::Pending
-        })
+        handle
+            .and_then(|h| self.observed.campaigns["spring"].recipients.get(&h.0))
+            .is_some_and(|r| r.status == crate::observed::Status::Pending)
     }
 
     fn is_on_its_way(&self, person: i64) -> bool {
-        self.observed.in_flight.contains_key(&Self::key("spring", person))
+        self.observed
+            .in_flight
+            .contains_key(&Self::key("spring", person))
     }
 
     fn step(&mut self, step: &Step) {
@@ -82,48 +90,109 @@ impl World {
                 self.intend("spring", who, if short { "short" } else { "long" });
             }
             Step::Intend(..) => {}
-            Step::Sent(who) => self.record(MINUTE, Event::Sent {
-                key: key(who),
-                message_id: 1,
-                earlier: false,
-                next_allowed_at: NOON,
-            }),
-            Step::Refused(who, n) if self.is_on_its_way(who) && Outcome::ALL[n] != Outcome::Sent => {
-                self.record(MINUTE, Event::Refused { key: key(who), outcome: Outcome::ALL[n], detail: words() });
+            Step::Sent(who) => self.record(
+                MINUTE,
+                Event::Sent {
+                    key: key(who),
+                    message_id: 1,
+                    earlier: false,
+                    next_allowed_at: NOON,
+                },
+            ),
+            Step::Refused(who, n)
+                if self.is_on_its_way(who) && Outcome::ALL[n] != Outcome::Sent =>
+            {
+                self.record(
+                    MINUTE,
+                    Event::Refused {
+                        key: key(who),
+                        outcome: Outcome::ALL[n],
+                        detail: words(),
+                    },
+                );
             }
             Step::Refused(..) => {}
-            Step::Released(who) => self.record(MINUTE, Event::Released { key: key(who), keep: who % 2 == 0, detail: words() }),
-            Step::InDoubt(who) => self.record(MINUTE, Event::InDoubt { key: key(who), why: InDoubtWhy::Timeout }),
-            Step::Skipped(who, n) if self.is_pending(who) && Outcome::ALL[n] != Outcome::Sent => {
-                self.record(MINUTE, Event::Skipped {
-                    campaign: "spring".into(),
-                    person: PersonId(who),
-                    step: 0,
-                    outcome: Outcome::ALL[n],
+            Step::Released(who) => self.record(
+                MINUTE,
+                Event::Released {
+                    key: key(who),
+                    keep: who % 2 == 0,
                     detail: words(),
-                });
+                },
+            ),
+            Step::InDoubt(who) => self.record(
+                MINUTE,
+                Event::InDoubt {
+                    key: key(who),
+                    why: InDoubtWhy::Timeout,
+                },
+            ),
+            Step::Skipped(who, n) if self.is_pending(who) && Outcome::ALL[n] != Outcome::Sent => {
+                self.record(
+                    MINUTE,
+                    Event::Skipped {
+                        campaign: "spring".into(),
+                        person: PersonId(who),
+                        step: 0,
+                        outcome: Outcome::ALL[n],
+                        detail: words(),
+                    },
+                );
             }
             Step::Skipped(..) => {}
             Step::OptedOut(who) => {
-                self.record(MINUTE, Event::OptedOut { person: PersonId(who), account: Some("sales-1".into()) });
+                self.record(
+                    MINUTE,
+                    Event::OptedOut {
+                        person: PersonId(who),
+                        account: Some("sales-1".into()),
+                    },
+                );
             }
             Step::Suppressed(who) => {
-                self.record(MINUTE, Event::Suppressed { person: PersonId(who), why: "blocked".to_owned() });
+                self.record(
+                    MINUTE,
+                    Event::Suppressed {
+                        person: PersonId(who),
+                        why: "blocked".to_owned(),
+                    },
+                );
             }
             Step::Incoming(who) => {
                 let message_id = i32::try_from(self.seq).unwrap();
-                self.record(MINUTE, Event::Incoming { account: "sales-1".into(), person: PersonId(who), message_id });
+                self.record(
+                    MINUTE,
+                    Event::Incoming {
+                        account: "sales-1".into(),
+                        person: PersonId(who),
+                        message_id,
+                    },
+                );
             }
-            Step::Restart => self.record(MINUTE, Event::Started { version: "1".to_owned() }),
+            Step::Restart => self.record(
+                MINUTE,
+                Event::Started {
+                    version: "1".to_owned(),
+                },
+            ),
             Step::Invalid(invalid) => {
-                let text = if invalid { SPRING.replace("kind: mailing", "kind: x") } else { SPRING.to_owned() };
+                let text = if invalid {
+                    SPRING.replace("kind: mailing", "kind: x")
+                } else {
+                    SPRING.to_owned()
+                };
                 self.files.put("campaigns/spring.yaml", text);
                 self.see();
             }
             Step::Retire(retired) => {
                 if retired {
                     self.files.remove("campaigns/spring.yaml");
-                    self.record(MINUTE, Event::Retired { campaign: "spring".into() });
+                    self.record(
+                        MINUTE,
+                        Event::Retired {
+                            campaign: "spring".into(),
+                        },
+                    );
                 } else {
                     self.files.put("campaigns/spring.yaml", SPRING);
                     self.see();

@@ -25,97 +25,349 @@ fn running(more: &str) -> World {
 fn cases() -> Vec<Case> {
     use ConditionType::{Paused, Ready, SpecValid, Stalled, Succeeded, Throttled};
     let mut cases = Vec::new();
-    let mut case = |what, world, expected: &[(ConditionType, Truth, &'static str)], needs_person| {
-        cases.push(Case { what, world, expected: expected.to_vec(), needs_person });
+    let mut case =
+        |what, world, expected: &[(ConditionType, Truth, &'static str)], needs_person| {
+            cases.push(Case {
+                what,
+                world,
+                expected: expected.to_vec(),
+                needs_person,
+            });
+        };
+    let why = |reason: &str| StallReason {
+        reason: reason.to_owned(),
+        message: "It broke.".to_owned(),
     };
-    let why = |reason: &str| StallReason { reason: reason.to_owned(), message: "It broke.".to_owned() };
 
-    case("nobody has looked at it yet", spring(""), &[(Ready, Unknown, "NotSeen"), (SpecValid, True, "Valid"), (Succeeded, False, "NotStarted")], false);
+    case(
+        "nobody has looked at it yet",
+        spring(""),
+        &[
+            (Ready, Unknown, "NotSeen"),
+            (SpecValid, True, "Valid"),
+            (Succeeded, False, "NotStarted"),
+        ],
+        false,
+    );
     let mut world = spring("");
     world.see();
-    case("seen, and nothing looked up", world, &[(Ready, True, "LookingUp"), (Succeeded, False, "NotStarted")], false);
-    case("people wait for the delay alone", running(""), &[(Ready, True, "Sending"), (Paused, False, "NotPaused"), (Throttled, False, "NotThrottled"), (Stalled, False, "NotStalled"), (Succeeded, False, "InProgress")], false);
-    case("outside its windows", running("schedule: {timezone: UTC, windows: [\"18:00-19:00\"]}\n"), &[(Ready, True, "OutsideWindow")], false);
-    case("before its start", running("schedule: {timezone: UTC, start: 2026-12-24T09:00}\n"), &[(Ready, True, "NotStarted")], false);
-    case("past its end, with people left", running("schedule: {timezone: UTC, end: 2026-11-30T09:00}\n"), &[(Ready, False, "Ended")], false);
-    case("paused in the spec", running("paused: true\n"), &[(Ready, False, "Paused"), (Paused, True, "PausedInSpec")], false);
+    case(
+        "seen, and nothing looked up",
+        world,
+        &[(Ready, True, "LookingUp"), (Succeeded, False, "NotStarted")],
+        false,
+    );
+    case(
+        "people wait for the delay alone",
+        running(""),
+        &[
+            (Ready, True, "Sending"),
+            (Paused, False, "NotPaused"),
+            (Throttled, False, "NotThrottled"),
+            (Stalled, False, "NotStalled"),
+            (Succeeded, False, "InProgress"),
+        ],
+        false,
+    );
+    case(
+        "outside its windows",
+        running("schedule: {timezone: UTC, windows: [\"18:00-19:00\"]}\n"),
+        &[(Ready, True, "OutsideWindow")],
+        false,
+    );
+    case(
+        "before its start",
+        running("schedule: {timezone: UTC, start: 2026-12-24T09:00}\n"),
+        &[(Ready, True, "NotStarted")],
+        false,
+    );
+    case(
+        "past its end, with people left",
+        running("schedule: {timezone: UTC, end: 2026-11-30T09:00}\n"),
+        &[(Ready, False, "Ended")],
+        false,
+    );
+    case(
+        "paused in the spec",
+        running("paused: true\n"),
+        &[(Ready, False, "Paused"), (Paused, True, "PausedInSpec")],
+        false,
+    );
     case("a kind that is not active", spring("").edit("kind: mailing", "kind: collect").edit("templates:\n  - {name: short, weight: 2, text: \"Hi\"}\n  - {name: long, text: \"Hello\"}\n", "").edit("delays: {between_messages: 30s..90s}", ""), &[(Ready, False, "NotActive")], false);
-    case("an invalid file", running("").edit("kind: mailing", "kind: maling"), &[(Ready, False, "SpecInvalid"), (SpecValid, False, "SpecInvalid"), (Succeeded, False, "InProgress")], true);
+    case(
+        "an invalid file",
+        running("").edit("kind: mailing", "kind: maling"),
+        &[
+            (Ready, False, "SpecInvalid"),
+            (SpecValid, False, "SpecInvalid"),
+            (Succeeded, False, "InProgress"),
+        ],
+        true,
+    );
 
     let mut world = running("");
-    world.record(MINUTE, Event::Suspended { campaign: Some("spring".into()), reason: "wait".into(), by: "anna".into() });
-    case("suspended", world, &[(Ready, False, "Suspended"), (Paused, True, "Suspended")], false);
+    world.record(
+        MINUTE,
+        Event::Suspended {
+            campaign: Some("spring".into()),
+            reason: "wait".into(),
+            by: "anna".into(),
+        },
+    );
+    case(
+        "suspended",
+        world,
+        &[(Ready, False, "Suspended"), (Paused, True, "Suspended")],
+        false,
+    );
     let mut world = running("");
-    world.record(MINUTE, Event::Suspended { campaign: None, reason: "wait".into(), by: "anna".into() });
-    case("suspended with all others", world, &[(Ready, False, "Suspended"), (Paused, True, "Suspended")], false);
+    world.record(
+        MINUTE,
+        Event::Suspended {
+            campaign: None,
+            reason: "wait".into(),
+            by: "anna".into(),
+        },
+    );
+    case(
+        "suspended with all others",
+        world,
+        &[(Ready, False, "Suspended"), (Paused, True, "Suspended")],
+        false,
+    );
     let mut world = running("");
-    world.record(MINUTE, Event::SelfPaused { campaign: "spring".into(), why: why("GuardrailTripped") });
-    case("a guardrail tripped", world, &[(Ready, False, "PausedItself"), (Paused, True, "GuardrailTripped")], true);
+    world.record(
+        MINUTE,
+        Event::SelfPaused {
+            campaign: "spring".into(),
+            why: why("GuardrailTripped"),
+        },
+    );
+    case(
+        "a guardrail tripped",
+        world,
+        &[
+            (Ready, False, "PausedItself"),
+            (Paused, True, "GuardrailTripped"),
+        ],
+        true,
+    );
     let mut world = running("");
-    world.record(MINUTE, Event::Stalled { campaign: "spring".into(), why: why("MediaRefused") });
-    case("stalled", world, &[(Ready, False, "Stalled"), (Stalled, True, "MediaRefused")], true);
+    world.record(
+        MINUTE,
+        Event::Stalled {
+            campaign: "spring".into(),
+            why: why("MediaRefused"),
+        },
+    );
+    case(
+        "stalled",
+        world,
+        &[(Ready, False, "Stalled"), (Stalled, True, "MediaRefused")],
+        true,
+    );
 
     let mut world = spring("");
     world.see();
     world.look_up("spring", 1..=501);
-    case("more people than approve_over", world, &[(Ready, False, "AwaitingApproval")], true);
+    case(
+        "more people than approve_over",
+        world,
+        &[(Ready, False, "AwaitingApproval")],
+        true,
+    );
     let mut world = running("");
-    let end = LookupEnd { complete: true, error: None, admin: false, bad_rows: 0, partial: None };
+    let end = LookupEnd {
+        complete: true,
+        error: None,
+        admin: false,
+        bad_rows: 0,
+        partial: None,
+    };
     let (campaign, source) = ("spring".into(), world.source("spring"));
-    world.record(MINUTE, Event::LookupEnded { campaign, source, account: Some("sales-1".into()), end });
+    world.record(
+        MINUTE,
+        Event::LookupEnded {
+            campaign,
+            source,
+            account: Some("sales-1".into()),
+            end,
+        },
+    );
     world.judge("spring");
-    case("no account is an admin of the place", world, &[(Ready, False, "ConsentMismatch")], true);
+    case(
+        "no account is an admin of the place",
+        world,
+        &[(Ready, False, "ConsentMismatch")],
+        true,
+    );
     let mut world = spring("");
     world.see();
-    world.record(HALF_HOUR, Event::RunOpened { campaign: "spring".into(), run: 1 });
-    let end = LookupEnd { complete: false, error: Some("CHANNEL_PRIVATE".into()), admin: false, bad_rows: 0, partial: None };
+    world.record(
+        HALF_HOUR,
+        Event::RunOpened {
+            campaign: "spring".into(),
+            run: 1,
+        },
+    );
+    let end = LookupEnd {
+        complete: false,
+        error: Some("CHANNEL_PRIVATE".into()),
+        admin: false,
+        bad_rows: 0,
+        partial: None,
+    };
     let (campaign, source) = ("spring".into(), world.source("spring"));
-    world.record(Duration::from_secs(1), Event::LookupEnded { campaign, source, account: Some("sales-1".into()), end });
-    case("the only source cannot be read", world, &[(Ready, False, "SourceFailed"), (Stalled, True, "SourceFailed")], true);
+    world.record(
+        Duration::from_secs(1),
+        Event::LookupEnded {
+            campaign,
+            source,
+            account: Some("sales-1".into()),
+            end,
+        },
+    );
+    case(
+        "the only source cannot be read",
+        world,
+        &[
+            (Ready, False, "SourceFailed"),
+            (Stalled, True, "SourceFailed"),
+        ],
+        true,
+    );
 
     let mut world = running("");
-    world.record(MINUTE, Event::FloodWait { account: "sales-1".into(), class: CallClass::Send, until: NOON + HOUR, seconds: 3660 });
-    case("told to wait", world, &[(Ready, True, "FloodWait"), (Throttled, True, "FloodWait")], false);
+    world.record(
+        MINUTE,
+        Event::FloodWait {
+            account: "sales-1".into(),
+            class: CallClass::Send,
+            until: NOON + HOUR,
+            seconds: 3660,
+        },
+    );
+    case(
+        "told to wait",
+        world,
+        &[(Ready, True, "FloodWait"), (Throttled, True, "FloodWait")],
+        false,
+    );
     let mut world = running("");
-    world.record(MINUTE, Event::Limited { account: "sales-1".into(), campaign: Some("spring".into()), until: NOON + 23 * HOUR });
-    case("limited", world, &[(Ready, True, "AccountLimited"), (Throttled, True, "AccountLimited")], false);
+    world.record(
+        MINUTE,
+        Event::Limited {
+            account: "sales-1".into(),
+            campaign: Some("spring".into()),
+            until: NOON + 23 * HOUR,
+        },
+    );
+    case(
+        "limited",
+        world,
+        &[
+            (Ready, True, "AccountLimited"),
+            (Throttled, True, "AccountLimited"),
+        ],
+        false,
+    );
     let mut world = running("").edit("30s..90s}", "30s..90s, per_account: {per_day: 1}}");
     world.look_up("spring", 1..=10);
     world.send("spring", 1, "short");
-    case("the day's cap is reached", world, &[(Ready, True, "AccountCap"), (Throttled, True, "AccountCap")], false);
+    case(
+        "the day's cap is reached",
+        world,
+        &[(Ready, True, "AccountCap"), (Throttled, True, "AccountCap")],
+        false,
+    );
     let mut world = running("");
     let message = "Telegram no longer knows its key.".to_owned();
-    world.record(MINUTE, Event::AccountChanged { account: "sales-1".into(), state: AccountState::Unauthorized, message });
-    case("its only account must log in", world, &[(Ready, False, "NoAccount")], true);
+    world.record(
+        MINUTE,
+        Event::AccountChanged {
+            account: "sales-1".into(),
+            state: AccountState::Unauthorized,
+            message,
+        },
+    );
+    case(
+        "its only account must log in",
+        world,
+        &[(Ready, False, "NoAccount")],
+        true,
+    );
     let mut world = running("");
     world.runtime.links.insert("sales-1".into(), Link::Missing);
-    case("its only account has no session", world, &[(Ready, False, "NoAccount")], true);
+    case(
+        "its only account has no session",
+        world,
+        &[(Ready, False, "NoAccount")],
+        true,
+    );
     let mut world = running("");
-    world.runtime.links.insert("sales-1".into(), Link::StateLost);
-    case("its only account belongs to another state", world, &[(Ready, False, "StateLost")], true);
+    world
+        .runtime
+        .links
+        .insert("sales-1".into(), Link::StateLost);
+    case(
+        "its only account belongs to another state",
+        world,
+        &[(Ready, False, "StateLost")],
+        true,
+    );
     let mut world = running("").edit("accounts: [sales-1]", "accounts: [sales-1, sales-2]");
     world.runtime.links.insert("sales-2".into(), Link::Missing);
     world.look_up("spring", 1..=10);
-    case("one of two accounts must log in", world, &[(Ready, True, "Sending")], true);
+    case(
+        "one of two accounts must log in",
+        world,
+        &[(Ready, True, "Sending")],
+        true,
+    );
 
     let mut world = running("");
     for person in 1..=10 {
         world.send("spring", person, "short");
     }
-    case("everybody is settled", world, &[(Ready, True, "Succeeded"), (Succeeded, True, "AllSettled")], false);
+    case(
+        "everybody is settled",
+        world,
+        &[(Ready, True, "Succeeded"), (Succeeded, True, "AllSettled")],
+        false,
+    );
     let mut world = running("schedule: {refresh: 6h}\n");
     for person in 1..=10 {
         world.send("spring", person, "short");
     }
-    case("settled, and open for newcomers", world, &[(Ready, True, "LookingUp"), (Succeeded, False, "Open")], false);
+    case(
+        "settled, and open for newcomers",
+        world,
+        &[(Ready, True, "LookingUp"), (Succeeded, False, "Open")],
+        false,
+    );
     let mut world = running("");
     world.send("spring", 1, "short");
     world.files.remove("campaigns/spring.yaml");
-    world.record(MINUTE, Event::Retired { campaign: "spring".into() });
-    case("its file is gone", world, &[(Ready, False, "Retired"), (SpecValid, Unknown, "Retired")], false);
+    world.record(
+        MINUTE,
+        Event::Retired {
+            campaign: "spring".into(),
+        },
+    );
+    case(
+        "its file is gone",
+        world,
+        &[(Ready, False, "Retired"), (SpecValid, Unknown, "Retired")],
+        false,
+    );
     let mut world = running("");
     world.files.set_missing(true);
-    case("the campaigns' folder is gone", world, &[(Ready, False, "FolderUnreadable")], true);
+    case(
+        "the campaigns' folder is gone",
+        world,
+        &[(Ready, False, "FolderUnreadable")],
+        true,
+    );
     cases
 }
 
@@ -134,14 +386,29 @@ impl World {
 
 #[test]
 fn conditions_say_what_holds_and_why() {
-    for Case { what, world, expected, needs_person: needed } in cases() {
+    for Case {
+        what,
+        world,
+        expected,
+        needs_person: needed,
+    } in cases()
+    {
         let report = world.report();
         for (kind, status, reason) in expected {
             let found = condition(&report, "spring", kind);
             let all = &shown(&report, "spring").conditions;
-            assert_eq!((found.0, found.1.as_str()), (status, reason), "{what}: {kind}\n{all:#?}");
+            assert_eq!(
+                (found.0, found.1.as_str()),
+                (status, reason),
+                "{what}: {kind}\n{all:#?}"
+            );
         }
-        assert_eq!(needs_person(&report), needed, "{what}: {:?}", needs_person_list(&report));
+        assert_eq!(
+            needs_person(&report),
+            needed,
+            "{what}: {:?}",
+            needs_person_list(&report)
+        );
     }
 }
 
@@ -153,10 +420,20 @@ fn every_condition_is_always_there_in_order_with_a_camel_case_reason_and_a_time_
             assert_eq!(kinds, ConditionType::ALL, "{what}");
             for condition in &campaign.conditions {
                 let reason = &condition.reason;
-                assert!(reason.starts_with(|c: char| c.is_ascii_uppercase()), "{what}: {reason}");
-                assert!(reason.chars().all(|c| c.is_ascii_alphanumeric()), "{what}: {reason}");
+                assert!(
+                    reason.starts_with(|c: char| c.is_ascii_uppercase()),
+                    "{what}: {reason}"
+                );
+                assert!(
+                    reason.chars().all(|c| c.is_ascii_alphanumeric()),
+                    "{what}: {reason}"
+                );
                 let at = condition.last_transition_time.0;
-                assert!(at <= world.now && at > NOON - 60 * 24 * HOUR, "{what}: {} {at}", condition.kind);
+                assert!(
+                    at <= world.now && at > NOON - 60 * 24 * HOUR,
+                    "{what}: {} {at}",
+                    condition.kind
+                );
             }
         }
     }
@@ -167,7 +444,11 @@ fn waiting_sums_to_pending_whatever_holds() {
     for Case { what, world, .. } in cases() {
         for campaign in &world.report().campaigns {
             let waiting: u64 = campaign.waiting.iter().map(|wait| wait.count).sum();
-            assert_eq!(waiting, campaign.progress.pending, "{what}: {:?}", campaign.waiting);
+            assert_eq!(
+                waiting, campaign.progress.pending,
+                "{what}: {:?}",
+                campaign.waiting
+            );
         }
     }
 }
@@ -178,32 +459,62 @@ fn an_invalid_file_is_named_with_line_and_column_and_the_generation_in_use_stays
     let report = world.report();
     let spring = shown(&report, "spring");
     let valid = spring.condition(ConditionType::SpecValid).unwrap();
-    assert!(valid.message.starts_with("campaigns/spring.yaml:4:7: "), "{}", valid.message);
+    assert!(
+        valid.message.starts_with("campaigns/spring.yaml:4:7: "),
+        "{}",
+        valid.message
+    );
     assert_eq!((spring.generation, spring.observed_generation), (2, 1));
     assert_eq!(spring.sync, Sync::Invalid);
     assert_eq!(spring.progress.pending, 10);
-    assert_eq!(spring.waiting.iter().map(|w| (w.reason.name(), w.count)).collect::<Vec<_>>(), [("Held", 10)]);
+    assert_eq!(
+        spring
+            .waiting
+            .iter()
+            .map(|w| (w.reason.name(), w.count))
+            .collect::<Vec<_>>(),
+        [("Held", 10)]
+    );
 }
 
 #[test]
 fn the_times_of_holds_are_those_of_the_journal() {
     let mut world = running("");
-    world.record(10 * MINUTE, Event::Suspended { campaign: Some("spring".into()), reason: "wait".into(), by: "anna".into() });
+    world.record(
+        10 * MINUTE,
+        Event::Suspended {
+            campaign: Some("spring".into()),
+            reason: "wait".into(),
+            by: "anna".into(),
+        },
+    );
     let report = world.report();
-    let paused = shown(&report, "spring").condition(ConditionType::Paused).unwrap();
+    let paused = shown(&report, "spring")
+        .condition(ConditionType::Paused)
+        .unwrap();
     assert_eq!(paused.last_transition_time, Moment(NOON - 10 * MINUTE));
     assert_eq!(paused.message, "Suspended by anna: wait.");
 }
 
 #[test]
 fn a_campaign_whose_file_is_gone_is_shown_as_long_as_it_has_a_history() {
-    let mut world = World::new(&[("spring", SPRING), ("other", &SPRING.replace("name: spring", "name: other"))]);
+    let mut world = World::new(&[
+        ("spring", SPRING),
+        ("other", &SPRING.replace("name: spring", "name: other")),
+    ]);
     world.see();
     world.look_up("spring", 1..=3);
     world.files.remove("campaigns/spring.yaml");
     world.files.remove("campaigns/other.yaml");
     let report = world.report();
-    assert_eq!(report.campaigns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["spring"]);
+    assert_eq!(
+        report
+            .campaigns
+            .iter()
+            .map(|c| c.name.as_str())
+            .collect::<Vec<_>>(),
+        ["spring"]
+    );
     let spring = shown(&report, "spring");
     assert_eq!((spring.sync, spring.progress.pending), (Sync::Retired, 3));
     assert_eq!(spring.waiting[0].reason.name(), "Held");
@@ -213,10 +524,16 @@ fn a_campaign_whose_file_is_gone_is_shown_as_long_as_it_has_a_history() {
 fn an_unseen_campaign_is_shown_with_nothing() {
     let report = spring("").report();
     let spring = shown(&report, "spring");
-    assert_eq!((spring.generation, spring.observed_generation, spring.run), (0, 0, 0));
+    assert_eq!(
+        (spring.generation, spring.observed_generation, spring.run),
+        (0, 0, 0)
+    );
     assert_eq!(spring.progress, Progress::default());
     assert_eq!(spring.sync, Sync::Unseen);
-    assert_eq!(spring.audience.sources[0].peer.as_deref(), Some("@rust_meetup"));
+    assert_eq!(
+        spring.audience.sources[0].peer.as_deref(),
+        Some("@rust_meetup")
+    );
     assert_eq!(spring.digest.len(), 64);
 }
 
@@ -224,6 +541,9 @@ fn an_unseen_campaign_is_shown_with_nothing() {
 fn without_a_daemon_the_report_says_who_would_go_on() {
     let world = running("");
     let report = world.planned(|inputs, plan| report(inputs, plan, DaemonInfo::default()));
-    assert_eq!(condition(&report, "spring", ConditionType::Ready), (True, "NoDaemon".to_owned()));
+    assert_eq!(
+        condition(&report, "spring", ConditionType::Ready),
+        (True, "NoDaemon".to_owned())
+    );
     assert!(!needs_person(&report));
 }

@@ -3,35 +3,104 @@ use crate::model::{AccountState, Exclusion, Waiting};
 
 #[test]
 fn the_report_has_the_shape_of_the_contract() {
-    let mut world = World::new(&[("spring", &format!("{SPRING}follow_ups: [{{after: 3d, templates: [{{name: nudge, text: \"Well?\"}}]}}]\n"))]);
+    let mut world = World::new(&[(
+        "spring",
+        &format!(
+            "{SPRING}follow_ups: [{{after: 3d, templates: [{{name: nudge, text: \"Well?\"}}]}}]\n"
+        ),
+    )]);
     world.see();
     world.look_up("spring", 1..=5);
     world.send("spring", 1, "short");
     world.refuse("spring", 2, Outcome::Blocked);
     let body = serde_json::to_value(world.report()).unwrap();
-    let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let keys = |value: &serde_json::Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     for (pointer, expected) in [
-        ("", vec!["format_version", "daemon", "campaigns", "accounts"]),
-        ("/daemon", vec!["running", "pid", "version", "heartbeat_age_ms"]),
+        (
+            "",
+            vec!["format_version", "daemon", "campaigns", "accounts"],
+        ),
+        (
+            "/daemon",
+            vec!["running", "pid", "version", "heartbeat_age_ms"],
+        ),
         (
             "/campaigns/0",
             vec![
-                "name", "kind", "file", "run", "generation", "observed_generation", "digest", "commit", "conditions",
-                "audience", "progress", "outcomes", "steps", "templates", "waiting", "next_action_at",
+                "name",
+                "kind",
+                "file",
+                "run",
+                "generation",
+                "observed_generation",
+                "digest",
+                "commit",
+                "conditions",
+                "audience",
+                "progress",
+                "outcomes",
+                "steps",
+                "templates",
+                "waiting",
+                "next_action_at",
                 "finish_estimate",
             ],
         ),
-        ("/campaigns/0/conditions/0", vec!["type", "status", "reason", "message", "last_transition_time"]),
-        ("/campaigns/0/audience", vec!["found", "included", "excluded", "sources"]),
-        ("/campaigns/0/audience/sources/0", vec!["type", "peer", "found", "complete", "at", "error"]),
+        (
+            "/campaigns/0/conditions/0",
+            vec![
+                "type",
+                "status",
+                "reason",
+                "message",
+                "last_transition_time",
+            ],
+        ),
+        (
+            "/campaigns/0/audience",
+            vec!["found", "included", "excluded", "sources"],
+        ),
+        (
+            "/campaigns/0/audience/sources/0",
+            vec!["type", "peer", "found", "complete", "at", "error"],
+        ),
         (
             "/campaigns/0/progress",
-            vec!["pending", "in_flight", "sent", "failed", "skipped", "uncertain", "replied", "opted_out"],
+            vec![
+                "pending",
+                "in_flight",
+                "sent",
+                "failed",
+                "skipped",
+                "uncertain",
+                "replied",
+                "opted_out",
+            ],
         ),
-        ("/campaigns/0/steps/0", vec!["step", "after", "pending", "sent", "skipped"]),
+        (
+            "/campaigns/0/steps/0",
+            vec!["step", "after", "pending", "sent", "skipped"],
+        ),
         ("/campaigns/0/templates/0", vec!["name", "sent", "replied"]),
         ("/campaigns/0/waiting/0", vec!["reason", "count", "until"]),
-        ("/accounts/0", vec!["name", "state", "until", "sent_today", "allowance_today", "message"]),
+        (
+            "/accounts/0",
+            vec![
+                "name",
+                "state",
+                "until",
+                "sent_today",
+                "allowance_today",
+                "message",
+            ],
+        ),
     ] {
         let found = keys(body.pointer(pointer).unwrap());
         for key in expected {
@@ -40,12 +109,24 @@ fn the_report_has_the_shape_of_the_contract() {
     }
     for (pointer, expected) in [
         ("/format_version", serde_json::json!("1.0")),
-        ("/campaigns/0/outcomes", serde_json::json!({"sent": 1, "blocked": 1})),
+        (
+            "/campaigns/0/outcomes",
+            serde_json::json!({"sent": 1, "blocked": 1}),
+        ),
         ("/campaigns/0/progress/skipped", serde_json::json!(1)),
-        ("/campaigns/0/templates/0", serde_json::json!({"name": "short", "sent": 1, "replied": 0})),
-        ("/campaigns/0/audience/sources/0/at", serde_json::json!("2026-12-01T11:30:00.000Z")),
+        (
+            "/campaigns/0/templates/0",
+            serde_json::json!({"name": "short", "sent": 1, "replied": 0}),
+        ),
+        (
+            "/campaigns/0/audience/sources/0/at",
+            serde_json::json!("2026-12-01T11:30:00.000Z"),
+        ),
         ("/campaigns/0/steps/0/after", serde_json::json!("3d")),
-        ("/campaigns/0/conditions/0/status", serde_json::json!("True")),
+        (
+            "/campaigns/0/conditions/0/status",
+            serde_json::json!("True"),
+        ),
         ("/accounts/0/state", serde_json::json!("ready")),
         ("/accounts/0/sent_today", serde_json::json!(1)),
     ] {
@@ -55,34 +136,86 @@ fn the_report_has_the_shape_of_the_contract() {
 
 #[test]
 fn what_is_not_active_is_said() {
-    let world = World::new(&[("spring", &format!("{SPRING}follow_ups: [{{after: 3d, templates: [{{name: nudge, text: \"Well?\"}}]}}]\n"))]);
+    let world = World::new(&[(
+        "spring",
+        &format!(
+            "{SPRING}follow_ups: [{{after: 3d, templates: [{{name: nudge, text: \"Well?\"}}]}}]\n"
+        ),
+    )]);
     let report = world.report();
-    assert!(shown(&report, "spring").not_active.iter().any(|text| text.contains("follow_ups")));
+    assert!(
+        shown(&report, "spring")
+            .not_active
+            .iter()
+            .any(|text| text.contains("follow_ups"))
+    );
     assert!(!shown(&report, "spring").steps[0].active);
+}
+
+#[test]
+fn what_the_settings_ask_and_this_version_does_not_do_is_said_once() {
+    let mut world = World::new(&[("spring", SPRING)]);
+    assert!(world.report().not_active.is_empty());
+    world.settings =
+        "version: 1\nnotify: [{on: [handoff], webhook: \"https://example.com/hook\"}]\n";
+    let line = "Not active in this version: `notify` of tidings.yaml.";
+    let look = look();
+    for text in [
+        table(&world.report(), &look),
+        plan_text(&world.plan_document(), &look),
+    ] {
+        assert_eq!(text.matches(line).count(), 1, "{text}");
+    }
+    assert_eq!(
+        shown(&world.report(), "spring").not_active,
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn a_report_of_some_campaigns_has_their_accounts_alone() {
     let world = World::new(&[
         ("spring", SPRING),
-        ("winter", &SPRING.replace("name: spring", "name: winter").replace("sales-1", "sales-2")),
+        (
+            "winter",
+            &SPRING
+                .replace("name: spring", "name: winter")
+                .replace("sales-1", "sales-2"),
+        ),
     ]);
     let report = world.report();
     let winter = report.clone().only(&["winter".to_owned()]).unwrap();
     assert_eq!(winter.campaigns.len(), 1);
-    assert_eq!(winter.accounts.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["sales-2"]);
+    assert_eq!(
+        winter
+            .accounts
+            .iter()
+            .map(|a| a.name.as_str())
+            .collect::<Vec<_>>(),
+        ["sales-2"]
+    );
     assert_eq!(report.clone().only(&[]).unwrap(), report);
     let unknown = report.only(&["wintre".to_owned()]).unwrap_err();
-    assert_eq!(unknown.to_string(), "there is no campaign \"wintre\"; did you mean \"winter\"?");
+    assert_eq!(
+        unknown.to_string(),
+        "there is no campaign \"wintre\"; did you mean \"winter\"?"
+    );
 }
 
 #[test]
 fn an_account_is_shown_with_what_it_needs() {
     let mut world = World::new(&[("spring", SPRING)]);
-    world.runtime.links.insert("sales-1".into(), Link::NotConfigured);
+    world
+        .runtime
+        .links
+        .insert("sales-1".into(), Link::NotConfigured);
     let report = world.report();
     assert_eq!(report.accounts[0].state, AccountState::NotConfigured);
-    assert!(report.accounts[0].message.contains("https://my.telegram.org/apps"));
+    assert!(
+        report.accounts[0]
+            .message
+            .contains("https://my.telegram.org/apps")
+    );
     assert!(needs_person(&report));
 }
 
@@ -100,12 +233,18 @@ fn a_plan_says_what_an_edited_filter_would_change() {
         world.people.insert(PersonId(id), person);
     }
     // The bots became known, and the file now asks for fewer people.
-    world.files.put("campaigns/spring.yaml", format!("{SPRING}filters: {{limit: 7}}\n"));
+    world.files.put(
+        "campaigns/spring.yaml",
+        format!("{SPRING}filters: {{limit: 7}}\n"),
+    );
     let plan = world.plan_document();
     let spring = &plan.campaigns[0];
     assert_eq!(spring.change, Change::Update);
     assert_eq!(spring.recipients.pending, 11);
-    assert_eq!(spring.recipients.newly_excluded, BTreeMap::from([(Exclusion::Bot, 3), (Exclusion::OverLimit, 2)]));
+    assert_eq!(
+        spring.recipients.newly_excluded,
+        BTreeMap::from([(Exclusion::Bot, 3), (Exclusion::OverLimit, 2)])
+    );
     assert_eq!(spring.messages.total, 6);
     assert!(plan.changes);
     insta::assert_snapshot!(plan_text(&plan, &look()), @r#"
@@ -122,10 +261,23 @@ fn a_plan_says_what_an_edited_filter_would_change() {
 
 #[test]
 fn a_plan_of_a_workspace_that_no_engine_has_seen_says_what_would_start() {
-    let world = World::new(&[("spring", SPRING), ("broken", &SPRING.replace("name: spring", "name: broken\nsorces: 1"))]);
+    let world = World::new(&[
+        ("spring", SPRING),
+        (
+            "broken",
+            &SPRING.replace("name: spring", "name: broken\nsorces: 1"),
+        ),
+    ]);
     let plan = world.plan_document();
-    let changes: Vec<_> = plan.campaigns.iter().map(|c| (c.name.as_str(), c.change)).collect();
-    assert_eq!(changes, [("broken", Change::Invalid), ("spring", Change::Create)]);
+    let changes: Vec<_> = plan
+        .campaigns
+        .iter()
+        .map(|c| (c.name.as_str(), c.change))
+        .collect();
+    assert_eq!(
+        changes,
+        [("broken", Change::Invalid), ("spring", Change::Create)]
+    );
     assert!(plan.changes);
     insta::assert_snapshot!(plan_text(&plan, &look()), @r#"
     ! broken (campaigns/broken.yaml): its file is invalid: would be held
@@ -161,13 +313,37 @@ fn a_plan_where_nothing_would_happen_has_no_changes() {
 fn a_plan_counts_what_may_leave_today_under_caps_delays_and_windows() {
     for (what, more, expected) in [
         ("the account's default of 40 a day", "", (1, 40)),
-        ("a cap by the spec", "delays: {between_messages: 30s..90s, per_account: {per_day: 7}}", (1, 7)),
-        ("a cap over all accounts", "delays: {between_messages: 30s..90s, per_campaign: {per_day: 5}}", (1, 5)),
-        ("a window of ten minutes at one a minute", "schedule: {timezone: UTC, windows: [\"12:00-12:10\"]}", (1, 11)),
-        ("a window later today", "schedule: {timezone: UTC, windows: [\"20:00-20:05\"]}", (0, 6)),
-        ("a window that is over", "schedule: {timezone: UTC, windows: [\"09:00-10:00\"]}", (0, 0)),
+        (
+            "a cap by the spec",
+            "delays: {between_messages: 30s..90s, per_account: {per_day: 7}}",
+            (1, 7),
+        ),
+        (
+            "a cap over all accounts",
+            "delays: {between_messages: 30s..90s, per_campaign: {per_day: 5}}",
+            (1, 5),
+        ),
+        (
+            "a window of ten minutes at one a minute",
+            "schedule: {timezone: UTC, windows: [\"12:00-12:10\"]}",
+            (1, 11),
+        ),
+        (
+            "a window later today",
+            "schedule: {timezone: UTC, windows: [\"20:00-20:05\"]}",
+            (0, 6),
+        ),
+        (
+            "a window that is over",
+            "schedule: {timezone: UTC, windows: [\"09:00-10:00\"]}",
+            (0, 0),
+        ),
     ] {
-        let base = if more.starts_with("delays") { SPRING.replace("delays: {between_messages: 30s..90s}\n", "") } else { SPRING.to_owned() };
+        let base = if more.starts_with("delays") {
+            SPRING.replace("delays: {between_messages: 30s..90s}\n", "")
+        } else {
+            SPRING.to_owned()
+        };
         let mut world = World::new(&[("spring", &format!("{base}{more}\n"))]);
         world.see();
         world.look_up("spring", 1..=100);
@@ -197,8 +373,15 @@ fn events_are_told_in_words_with_ids_only() {
         outcome: Outcome::Failed,
         detail: "SOMETHING_NEW".to_owned(),
     });
-    assert_eq!((line.campaign.as_deref(), line.person.as_deref(), line.error), (Some("spring"), Some("id:5"), true));
-    let fine = tell(Event::Refused { key: World::key("spring", 5), outcome: Outcome::NotFound, detail: String::new() });
+    assert_eq!(
+        (line.campaign.as_deref(), line.person.as_deref(), line.error),
+        (Some("spring"), Some("id:5"), true)
+    );
+    let fine = tell(Event::Refused {
+        key: World::key("spring", 5),
+        outcome: Outcome::NotFound,
+        detail: String::new(),
+    });
     assert!(!fine.error);
     let document = EventsDocument::new(vec![line]);
     assert_eq!(
@@ -207,7 +390,10 @@ fn events_are_told_in_words_with_ids_only() {
     );
     let body = serde_json::to_value(&document).unwrap();
     assert_eq!(body["events"][0]["type"], "refused");
-    assert_eq!(serde_json::from_value::<EventsDocument>(body).unwrap(), document);
+    assert_eq!(
+        serde_json::from_value::<EventsDocument>(body).unwrap(),
+        document
+    );
 }
 
 #[test]
@@ -231,8 +417,14 @@ fn the_page_of_reasons_names_every_word_of_the_closed_lists() {
 
 #[test]
 fn moments_are_rfc_3339_and_never_is_absent() {
-    assert_eq!(serde_json::to_string(&Moment(NOON)).unwrap(), "\"2026-12-01T12:00:00.000Z\"");
-    assert_eq!(serde_json::from_str::<Moment>("\"2026-12-01T13:00:00+01:00\"").unwrap(), Moment(NOON));
+    assert_eq!(
+        serde_json::to_string(&Moment(NOON)).unwrap(),
+        "\"2026-12-01T12:00:00.000Z\""
+    );
+    assert_eq!(
+        serde_json::from_str::<Moment>("\"2026-12-01T13:00:00+01:00\"").unwrap(),
+        Moment(NOON)
+    );
     assert!(serde_json::from_str::<Moment>("\"soon\"").is_err());
     assert_eq!(Moment::of(Some(Timestamp::MAX)), None);
     assert_eq!(Moment::of(Some(Timestamp::MIN)), None);

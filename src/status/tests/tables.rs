@@ -4,30 +4,57 @@ use unicode_width::UnicodeWidthStr as _;
 
 /// Campaigns in many states, with names and titles of many scripts.
 fn workspace() -> World {
-    let named = |name: &str, more: &str| SPRING.replace("name: spring", &format!("name: {name}")) + more;
+    let named =
+        |name: &str, more: &str| SPRING.replace("name: spring", &format!("name: {name}")) + more;
     let mut world = World::new(&[
-        ("spring", &named("spring", "title: Весенний релиз 春のリリース 👩‍🚀\n")),
-        ("a-rather-long-name-of-a-campaign-that-goes-on-and-on", &named("a-rather-long-name-of-a-campaign-that-goes-on-and-on", "schedule: {timezone: Europe/Berlin, windows: [\"mon-fri 18:00-19:00\"]}\n")),
+        (
+            "spring",
+            &named("spring", "title: Весенний релиз 春のリリース 👩‍🚀\n"),
+        ),
+        (
+            "a-rather-long-name-of-a-campaign-that-goes-on-and-on",
+            &named(
+                "a-rather-long-name-of-a-campaign-that-goes-on-and-on",
+                "schedule: {timezone: Europe/Berlin, windows: [\"mon-fri 18:00-19:00\"]}\n",
+            ),
+        ),
         ("broken", &named("broken", "tempaltes: []\n")),
         ("done", &named("done", "")),
         ("later", &named("later", "paused: true\n")),
     ]);
     world.see();
     world.look_up("spring", 1..=446);
-    world.look_up("a-rather-long-name-of-a-campaign-that-goes-on-and-on", 1..=40);
+    world.look_up(
+        "a-rather-long-name-of-a-campaign-that-goes-on-and-on",
+        1..=40,
+    );
     world.look_up("done", 1..=3);
     for person in 1..=3 {
         world.send("done", person, "long");
     }
     for person in 1..=20 {
-        world.send("spring", person, if person % 3 == 0 { "long" } else { "short" });
+        world.send(
+            "spring",
+            person,
+            if person % 3 == 0 { "long" } else { "short" },
+        );
     }
     for person in 1..=4 {
-        world.record(MINUTE, Event::Incoming { account: "sales-1".into(), person: PersonId(person), message_id: 9 });
+        world.record(
+            MINUTE,
+            Event::Incoming {
+                account: "sales-1".into(),
+                person: PersonId(person),
+                message_id: 9,
+            },
+        );
     }
-    for (person, outcome) in
-        [(21, Outcome::PrivacyRestricted), (22, Outcome::PrivacyRestricted), (23, Outcome::TemplateError), (24, Outcome::Uncertain)]
-    {
+    for (person, outcome) in [
+        (21, Outcome::PrivacyRestricted),
+        (22, Outcome::PrivacyRestricted),
+        (23, Outcome::TemplateError),
+        (24, Outcome::Uncertain),
+    ] {
         world.refuse("spring", person, outcome);
     }
     world.intend("spring", 25, "short");
@@ -56,7 +83,10 @@ fn a_table_shows_at_a_glance_what_is_how_far_and_what_needs_a_person() {
 
 #[test]
 fn a_wide_table_has_every_number() {
-    let look = Look { wide: true, ..look() };
+    let look = Look {
+        wide: true,
+        ..look()
+    };
     insta::assert_snapshot!(table(&workspace().report(), &look), @r#"
     The daemon runs, pid 4711, version 0.1.0, heartbeat 120ms ago.
 
@@ -77,9 +107,15 @@ fn a_wide_table_has_every_number() {
 
 #[test]
 fn a_narrow_terminal_breaks_words_but_never_a_name() {
-    let look = Look { width: Some(100), ..look() };
+    let look = Look {
+        width: Some(100),
+        ..look()
+    };
     let text = table(&workspace().report(), &look);
-    assert!(text.contains("a-rather-long-name-of-a-campaign-that-goes-on-and-on"), "{text}");
+    assert!(
+        text.contains("a-rather-long-name-of-a-campaign-that-goes-on-and-on"),
+        "{text}"
+    );
     let table_part = text.split("Needs you").next().unwrap();
     for line in table_part.lines().skip(2) {
         assert!(line.width() <= 100, "{line}");
@@ -89,7 +125,12 @@ fn a_narrow_terminal_breaks_words_but_never_a_name() {
 #[test]
 fn one_campaign_tells_its_whole_story() {
     let mut world = workspace();
-    let wait = Event::FloodWait { account: "sales-1".into(), class: CallClass::Send, until: NOON + 90 * MINUTE, seconds: 5400 };
+    let wait = Event::FloodWait {
+        account: "sales-1".into(),
+        class: CallClass::Send,
+        until: NOON + 90 * MINUTE,
+        seconds: 5400,
+    };
     world.record(MINUTE, wait);
     let report = world.report().only(&["spring".to_owned()]).unwrap();
     let failed = Recorded {
@@ -160,7 +201,10 @@ fn columns_line_up_under_every_script() {
     let column = |line: &str| line.find("ready").map(|at| line[..at].width());
     let columns: Vec<_> = text.lines().skip(1).map(column).collect();
     assert_eq!(columns.len(), names.len());
-    assert!(columns.iter().all(|c| c.is_some() && *c == columns[0]), "{columns:?}\n{text}");
+    assert!(
+        columns.iter().all(|c| c.is_some() && *c == columns[0]),
+        "{columns:?}\n{text}"
+    );
 }
 
 #[test]
@@ -187,9 +231,18 @@ fn nothing_in_a_report_steers_the_terminal() {
     for account in &mut report.accounts {
         account.message = evil.to_owned();
     }
-    let wide = Look { wide: true, ..look() };
-    for text in [table(&report, &look()), table(&report, &wide), detail(&report, &[], &look())] {
-        let bad = text.chars().find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
+    let wide = Look {
+        wide: true,
+        ..look()
+    };
+    for text in [
+        table(&report, &look()),
+        table(&report, &wide),
+        detail(&report, &[], &look()),
+    ] {
+        let bad = text
+            .chars()
+            .find(|c| (c.is_control() && *c != '\n') || *c == '\u{202e}');
         assert_eq!(bad, None, "{text:?}");
         assert!(!text.contains("pwned"), "{text}");
     }
@@ -199,7 +252,10 @@ fn nothing_in_a_report_steers_the_terminal() {
 fn colours_come_only_where_they_are_asked_for() {
     let report = workspace().report();
     assert!(!table(&report, &look()).contains('\u{1b}'));
-    let colourful = Look { colour: true, ..look() };
+    let colourful = Look {
+        colour: true,
+        ..look()
+    };
     assert!(table(&report, &colourful).contains("\u{1b}["));
 }
 
