@@ -16,7 +16,11 @@ const MAX_TEXT: usize = 300;
 #[derive(Debug, Args)]
 pub struct ApproveArgs {
     /// The campaign
-    #[arg(value_name = "NAME", required_unless_present = "new_state", conflicts_with = "new_state")]
+    #[arg(
+        value_name = "NAME",
+        required_unless_present = "new_state",
+        conflicts_with = "new_state"
+    )]
     pub name: Option<String>,
     /// Do not ask
     #[arg(short, long)]
@@ -68,34 +72,57 @@ pub(super) fn run(global: &Global, args: &ApproveArgs) -> Ended {
     let by = super::operator();
     let command = match &args.name {
         None => {
-            let accounts: AccountsDocument = super::read_back(super::document(&workspace, Command::Accounts)?)?;
+            let accounts: AccountsDocument =
+                super::read_back(super::document(&workspace, Command::Accounts)?)?;
             let held: Vec<&str> = accounts
                 .accounts
                 .iter()
                 .filter(|account| account.message.starts_with("StateLost"))
                 .map(|account| account.name.as_str())
                 .collect();
-            let whose = if held.is_empty() { "accounts that belong to another state".to_owned() } else { held.join(", ") };
+            let whose = if held.is_empty() {
+                "accounts that belong to another state".to_owned()
+            } else {
+                held.join(", ")
+            };
             output::line(&format!(
                 "This approves that this state takes over: {}. What another state sent with them is not known here, and \
                  those people may be written to again.",
                 plain(&whose)
             ))?;
-            Command::Approve { name: None, digest: String::new(), people: 0, new_state: true, by }
+            Command::Approve {
+                name: None,
+                digest: String::new(),
+                people: 0,
+                new_state: true,
+                by,
+            }
         }
         Some(name) => {
-            let asked: Asked =
-                super::read_back(super::document(&workspace, Command::ApprovalAsked { name: name.clone() })?)?;
+            let asked: Asked = super::read_back(super::document(
+                &workspace,
+                Command::ApprovalAsked { name: name.clone() },
+            )?)?;
             output::text(&shown(&asked))?;
             if !asked.awaited {
-                output::line("Nothing waits for an approval now; this one would hold for a later run of the same texts and people.")?;
+                output::line(
+                    "Nothing waits for an approval now; this one would hold for a later run of the same texts and people.",
+                )?;
             }
-            Command::Approve { name: Some(name.clone()), digest: asked.digest, people: asked.people, new_state: false, by }
+            Command::Approve {
+                name: Some(name.clone()),
+                digest: asked.digest,
+                people: asked.people,
+                new_state: false,
+                by,
+            }
         }
     };
     if !args.yes {
         if !output::is_interactive() {
-            return Err(Failure::new("nothing was approved: there is no terminal to ask on. Say --yes to approve what is shown above."));
+            return Err(Failure::new(
+                "nothing was approved: there is no terminal to ask on. Say --yes to approve what is shown above.",
+            ));
         }
         if !output::confirmed("Approve this?") {
             output::complain("Nothing was approved.");
@@ -110,7 +137,12 @@ fn shown(asked: &Asked) -> String {
     if let Some(message) = &asked.message {
         let _ = writeln!(out, "{}", plain(message));
     }
-    let _ = writeln!(out, "This approves `{}` for {} (and up to a tenth more):", plain(&asked.name), crate::status::people(asked.people));
+    let _ = writeln!(
+        out,
+        "This approves `{}` for {} (and up to a tenth more):",
+        plain(&asked.name),
+        crate::status::people(asked.people)
+    );
     for source in &asked.sources {
         let _ = writeln!(out, "  from {}", plain(source));
     }
@@ -123,7 +155,12 @@ fn shown(asked: &Asked) -> String {
         if short.len() < text.len() {
             short.push('…');
         }
-        let _ = writeln!(out, "  {} (weight {}): {short}", plain(&variant.name), variant.weight);
+        let _ = writeln!(
+            out,
+            "  {} (weight {}): {short}",
+            plain(&variant.name),
+            variant.weight
+        );
     }
     out
 }

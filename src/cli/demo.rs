@@ -88,14 +88,17 @@ async fn demo(args: &DemoArgs) -> Ended {
         ..WorkspaceOptions::default()
     })?;
     let mut screen = Screen::new();
-    screen.line("Tidings, shown against a loopback Telegram on this machine: real MTProto, made-up people.")?;
+    screen.line(
+        "Tidings, shown against a loopback Telegram on this machine: real MTProto, made-up people.",
+    )?;
     if args.keep.is_some() {
         screen.line(&format!("The workspace is {}.", folder.path.display()))?;
     }
     let rules = validate(&workspace, &screen)?;
 
     let clock = Clock::speeded(args.speed, morning());
-    let world = WorldSpec::from_yaml(folder::WORLD).map_err(|error| Failure::new(error.to_string()))?;
+    let world =
+        WorldSpec::from_yaml(folder::WORLD).map_err(|error| Failure::new(error.to_string()))?;
     let sandbox = Sandbox::start(SandboxOptions {
         world,
         ai_port: None,
@@ -105,7 +108,10 @@ async fn demo(args: &DemoArgs) -> Ended {
     })
     .await
     .map_err(|error| Failure::new(error.to_string()))?;
-    sandbox.write_sessions(&workspace.sessions_dir).await.map_err(|error| Failure::new(error.to_string()))?;
+    sandbox
+        .write_sessions(&workspace.sessions_dir)
+        .await
+        .map_err(|error| Failure::new(error.to_string()))?;
 
     screen.heading("tidings run")?;
     screen.line(&format!(
@@ -131,18 +137,35 @@ async fn demo(args: &DemoArgs) -> Ended {
     let (edit, last) = (show.edit, show.last);
     if let Some(report) = &last {
         screen.heading("tidings status")?;
-        let look = Look { now: clock.now(), ..output::look(false) };
+        let look = Look {
+            now: clock.now(),
+            ..output::look(false)
+        };
         output::text(&crate::status::table(report, &look))?;
     }
     watched?;
     let entries = sandbox.ledger().entries();
     let judgement = sandbox.world(|world| {
-        judge(&entries, &rules.confirmation, |text| rules.is_opt_out(text), |peer| {
-            let id = peer.strip_prefix("user:").and_then(|id| id.parse().ok());
-            id.and_then(|id| world.user(id)).is_some_and(|user| !user.bot && !user.deleted && user.account.is_none())
-        })
+        judge(
+            &entries,
+            &rules.confirmation,
+            |text| rules.is_opt_out(text),
+            |peer| {
+                let id = peer.strip_prefix("user:").and_then(|id| id.parse().ok());
+                id.and_then(|id| world.user(id))
+                    .is_some_and(|user| !user.bot && !user.deleted && user.account.is_none())
+            },
+        )
     });
-    verdict(&screen, &judgement, &entries, edit.as_ref(), last.as_ref(), took, args.speed)
+    verdict(
+        &screen,
+        &judgement,
+        &entries,
+        edit.as_ref(),
+        last.as_ref(),
+        took,
+        args.speed,
+    )
 }
 
 /// How people opt out of this workspace.
@@ -162,9 +185,19 @@ fn validate(workspace: &Workspace, screen: &Screen) -> Result<Rules, Failure> {
     screen.heading("tidings validate")?;
     let resolution = workspace.resolve(&History::default(), None);
     // The accounts' session files come with the sandbox, after this.
-    let found: Vec<_> = resolution.diagnostics.iter().filter(|d| d.is_error()).cloned().collect();
+    let found: Vec<_> = resolution
+        .diagnostics
+        .iter()
+        .filter(|d| d.is_error())
+        .cloned()
+        .collect();
     output::text(&render::full(&found, output::colour()))?;
-    let valid = resolution.desired.campaigns.values().filter(|campaign| campaign.spec.is_some()).count();
+    let valid = resolution
+        .desired
+        .campaigns
+        .values()
+        .filter(|campaign| campaign.spec.is_some())
+        .count();
     screen.line(&format!(
         "{valid} of {} campaigns are valid. The mistake is deliberate: it holds its own campaign alone.",
         resolution.desired.campaigns.len()
@@ -172,7 +205,12 @@ fn validate(workspace: &Workspace, screen: &Screen) -> Result<Rules, Failure> {
     let engine = &resolution.desired.engine;
     Ok(Rules {
         keywords: engine.opt_out.keywords.clone(),
-        confirmation: engine.spec.opt_out.as_ref().and_then(|settings| settings.reply.clone()).unwrap_or_default(),
+        confirmation: engine
+            .spec
+            .opt_out
+            .as_ref()
+            .and_then(|settings| settings.reply.clone())
+            .unwrap_or_default(),
     })
 }
 
@@ -212,7 +250,7 @@ impl Show<'_> {
             observer: Some(observer),
             ..RunOptions::default()
         };
-        let telegram = Arc::new(GrammersTelegram::default());
+        let telegram = Arc::new(GrammersTelegram);
         let mut engine = tokio::spawn(control::run_with(self.workspace.clone(), options, telegram));
         let deadline = tokio::time::sleep(limit);
         tokio::pin!(deadline);
@@ -264,23 +302,38 @@ impl Show<'_> {
     }
 
     fn mailing(&self) -> Option<&CampaignStatus> {
-        self.last.as_ref()?.campaigns.iter().find(|campaign| campaign.name == MAILING)
+        self.last
+            .as_ref()?
+            .campaigns
+            .iter()
+            .find(|campaign| campaign.name == MAILING)
     }
 
     /// Tells what is new in the ledger.
     fn tell(&mut self, screen: &Screen) -> Result<(), Failure> {
         let entries = self.sandbox.ledger().entries();
         let rules = self.rules;
-        self.story.book(&entries, &self.names, &rules.confirmation, |text| rules.is_opt_out(text), screen)
+        self.story.book(
+            &entries,
+            &self.names,
+            &rules.confirmation,
+            |text| rules.is_opt_out(text),
+            screen,
+        )
     }
 
     /// Takes a report of the engine in.
     fn look(&mut self, report: StatusReport, screen: &Screen) -> Result<(), Failure> {
         self.story.report(&report, screen)?;
         self.last = Some(report);
-        let Some(mailing) = self.mailing() else { return Ok(()) };
+        let Some(mailing) = self.mailing() else {
+            return Ok(());
+        };
         let (progress, generation) = (mailing.progress, mailing.observed_generation);
-        let waits = mailing.waiting.iter().map(|wait| format!("{} {}", wait.count, wait.reason));
+        let waits = mailing
+            .waiting
+            .iter()
+            .map(|wait| format!("{} {}", wait.count, wait.reason));
         let waits = waits.collect::<Vec<_>>().join(", ");
         screen.progress(progress.settled(), progress.included(), &waits);
         let at = clock_time(self.clock.now());
@@ -289,7 +342,9 @@ impl Show<'_> {
                 self.save_edit()?;
                 screen.notable(
                     &at,
-                    &format!("Half-way {MAILING}.yaml is edited and saved: “{BEFORE}” becomes “{AFTER}”"),
+                    &format!(
+                        "Half-way {MAILING}.yaml is edited and saved: “{BEFORE}” becomes “{AFTER}”"
+                    ),
                 )?;
             }
             Some(edit) if edit.picked_up.is_none() && generation >= 2 => {
@@ -307,14 +362,25 @@ impl Show<'_> {
 
     /// What an editor does: the new text beside the old one, then a rename.
     fn save_edit(&mut self) -> Result<(), Failure> {
-        let file = self.workspace.root.join(format!("campaigns/{MAILING}.yaml"));
-        let beside = self.workspace.root.join(format!("campaigns/.{MAILING}.yaml.new"));
+        let file = self
+            .workspace
+            .root
+            .join(format!("campaigns/{MAILING}.yaml"));
+        let beside = self
+            .workspace
+            .root
+            .join(format!("campaigns/.{MAILING}.yaml.new"));
         let edited = std::fs::read_to_string(&file)
             .map(|text| text.replace(BEFORE, AFTER))
             .and_then(|text| std::fs::write(&beside, text))
             .and_then(|()| std::fs::rename(&beside, &file));
-        edited.map_err(|error| Failure::new(format!("{} cannot be edited: {error}", file.display())))?;
-        self.edit = Some(Edit { saved: Instant::now(), picked_up: None });
+        edited.map_err(|error| {
+            Failure::new(format!("{} cannot be edited: {error}", file.display()))
+        })?;
+        self.edit = Some(Edit {
+            saved: Instant::now(),
+            picked_up: None,
+        });
         Ok(())
     }
 
@@ -343,18 +409,36 @@ fn verdict(
     speed: f64,
 ) -> Ended {
     screen.heading("The server's own ledger says")?;
-    let twice = if found.twice.is_empty() { "nobody twice".to_owned() } else { format!("{} twice", found.twice.join(", ")) };
-    screen.line(&format!("  The server received {} messages for {} people, {twice}.", found.messages, found.people))?;
+    let twice = if found.twice.is_empty() {
+        "nobody twice".to_owned()
+    } else {
+        format!("{} twice", found.twice.join(", "))
+    };
+    screen.line(&format!(
+        "  The server received {} messages for {} people, {twice}.",
+        found.messages, found.people
+    ))?;
     screen.line(&format!(
         "  {} opted out: {} got the one confirmation, and {} other messages went to them after it.",
         found.opted_out, found.confirmed, found.after_opt_out
     ))?;
     for flood in &found.floods {
-        let silent = flood.silent.map_or_else(|| "sent nothing more".to_owned(), |silent| format!("sent again after {silent} s"));
-        screen.line(&format!("  {} was told to wait {} s, and {silent}.", flood.account, flood.asked))?;
+        let silent = flood.silent.map_or_else(
+            || "sent nothing more".to_owned(),
+            |silent| format!("sent again after {silent} s"),
+        );
+        screen.line(&format!(
+            "  {} was told to wait {} s, and {silent}.",
+            flood.account, flood.asked
+        ))?;
     }
     let mut complaints = found.complaints();
-    let with = |text: &str| entries.iter().filter(|e| is_message(e) && e.text.as_deref().is_some_and(|t| t.contains(text))).count();
+    let with = |text: &str| {
+        entries
+            .iter()
+            .filter(|e| is_message(e) && e.text.as_deref().is_some_and(|t| t.contains(text)))
+            .count()
+    };
     let (new, all) = (with(AFTER), with(BEFORE));
     match edit.and_then(|edit| edit.picked_up) {
         Some(after) => screen.line(&format!(
@@ -364,7 +448,12 @@ fn verdict(
         ))?,
         None => complaints.push("the edit half-way was not picked up".to_owned()),
     }
-    match report.and_then(|report| report.campaigns.iter().find(|campaign| campaign.name == MAILING)) {
+    match report.and_then(|report| {
+        report
+            .campaigns
+            .iter()
+            .find(|campaign| campaign.name == MAILING)
+    }) {
         Some(mailing) => {
             let sent = mailing.progress.sent;
             screen.line(&format!(
@@ -373,7 +462,10 @@ fn verdict(
                 mailing.progress.included()
             ))?;
             if sent != found.messages as u64 {
-                complaints.push(format!("the report says {sent} sent, the ledger {}", found.messages));
+                complaints.push(format!(
+                    "the report says {sent} sent, the ledger {}",
+                    found.messages
+                ));
             }
             if mailing.progress.settled() != mailing.progress.included() {
                 complaints.push("somebody is not settled".to_owned());
@@ -381,7 +473,9 @@ fn verdict(
         }
         None => complaints.push("there is no report".to_owned()),
     }
-    let memory = peak_memory().map_or_else(String::new, |mb| format!(" Peak memory, sandbox and all: {mb} MB."));
+    let memory = peak_memory().map_or_else(String::new, |mb| {
+        format!(" Peak memory, sandbox and all: {mb} MB.")
+    });
     screen.line(&format!(
         "  It took {:.0} s for {:.0} minutes of the demo's time.{memory}",
         took.as_secs_f64(),
@@ -392,13 +486,18 @@ fn verdict(
         screen.line("Next: `tidings init my-campaigns`, or look at examples/quickstart.")?;
         return Ok(DONE);
     }
-    Err(Failure::new(format!("not as it must be: {}", complaints.join("; "))))
+    Err(Failure::new(format!(
+        "not as it must be: {}",
+        complaints.join("; ")
+    )))
 }
 
 /// The process's largest resident size so far, in megabytes; `None` where the system does not say (proc(5), `VmHWM`).
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kb: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kb / 1024)
 }
@@ -409,17 +508,25 @@ mod tests {
 
     #[test]
     fn the_edit_half_way_finds_its_text_once() {
-        let (_, spec) = folder::FILES.iter().find(|(path, _)| path.ends_with("spring-launch.yaml")).unwrap();
+        let (_, spec) = folder::FILES
+            .iter()
+            .find(|(path, _)| path.ends_with("spring-launch.yaml"))
+            .unwrap();
         assert_eq!(spec.matches(BEFORE).count(), 1);
-        assert!(AFTER.starts_with(BEFORE), "the count of old texts relies on it");
+        assert!(
+            AFTER.starts_with(BEFORE),
+            "the count of old texts relies on it"
+        );
     }
 
     #[test]
     fn the_quickstart_has_one_mistake_and_two_valid_campaigns() {
         let folder = Folder::make(None).unwrap();
-        let workspace =
-            Workspace::find(&WorkspaceOptions { directory: Some(folder.path.clone()), ..WorkspaceOptions::default() })
-                .unwrap();
+        let workspace = Workspace::find(&WorkspaceOptions {
+            directory: Some(folder.path.clone()),
+            ..WorkspaceOptions::default()
+        })
+        .unwrap();
         let resolution = workspace.resolve(&History::default(), None);
         let errors: Vec<String> = resolution
             .diagnostics
@@ -428,9 +535,20 @@ mod tests {
             .map(|d| format!("{} {:?}", d.file, d.suggestion))
             .collect();
         assert_eq!(errors.len(), 1, "{errors:?}");
-        assert!(errors[0].starts_with("campaigns/summer-sale.yaml") && errors[0].contains("first_name"), "{errors:?}");
-        let valid = |name: &str| resolution.desired.campaigns[name].spec.as_ref().is_some_and(|s| s.not_active.is_empty());
-        assert!(valid("spring-launch") && valid("evening-thanks"), "and nothing in them is inactive");
+        assert!(
+            errors[0].starts_with("campaigns/summer-sale.yaml") && errors[0].contains("first_name"),
+            "{errors:?}"
+        );
+        let valid = |name: &str| {
+            resolution.desired.campaigns[name]
+                .spec
+                .as_ref()
+                .is_some_and(|s| s.not_active.is_empty())
+        };
+        assert!(
+            valid("spring-launch") && valid("evening-thanks"),
+            "and nothing in them is inactive"
+        );
         assert!(resolution.desired.campaigns["summer-sale"].spec.is_none());
     }
 

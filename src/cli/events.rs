@@ -47,14 +47,23 @@ pub(super) fn run(global: &Global, args: &EventsArgs) -> Ended {
     let mut after = args.after;
     let mut limit = usize::try_from(args.limit).unwrap_or(AT_A_TIME);
     loop {
-        let body = super::document(&workspace, Command::Events { name: args.name.clone(), after, limit })?;
+        let body = super::document(
+            &workspace,
+            Command::Events {
+                name: args.name.clone(),
+                after,
+                limit,
+            },
+        )?;
         if args.output == Form::Json && !args.watch {
             output::json(&body)?;
             return Ok(DONE);
         }
         let events = super::read_back::<EventsDocument>(body)?.events;
         match args.output {
-            Form::Table if events.is_empty() && !args.watch => output::complain("Nothing happened yet."),
+            Form::Table if events.is_empty() && !args.watch => {
+                output::complain("Nothing happened yet.")
+            }
             Form::Table => output::text(&status::events_text(&events))?,
             Form::Json => {
                 for event in &events {

@@ -26,5 +26,7 @@ pub struct Anything {
 
 /// Says so and fails.
 pub(super) fn say(verb: &str) -> Ended {
-    Err(Failure::new(format!("`{verb}` is not active in this version yet; `tidings --help` lists what is.")))
+    Err(Failure::new(format!(
+        "`{verb}` is not active in this version yet; `tidings --help` lists what is."
+    )))
 }

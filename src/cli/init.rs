@@ -18,7 +18,10 @@ pub struct InitArgs {
 const FILES: &[(&str, &str)] = &[
     ("tidings.yaml", include_str!("init/tidings.yaml")),
     ("campaigns/hello.yaml", include_str!("init/hello.yaml")),
-    ("campaigns/audiences/customers.csv", include_str!("init/customers.csv")),
+    (
+        "campaigns/audiences/customers.csv",
+        include_str!("init/customers.csv"),
+    ),
     (".env.example", include_str!("init/env.example")),
     (".gitignore", include_str!("init/gitignore")),
     ("sessions/README.md", include_str!("init/sessions.md")),
@@ -30,10 +33,17 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> Ended {
         Some(directory) => here.join(directory),
         None => here,
     };
-    let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
+    let root = if root.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        root
+    };
     let schemas = schema::files();
-    let files: Vec<(&str, &str)> =
-        FILES.iter().copied().chain(schemas.iter().map(|(path, text)| (*path, text.as_str()))).collect();
+    let files: Vec<(&str, &str)> = FILES
+        .iter()
+        .copied()
+        .chain(schemas.iter().map(|(path, text)| (*path, text.as_str())))
+        .collect();
     refuse_to_overwrite(&root, &files)?;
     for (path, text) in &files {
         schema::write(&root.join(path), text)?;
@@ -54,8 +64,11 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> Ended {
 }
 
 fn refuse_to_overwrite(root: &Path, files: &[(&str, &str)]) -> Result<(), Failure> {
-    let there: Vec<&str> =
-        files.iter().map(|(path, _)| *path).filter(|path| root.join(path).symlink_metadata().is_ok()).collect();
+    let there: Vec<&str> = files
+        .iter()
+        .map(|(path, _)| *path)
+        .filter(|path| root.join(path).symlink_metadata().is_ok())
+        .collect();
     if there.is_empty() {
         return Ok(());
     }

@@ -10,6 +10,8 @@ fn default_level(verb: &Verb) -> &'static str {
     match verb {
         // The daemon's log is how people see that it lives.
         Verb::Run(args) if !args.once => "info",
+        // It tells what happens in words of its own.
+        Verb::Demo(_) => "error",
         _ => "warn",
     }
 }
@@ -19,7 +21,9 @@ fn default_level(verb: &Verb) -> &'static str {
 /// # Errors
 /// Where `TIDINGS_LOG` cannot be read.
 pub(super) fn start(cli: &Cli) -> Result<(), Failure> {
-    let wanted = std::env::var("TIDINGS_LOG").ok().filter(|text| !text.trim().is_empty());
+    let wanted = std::env::var("TIDINGS_LOG")
+        .ok()
+        .filter(|text| !text.trim().is_empty());
     let filter = filter(wanted.as_deref().unwrap_or(default_level(&cli.verb)))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -29,7 +33,11 @@ pub(super) fn start(cli: &Cli) -> Result<(), Failure> {
     // A second start within one process (tests) keeps the first.
     let _ = match cli.global.log_format {
         LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_ansi(false).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_ansi(false)
+            .try_init(),
     };
     Ok(())
 }
@@ -37,17 +45,29 @@ pub(super) fn start(cli: &Cli) -> Result<(), Failure> {
 /// The filter that a text asks for, without the targets that print secrets or texts above `debug`.
 fn filter(text: &str) -> Result<EnvFilter, Failure> {
     let bad = |error: &dyn std::fmt::Display| {
-        Failure::usage(format!("TIDINGS_LOG={text:?} cannot be read ({error}); write a level such as `info`, or `tidings=debug,info`"))
+        Failure::usage(format!(
+            "TIDINGS_LOG={text:?} cannot be read ({error}); write a level such as `info`, or `tidings=debug,info`"
+        ))
     };
     // Directives of their own modules would be more specific than ours and win: they are not taken.
     let kept: Vec<&str> = text
         .split(',')
         .map(str::trim)
-        .filter(|part| !crate::telegram::UNSAFE_LOG_TARGETS.iter().any(|target| part.starts_with(target)))
+        .filter(|part| {
+            !crate::telegram::UNSAFE_LOG_TARGETS
+                .iter()
+                .any(|target| part.starts_with(target))
+        })
         .collect();
-    let mut filter = EnvFilter::builder().parse(kept.join(",")).map_err(|error| bad(&error))?;
+    let mut filter = EnvFilter::builder()
+        .parse(kept.join(","))
+        .map_err(|error| bad(&error))?;
     for target in crate::telegram::UNSAFE_LOG_TARGETS {
-        filter = filter.add_directive(format!("{target}=off").parse().map_err(|error| bad(&error))?);
+        filter = filter.add_directive(
+            format!("{target}=off")
+                .parse()
+                .map_err(|error| bad(&error))?,
+        );
     }
     Ok(filter)
 }
@@ -59,17 +79,29 @@ mod tests {
     #[test]
     fn targets_that_print_secrets_stay_off_whatever_is_asked_for() {
         let unsafe_target = crate::telegram::UNSAFE_LOG_TARGETS[0];
-        for asked in ["trace".to_owned(), format!("{unsafe_target}=trace"), format!("info,{unsafe_target}::deep=warn")] {
-            let Ok(filter) = filter(&asked) else { panic!("{asked} is a filter") };
+        for asked in [
+            "trace".to_owned(),
+            format!("{unsafe_target}=trace"),
+            format!("info,{unsafe_target}::deep=warn"),
+        ] {
+            let Ok(filter) = filter(&asked) else {
+                panic!("{asked} is a filter")
+            };
             let shown = filter.to_string();
             assert!(shown.contains(&format!("{unsafe_target}=off")), "{shown}");
-            assert!(!shown.contains(&format!("{unsafe_target}=trace")), "{shown}");
+            assert!(
+                !shown.contains(&format!("{unsafe_target}=trace")),
+                "{shown}"
+            );
             assert!(!shown.contains("::deep"), "{shown}");
         }
     }
 
     #[test]
     fn a_filter_that_cannot_be_read_is_a_usage_error() {
-        assert_eq!(filter("tidings=loud").err().map(|f| f.code), Some(super::super::USAGE));
+        assert_eq!(
+            filter("tidings=loud").err().map(|f| f.code),
+            Some(super::super::USAGE)
+        );
     }
 }

@@ -19,7 +19,9 @@ pub(super) fn run(args: &ManArgs) -> Ended {
         Some(folder) => {
             std::fs::create_dir_all(folder)
                 .and_then(|()| clap_mangen::generate_to(super::definition(), folder))
-                .map_err(|error| Failure::new(format!("{} cannot be written: {error}", folder.display())))?;
+                .map_err(|error| {
+                    Failure::new(format!("{} cannot be written: {error}", folder.display()))
+                })?;
         }
         None => {
             let mut bytes = Vec::new();

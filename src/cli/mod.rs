@@ -9,8 +9,8 @@ mod approve;
 mod completions;
 pub mod demo;
 mod events;
-mod init;
 mod inactive;
+mod init;
 mod logging;
 mod man;
 mod output;
@@ -61,17 +61,26 @@ pub struct Failure {
 impl Failure {
     /// It did not work.
     pub fn new(message: impl Into<String>) -> Failure {
-        Failure { code: FAILED, message: message.into() }
+        Failure {
+            code: FAILED,
+            message: message.into(),
+        }
     }
 
     /// The command line makes no sense.
     pub fn usage(message: impl Into<String>) -> Failure {
-        Failure { code: USAGE, message: message.into() }
+        Failure {
+            code: USAGE,
+            message: message.into(),
+        }
     }
 
     /// The configuration is invalid.
     pub fn config(message: impl Into<String>) -> Failure {
-        Failure { code: CONFIG, message: message.into() }
+        Failure {
+            code: CONFIG,
+            message: message.into(),
+        }
     }
 }
 
@@ -82,7 +91,10 @@ impl From<WorkspaceError> for Failure {
             WorkspaceError::Env { .. } => CONFIG,
             WorkspaceError::NotFound(_) | WorkspaceError::Current(_) => FAILED,
         };
-        Failure { code, message: error.to_string() }
+        Failure {
+            code,
+            message: error.to_string(),
+        }
     }
 }
 
@@ -117,19 +129,46 @@ pub type Ended = Result<u8, Failure>;
 #[derive(Debug, Clone, Default, Args)]
 pub struct Global {
     /// The workspace; without it the nearest folder upwards that holds tidings.yaml or campaigns/
-    #[arg(short = 'C', long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(
+        short = 'C',
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub directory: Option<PathBuf>,
     /// Another tidings.yaml [env: TIDINGS_CONFIG]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
     pub config: Option<PathBuf>,
     /// Where the state is, instead of state/ [env: TIDINGS_STATE_DIR]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub state_dir: Option<PathBuf>,
     /// Where the sessions are, instead of sessions/ [env: TIDINGS_SESSIONS_DIR]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub sessions_dir: Option<PathBuf>,
     /// The form of logs on standard error; TIDINGS_LOG sets how much (such as `info`, `tidings=debug`)
-    #[arg(long, global = true, value_name = "FORM", default_value = "text", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        default_value = "text",
+        help_heading = "Global options"
+    )]
     pub log_format: LogFormat,
 }
 
@@ -147,7 +186,11 @@ impl Global {
     /// The flags, or else the variables. An empty variable counts as unset.
     pub fn options(&self) -> WorkspaceOptions {
         let or_env = |flag: &Option<PathBuf>, name: &str| {
-            flag.clone().or_else(|| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from))
+            flag.clone().or_else(|| {
+                std::env::var_os(name)
+                    .filter(|value| !value.is_empty())
+                    .map(PathBuf::from)
+            })
         };
         WorkspaceOptions {
             directory: self.directory.clone(),
@@ -362,13 +405,19 @@ fn order(workspace: &Workspace, command: Command) -> Ended {
 
 fn refused(message: String, usage: bool) -> Failure {
     let message = crate::status::plain(&message);
-    if usage { Failure::usage(message) } else { Failure::new(message) }
+    if usage {
+        Failure::usage(message)
+    } else {
+        Failure::new(message)
+    }
 }
 
 /// A document of ours, read back.
 fn read_back<T: serde::de::DeserializeOwned>(body: serde_json::Value) -> Result<T, Failure> {
     serde_json::from_value(body).map_err(|error| {
-        Failure::new(format!("the answer cannot be read ({error}); is the daemon another version of Tidings?"))
+        Failure::new(format!(
+            "the answer cannot be read ({error}); is the daemon another version of Tidings?"
+        ))
     })
 }
 
@@ -376,6 +425,10 @@ fn read_back<T: serde::de::DeserializeOwned>(body: serde_json::Value) -> Result<
 fn operator() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()))
+        .find_map(|name| {
+            std::env::var(name)
+                .ok()
+                .filter(|value| !value.trim().is_empty())
+        })
         .map_or_else(|| "operator".to_owned(), |name| crate::status::plain(&name))
 }

@@ -11,10 +11,13 @@ pub(super) fn text(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            Err(Failure { code: DONE, message: String::new() })
-        }
-        Err(error) => Err(Failure::new(format!("standard output cannot be written: {error}"))),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure {
+            code: DONE,
+            message: String::new(),
+        }),
+        Err(error) => Err(Failure::new(format!(
+            "standard output cannot be written: {error}"
+        ))),
     }
 }
 
@@ -25,7 +28,8 @@ pub(super) fn line(line: &str) -> Result<(), Failure> {
 
 /// Prints a document as JSON.
 pub(super) fn json(body: &impl serde::Serialize) -> Result<(), Failure> {
-    let body = serde_json::to_string_pretty(body).map_err(|error| Failure::new(error.to_string()))?;
+    let body =
+        serde_json::to_string_pretty(body).map_err(|error| Failure::new(error.to_string()))?;
     line(&body)
 }
 
@@ -64,12 +68,19 @@ fn wants_colour() -> bool {
 /// How reports are to look here and now.
 pub(super) fn look(wide: bool) -> Look {
     let width = if io::stdout().is_terminal() {
-        console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
+        console::Term::stdout()
+            .size_checked()
+            .map(|(_, columns)| usize::from(columns))
     } else {
         None
     };
     // A wide table is for those who scroll.
-    Look { wide, width: width.filter(|_| !wide), colour: colour(), now: now() }
+    Look {
+        wide,
+        width: width.filter(|_| !wide),
+        colour: colour(),
+        now: now(),
+    }
 }
 
 /// The wall clock.

@@ -40,13 +40,27 @@ pub enum Form {
 
 pub(super) fn run(global: &Global, args: &PlanArgs) -> Ended {
     if args.against.is_some() {
-        return Err(Failure::new("`plan --against` is not active in this version yet; without it `plan` compares with the state."));
+        return Err(Failure::new(
+            "`plan --against` is not active in this version yet; without it `plan` compares with the state.",
+        ));
     }
     let workspace = global.workspace()?;
-    let ask = || super::document(&workspace, Command::Plan { names: args.names.clone(), refresh: args.refresh });
+    let ask = || {
+        super::document(
+            &workspace,
+            Command::Plan {
+                names: args.names.clone(),
+                refresh: args.refresh,
+            },
+        )
+    };
     if args.refresh {
         let plan: PlanDocument = super::read_back(ask()?)?;
-        for campaign in plan.campaigns.iter().filter(|campaign| campaign.errors.is_empty()) {
+        for campaign in plan
+            .campaigns
+            .iter()
+            .filter(|campaign| campaign.errors.is_empty())
+        {
             // A campaign that is held is not looked up: the plan is then from its last look-ups.
             if let Err(failure) = reconcile::look_up(&workspace, &campaign.name) {
                 output::complain(&format!("tidings: {}", failure.message));
@@ -60,5 +74,9 @@ pub(super) fn run(global: &Global, args: &PlanArgs) -> Ended {
         Form::Json => output::json(&body)?,
         Form::Yaml => output::yaml(&body)?,
     }
-    Ok(if args.detailed_exitcode && plan.changes { CHANGES } else { DONE })
+    Ok(if args.detailed_exitcode && plan.changes {
+        CHANGES
+    } else {
+        DONE
+    })
 }

@@ -70,19 +70,41 @@ pub(super) fn run(global: &Global, args: &RenderArgs) -> Ended {
     let workspace = global.workspace()?;
     let resolution = workspace.resolve(&History::default(), None);
     let Some(campaign) = resolution.desired.campaigns.get(&args.name) else {
-        let hint = crate::spec::diagnostic::did_you_mean(&args.name, resolution.desired.campaigns.keys().map(String::as_str));
-        let hint = hint.map(|hint| format!(" Did you mean `{hint}`?")).unwrap_or_default();
-        return Err(Failure::usage(format!("there is no campaign `{}`.{hint}", args.name)));
+        let hint = crate::spec::diagnostic::did_you_mean(
+            &args.name,
+            resolution.desired.campaigns.keys().map(String::as_str),
+        );
+        let hint = hint
+            .map(|hint| format!(" Did you mean `{hint}`?"))
+            .unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "there is no campaign `{}`.{hint}",
+            args.name
+        )));
     };
     let Some(spec) = &campaign.spec else {
-        let first = campaign.diagnostics.iter().find(|d| d.is_error()).map(ToString::to_string).unwrap_or_default();
-        return Err(Failure { code: CONFIG, message: format!("`{}` is invalid: {first}", args.name) });
+        let first = campaign
+            .diagnostics
+            .iter()
+            .find(|d| d.is_error())
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        return Err(Failure {
+            code: CONFIG,
+            message: format!("`{}` is invalid: {first}", args.name),
+        });
     };
     if spec.variants.is_empty() {
-        return Err(Failure::new(format!("`{}` says nothing: `kind: {}` without templates", args.name, spec.kind)));
+        return Err(Failure::new(format!(
+            "`{}` says nothing: `kind: {}` without templates",
+            args.name, spec.kind
+        )));
     }
     let rendered = render(&resolution.desired.engine, campaign, spec, &contact);
-    let failed = rendered.texts.iter().any(|text| text.error.is_some() && text.chosen != Some(false));
+    let failed = rendered
+        .texts
+        .iter()
+        .any(|text| text.error.is_some() && text.chosen != Some(false));
     match args.output {
         Form::Json => output::json(&rendered)?,
         Form::Text => output::text(&as_text(&rendered))?,
@@ -98,26 +120,38 @@ fn contact(text: &str) -> Result<Contact, Failure> {
         id: given.id,
         first_name: given.first_name,
         last_name: given.last_name,
-        username: given.username.map(|name| name.trim_start_matches('@').to_owned()),
-        phone: given.phone.map(|phone| phone.trim_start_matches('+').to_owned()),
+        username: given
+            .username
+            .map(|name| name.trim_start_matches('@').to_owned()),
+        phone: given
+            .phone
+            .map(|phone| phone.trim_start_matches('+').to_owned()),
         premium: given.premium,
         fields: given.fields,
     })
 }
 
-fn render(engine: &Engine, campaign: &DesiredCampaign, spec: &ResolvedCampaign, contact: &Contact) -> Rendered {
+fn render(
+    engine: &Engine,
+    campaign: &DesiredCampaign,
+    spec: &ResolvedCampaign,
+    contact: &Contact,
+) -> Rendered {
     let facts = CampaignFacts {
         name: spec.name.clone(),
         title: spec.spec.title.clone(),
         labels: spec.spec.labels.clone(),
         run: 1,
     };
-    let account = spec
-        .accounts
-        .first()
-        .map(|name| AccountFacts { name: name.to_string(), first_name: None, username: None });
+    let account = spec.accounts.first().map(|name| AccountFacts {
+        name: name.to_string(),
+        first_name: None,
+        username: None,
+    });
     let weights: Vec<u32> = spec.variants.iter().map(|variant| variant.weight).collect();
-    let chosen = contact.id.map(|id| variant_index(&campaign.lineage, &PersonId(id).0.to_le_bytes(), &weights));
+    let chosen = contact
+        .id
+        .map(|id| variant_index(&campaign.lineage, &PersonId(id).0.to_le_bytes(), &weights));
     let context = Context {
         contact,
         campaign: &facts,
@@ -132,7 +166,12 @@ fn render(engine: &Engine, campaign: &DesiredCampaign, spec: &ResolvedCampaign, 
         .iter()
         .enumerate()
         .map(|(index, variant)| {
-            let made = compose(&variant.template, engine.opt_out.notice.as_ref(), variant.media.is_some(), &context);
+            let made = compose(
+                &variant.template,
+                engine.opt_out.notice.as_ref(),
+                variant.media.is_some(),
+                &context,
+            );
             let (text, error) = match made {
                 Ok(text) => (Some(text), None),
                 Err(error) => (None, Some(error.to_string())),
@@ -149,7 +188,11 @@ fn render(engine: &Engine, campaign: &DesiredCampaign, spec: &ResolvedCampaign, 
             }
         })
         .collect();
-    Rendered { format_version: crate::status::FORMAT_VERSION, campaign: spec.name.clone(), texts }
+    Rendered {
+        format_version: crate::status::FORMAT_VERSION,
+        campaign: spec.name.clone(),
+        texts,
+    }
 }
 
 fn as_text(rendered: &Rendered) -> String {
@@ -160,7 +203,12 @@ fn as_text(rendered: &Rendered) -> String {
             Some(true) => ", the one for this person",
             _ => "",
         };
-        let _ = write!(out, "── {} (weight {}{who}", plain(&text.variant), text.weight);
+        let _ = write!(
+            out,
+            "── {} (weight {}{who}",
+            plain(&text.variant),
+            text.weight
+        );
         if let Some(units) = text.units {
             let _ = write!(out, ", {units} UTF-16 units");
         }
@@ -175,7 +223,11 @@ fn as_text(rendered: &Rendered) -> String {
                 }
             }
             (None, error) => {
-                let _ = writeln!(out, "no text: {}", plain(error.as_deref().unwrap_or_default()));
+                let _ = writeln!(
+                    out,
+                    "no text: {}",
+                    plain(error.as_deref().unwrap_or_default())
+                );
             }
         }
         out.push('\n');

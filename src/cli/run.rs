@@ -38,14 +38,21 @@ impl From<RunError> for Failure {
 
 pub(super) fn run(global: &Global, args: &RunArgs) -> Ended {
     let workspace = global.workspace()?;
-    let options = RunOptions { once: args.once, horizon: Some(args.horizon), ..RunOptions::default() };
+    let options = RunOptions {
+        once: args.once,
+        horizon: Some(args.horizon),
+        ..RunOptions::default()
+    };
     match control::run(workspace.clone(), options)? {
         ExitKind::Done => Ok(DONE),
         ExitKind::NeedsPerson => {
             // What it is stands in the state; that it cannot be read again changes nothing of the outcome.
             let body = super::document(&workspace, Command::Status { names: Vec::new() });
             let report = body.and_then(super::read_back::<StatusReport>);
-            for (who, why) in report.map(|report| needs_person_list(&report)).unwrap_or_default() {
+            for (who, why) in report
+                .map(|report| needs_person_list(&report))
+                .unwrap_or_default()
+            {
                 output::complain(&format!("tidings: {who}: {why}"));
             }
             Ok(NEEDS_PERSON)

@@ -29,7 +29,10 @@ pub enum Which {
 
 /// The schemas' files, relative to a workspace, and their texts.
 pub(super) fn files() -> [(&'static str, String); 2] {
-    [("schema/campaign.schema.json", campaign_schema()), ("schema/tidings.schema.json", tidings_schema())]
+    [
+        ("schema/campaign.schema.json", campaign_schema()),
+        ("schema/tidings.schema.json", tidings_schema()),
+    ]
 }
 
 pub(super) fn run(global: &Global, args: &SchemaArgs) -> Ended {
@@ -50,7 +53,9 @@ pub(super) fn run(global: &Global, args: &SchemaArgs) -> Ended {
 
 /// Writes a file and the folders it needs.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let fail = |error: std::io::Error| Failure::new(format!("{} cannot be written: {error}", path.display()));
+    let fail = |error: std::io::Error| {
+        Failure::new(format!("{} cannot be written: {error}", path.display()))
+    };
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(fail)?;
     }

@@ -47,7 +47,12 @@ pub enum Form {
 pub(super) fn run(global: &Global, args: &StatusArgs) -> Ended {
     let workspace = global.workspace()?;
     loop {
-        let body = super::document(&workspace, Command::Status { names: args.names.clone() })?;
+        let body = super::document(
+            &workspace,
+            Command::Status {
+                names: args.names.clone(),
+            },
+        )?;
         let report: Option<StatusReport> = match (args.output, args.check) {
             (Form::Json | Form::Yaml, false) => None,
             _ => Some(super::read_back(body.clone())?),
@@ -87,7 +92,11 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Ended {
 fn recent(workspace: &Workspace, names: &[String]) -> Result<Vec<status::EventLine>, Failure> {
     let mut events = Vec::new();
     for name in names {
-        let command = Command::Events { name: Some(name.clone()), after: 0, limit: EVENTS };
+        let command = Command::Events {
+            name: Some(name.clone()),
+            after: 0,
+            limit: EVENTS,
+        };
         let body = super::document(workspace, command)?;
         events.extend(super::read_back::<EventsDocument>(body)?.events);
     }

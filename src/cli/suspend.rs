@@ -48,7 +48,9 @@ fn reason(text: &str) -> Result<String, Failure> {
         return Err(Failure::usage("--reason is empty; say in a few words why"));
     }
     if text.chars().count() > MAX_REASON {
-        return Err(Failure::usage(format!("--reason has over {MAX_REASON} characters; say it shorter")));
+        return Err(Failure::usage(format!(
+            "--reason has over {MAX_REASON} characters; say it shorter"
+        )));
     }
     Ok(text)
 }
@@ -56,11 +58,25 @@ fn reason(text: &str) -> Result<String, Failure> {
 pub(super) fn suspend(global: &Global, args: &SuspendArgs) -> Ended {
     let reason = reason(&args.reason)?;
     let workspace = global.workspace()?;
-    super::order(&workspace, Command::Suspend { name: args.which.name.clone(), reason, by: super::operator() })
+    super::order(
+        &workspace,
+        Command::Suspend {
+            name: args.which.name.clone(),
+            reason,
+            by: super::operator(),
+        },
+    )
 }
 
 pub(super) fn resume(global: &Global, args: &ResumeArgs) -> Ended {
     let reason = reason(&args.reason)?;
     let workspace = global.workspace()?;
-    super::order(&workspace, Command::Resume { name: args.which.name.clone(), reason, by: super::operator() })
+    super::order(
+        &workspace,
+        Command::Resume {
+            name: args.which.name.clone(),
+            reason,
+            by: super::operator(),
+        },
+    )
 }

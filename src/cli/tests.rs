@@ -3,7 +3,11 @@ use clap::CommandFactory as _;
 use super::*;
 
 fn code(args: &[&str]) -> u8 {
-    main_with(std::iter::once("tidings").chain(args.iter().copied()).map(OsString::from))
+    main_with(
+        std::iter::once("tidings")
+            .chain(args.iter().copied())
+            .map(OsString::from),
+    )
 }
 
 #[test]
@@ -23,24 +27,83 @@ fn exit_codes_are_those_of_the_contract() {
         ("an unknown verb", vec!["stauts"], USAGE),
         ("an unknown flag", vec!["status", "--frobnicate"], USAGE),
         ("an unknown form", vec!["status", "-o", "xml"], USAGE),
-        ("suspend without a name", vec!["suspend", "--reason", "x"], USAGE),
-        ("suspend with both", vec!["suspend", "a", "--all", "--reason", "x"], USAGE),
+        (
+            "suspend without a name",
+            vec!["suspend", "--reason", "x"],
+            USAGE,
+        ),
+        (
+            "suspend with both",
+            vec!["suspend", "a", "--all", "--reason", "x"],
+            USAGE,
+        ),
         ("suspend without a reason", vec!["suspend", "a"], USAGE),
-        ("suspend for no reason", vec!["suspend", "a", "--reason", " "], USAGE),
-        ("a horizon without --once", vec!["run", "--horizon", "5m"], USAGE),
-        ("a horizon that is no duration", vec!["run", "--once", "--horizon", "soon"], USAGE),
-        ("a folder that is not there", vec!["-C", "/nonexistent-tidings", "status"], USAGE),
-        ("not active yet", vec!["backup", "x.tar", "--with-sessions"], FAILED),
-        ("not active yet, of accounts", vec!["account", "login", "sales-1", "--phone", "+15550100"], FAILED),
+        (
+            "suspend for no reason",
+            vec!["suspend", "a", "--reason", " "],
+            USAGE,
+        ),
+        (
+            "a horizon without --once",
+            vec!["run", "--horizon", "5m"],
+            USAGE,
+        ),
+        (
+            "a horizon that is no duration",
+            vec!["run", "--once", "--horizon", "soon"],
+            USAGE,
+        ),
+        (
+            "a folder that is not there",
+            vec!["-C", "/nonexistent-tidings", "status"],
+            USAGE,
+        ),
+        (
+            "not active yet",
+            vec!["backup", "x.tar", "--with-sessions"],
+            FAILED,
+        ),
+        (
+            "not active yet, of accounts",
+            vec!["account", "login", "sales-1", "--phone", "+15550100"],
+            FAILED,
+        ),
         ("a schema", vec!["schema", "tidings"], DONE),
         ("completions", vec!["completions", "bash"], DONE),
         ("the manual", vec!["man"], DONE),
-        ("a folder without campaigns", vec!["-C", at, "validate"], CONFIG),
+        (
+            "a folder without campaigns",
+            vec!["-C", at, "validate"],
+            CONFIG,
+        ),
         ("approve nothing", vec!["-C", at, "approve"], USAGE),
-        ("no such campaign to render", vec!["-C", at, "render", "x", "--contact", "{}"], USAGE),
-        ("no JSON", vec!["-C", at, "render", "x", "--contact", "{"], USAGE),
-        ("a misspelt key", vec!["-C", at, "render", "x", "--contact", r#"{"frist_name": "A"}"#], USAGE),
-        ("a path that is not there", vec!["-C", at, "validate", "nowhere.yaml"], USAGE),
+        (
+            "no such campaign to render",
+            vec!["-C", at, "render", "x", "--contact", "{}"],
+            USAGE,
+        ),
+        (
+            "no JSON",
+            vec!["-C", at, "render", "x", "--contact", "{"],
+            USAGE,
+        ),
+        (
+            "a misspelt key",
+            vec![
+                "-C",
+                at,
+                "render",
+                "x",
+                "--contact",
+                r#"{"frist_name": "A"}"#,
+            ],
+            USAGE,
+        ),
+        (
+            "a path that is not there",
+            vec!["-C", at, "validate", "nowhere.yaml"],
+            USAGE,
+        ),
     ] {
         assert_eq!(code(&args), expected, "{what}");
     }
@@ -51,11 +114,25 @@ fn every_verb_that_is_not_active_says_so_and_help_names_it() {
     let help = Cli::command().render_long_help().to_string();
     let folded = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for verb in [
-        "test", "send-test", "explain", "audit", "retry", "resolve", "replies", "report", "audience", "optout",
-        "forget", "backup", "restore",
+        "test",
+        "send-test",
+        "explain",
+        "audit",
+        "retry",
+        "resolve",
+        "replies",
+        "report",
+        "audience",
+        "optout",
+        "forget",
+        "backup",
+        "restore",
     ] {
         assert_eq!(code(&[verb, "whatever", "--flag"]), FAILED, "{verb}");
-        assert!(folded.contains(&format!("{verb},")) || folded.contains(verb), "{verb}: {help}");
+        assert!(
+            folded.contains(&format!("{verb},")) || folded.contains(verb),
+            "{verb}: {help}"
+        );
     }
 }
 
@@ -70,13 +147,26 @@ fn a_new_workspace_passes_validate_and_is_never_overwritten() {
     let spec = format!("{at}/campaigns/hello.yaml");
     assert_eq!(code(&["validate", &spec]), DONE);
     // Without --contact's id the variants are all shown.
-    assert_eq!(code(&["-C", &at, "render", "hello", "--contact", r#"{"first_name": "Анна"}"#]), DONE);
+    assert_eq!(
+        code(&[
+            "-C",
+            &at,
+            "render",
+            "hello",
+            "--contact",
+            r#"{"first_name": "Анна"}"#
+        ]),
+        DONE
+    );
     std::fs::write(&spec, "name: [").unwrap();
     assert_eq!(code(&["init", &at]), FAILED);
     assert_eq!(std::fs::read_to_string(&spec).unwrap(), "name: [");
     assert_eq!(code(&["-C", &at, "validate"]), CONFIG);
     assert_eq!(code(&["validate", &spec]), CONFIG);
-    assert_eq!(code(&["-C", &at, "render", "hello", "--contact", "{}"]), CONFIG);
+    assert_eq!(
+        code(&["-C", &at, "render", "hello", "--contact", "{}"]),
+        CONFIG
+    );
 }
 
 #[test]
@@ -85,9 +175,11 @@ fn written_schemas_are_what_the_command_prints() {
     let at = folder.path().to_str().unwrap();
     std::fs::create_dir(folder.path().join("campaigns")).unwrap();
     assert_eq!(code(&["-C", at, "schema", "--write"]), DONE);
-    let campaign = std::fs::read_to_string(folder.path().join("schema/campaign.schema.json")).unwrap();
+    let campaign =
+        std::fs::read_to_string(folder.path().join("schema/campaign.schema.json")).unwrap();
     assert_eq!(campaign, crate::spec::campaign_schema());
-    let tidings = std::fs::read_to_string(folder.path().join("schema/tidings.schema.json")).unwrap();
+    let tidings =
+        std::fs::read_to_string(folder.path().join("schema/tidings.schema.json")).unwrap();
     assert_eq!(tidings, crate::spec::tidings_schema());
 }
 

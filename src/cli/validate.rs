@@ -74,27 +74,42 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> Ended {
 }
 
 /// The workspaces that the paths are in. With `-C` all are in that one.
-fn scopes(options: &WorkspaceOptions, paths: &[PathBuf]) -> Result<Vec<(Workspace, Scope)>, Failure> {
+fn scopes(
+    options: &WorkspaceOptions,
+    paths: &[PathBuf],
+) -> Result<Vec<(Workspace, Scope)>, Failure> {
     if paths.is_empty() {
         return Ok(vec![(Workspace::find(options)?, None)]);
     }
     let mut by_root: BTreeMap<PathBuf, (Workspace, Scope)> = BTreeMap::new();
     for path in paths {
-        let real = path
-            .canonicalize()
-            .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?;
+        let real = path.canonicalize().map_err(|error| {
+            Failure::usage(format!("{} cannot be read: {error}", path.display()))
+        })?;
         let workspace = match options.directory {
             Some(_) => Workspace::find(options)?,
             None => {
                 let directory = workspace_above(&real);
-                Workspace::find(&WorkspaceOptions { directory, ..options.clone() })?
+                Workspace::find(&WorkspaceOptions {
+                    directory,
+                    ..options.clone()
+                })?
             }
         };
-        let root = workspace.root.canonicalize().unwrap_or_else(|_| workspace.root.clone());
+        let root = workspace
+            .root
+            .canonicalize()
+            .unwrap_or_else(|_| workspace.root.clone());
         let inside = inside(&root, &real, path).ok_or_else(|| {
-            Failure::usage(format!("{} is not in the workspace {}", path.display(), workspace.root.display()))
+            Failure::usage(format!(
+                "{} is not in the workspace {}",
+                path.display(),
+                workspace.root.display()
+            ))
         })?;
-        let (_, scope) = by_root.entry(root).or_insert_with(|| (workspace, Some(Vec::new())));
+        let (_, scope) = by_root
+            .entry(root)
+            .or_insert_with(|| (workspace, Some(Vec::new())));
         match scope {
             _ if inside.is_empty() => *scope = None,
             Some(list) => list.push(inside),
@@ -114,12 +129,27 @@ fn workspace_above(real: &Path) -> Option<PathBuf> {
 
 /// The path relative to the workspace, with forward slashes; through a symlinked `campaigns/` too.
 fn inside(root: &Path, real: &Path, given: &Path) -> Option<String> {
-    let relative = real.strip_prefix(root).map(Path::to_owned).ok().or_else(|| {
-        let campaigns = root.join("campaigns").canonicalize().ok()?;
-        real.strip_prefix(campaigns).ok().map(|rest| Path::new("campaigns").join(rest))
-    });
-    let relative = relative.or_else(|| std::path::absolute(given).ok()?.strip_prefix(root).map(Path::to_owned).ok())?;
-    let parts: Option<Vec<&str>> = relative.components().map(|part| part.as_os_str().to_str()).collect();
+    let relative = real
+        .strip_prefix(root)
+        .map(Path::to_owned)
+        .ok()
+        .or_else(|| {
+            let campaigns = root.join("campaigns").canonicalize().ok()?;
+            real.strip_prefix(campaigns)
+                .ok()
+                .map(|rest| Path::new("campaigns").join(rest))
+        });
+    let relative = relative.or_else(|| {
+        std::path::absolute(given)
+            .ok()?
+            .strip_prefix(root)
+            .map(Path::to_owned)
+            .ok()
+    })?;
+    let parts: Option<Vec<&str>> = relative
+        .components()
+        .map(|part| part.as_os_str().to_str())
+        .collect();
     Some(parts?.join("/"))
 }
 
@@ -132,19 +162,34 @@ fn within(resolution: Resolution, scope: Option<&[String]>) -> (Vec<Diagnostic>,
         return (resolution.diagnostics, count);
     };
     let covers = |file: &str| {
-        paths.iter().any(|path| file.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+        paths.iter().any(|path| {
+            file.strip_prefix(path.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
     };
-    let named: Vec<_> = campaigns.values().filter(|campaign| covers(&campaign.file)).collect();
+    let named: Vec<_> = campaigns
+        .values()
+        .filter(|campaign| covers(&campaign.file))
+        .collect();
     let mut found: Vec<Diagnostic> = resolution
         .diagnostics
         .iter()
-        .filter(|d| covers(&d.file) || named.iter().any(|campaign| campaign.diagnostics.contains(d)))
+        .filter(|d| {
+            covers(&d.file)
+                || named
+                    .iter()
+                    .any(|campaign| campaign.diagnostics.contains(d))
+        })
         .cloned()
         .collect();
     for path in paths {
         // A path that is no spec would otherwise pass in silence.
-        let known = named.iter().any(|c| c.file == *path || c.file.starts_with(&format!("{path}/")))
-            || found.iter().any(|d| d.file == *path || d.file.starts_with(&format!("{path}/")))
+        let known = named
+            .iter()
+            .any(|c| c.file == *path || c.file.starts_with(&format!("{path}/")))
+            || found
+                .iter()
+                .any(|d| d.file == *path || d.file.starts_with(&format!("{path}/")))
             || path == "tidings.yaml"
             || path == "campaigns";
         if !known {

@@ -6,12 +6,30 @@ use super::super::Failure;
 
 /// The files of `examples/quickstart` that make the workspace.
 pub(super) const FILES: &[(&str, &str)] = &[
-    ("tidings.yaml", include_str!("../../../examples/quickstart/tidings.yaml")),
-    ("campaigns/spring-launch.yaml", include_str!("../../../examples/quickstart/campaigns/spring-launch.yaml")),
-    ("campaigns/evening-thanks.yaml", include_str!("../../../examples/quickstart/campaigns/evening-thanks.yaml")),
-    ("campaigns/summer-sale.yaml", include_str!("../../../examples/quickstart/campaigns/summer-sale.yaml")),
-    ("campaigns/templates/long.j2", include_str!("../../../examples/quickstart/campaigns/templates/long.j2")),
-    ("campaigns/audiences/customers.csv", include_str!("../../../examples/quickstart/campaigns/audiences/customers.csv")),
+    (
+        "tidings.yaml",
+        include_str!("../../../examples/quickstart/tidings.yaml"),
+    ),
+    (
+        "campaigns/spring-launch.yaml",
+        include_str!("../../../examples/quickstart/campaigns/spring-launch.yaml"),
+    ),
+    (
+        "campaigns/evening-thanks.yaml",
+        include_str!("../../../examples/quickstart/campaigns/evening-thanks.yaml"),
+    ),
+    (
+        "campaigns/summer-sale.yaml",
+        include_str!("../../../examples/quickstart/campaigns/summer-sale.yaml"),
+    ),
+    (
+        "campaigns/templates/long.j2",
+        include_str!("../../../examples/quickstart/campaigns/templates/long.j2"),
+    ),
+    (
+        "campaigns/audiences/customers.csv",
+        include_str!("../../../examples/quickstart/campaigns/audiences/customers.csv"),
+    ),
 ];
 
 /// The world behind the loopback Telegram.
@@ -27,7 +45,9 @@ impl Folder {
     /// Makes it and fills it.
     pub(super) fn make(keep: Option<&Path>) -> Result<Folder, Failure> {
         let path = keep.map_or_else(temporary, Path::to_owned);
-        let fail = |error: &dyn std::fmt::Display| Failure::new(format!("{} cannot be made: {error}", path.display()));
+        let fail = |error: &dyn std::fmt::Display| {
+            Failure::new(format!("{} cannot be made: {error}", path.display()))
+        };
         let filled = std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_some());
         if filled {
             return Err(Failure::usage(format!(
@@ -38,8 +58,14 @@ impl Folder {
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         // In a folder that all may write to, a name that is already there may be a trap: only a new one will do.
-        builder.recursive(keep.is_some()).create(&path).map_err(|error| fail(&error))?;
-        let folder = Folder { kept: keep.is_some(), path: path.clone() };
+        builder
+            .recursive(keep.is_some())
+            .create(&path)
+            .map_err(|error| fail(&error))?;
+        let folder = Folder {
+            kept: keep.is_some(),
+            path: path.clone(),
+        };
         for (name, text) in FILES {
             let file = path.join(name);
             if let Some(above) = file.parent() {
@@ -60,7 +86,11 @@ impl Drop for Folder {
 }
 
 fn temporary() -> PathBuf {
-    std::env::temp_dir().join(format!("tidings-demo-{}-{:08x}", std::process::id(), rand::random::<u32>()))
+    std::env::temp_dir().join(format!(
+        "tidings-demo-{}-{:08x}",
+        std::process::id(),
+        rand::random::<u32>()
+    ))
 }
 
 #[cfg(test)]
@@ -80,7 +110,12 @@ mod tests {
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
-                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                let name = path
+                    .strip_prefix(&root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
                 match name.as_str() {
                     "README.md" | "world.yaml" | "sessions" | "state" => {}
                     _ if path.is_dir() => folders.push(path),

@@ -50,19 +50,34 @@ impl Judgement {
             list.push("no message arrived".to_owned());
         }
         if !self.twice.is_empty() {
-            list.push(format!("{} got more than one message", self.twice.join(", ")));
+            list.push(format!(
+                "{} got more than one message",
+                self.twice.join(", ")
+            ));
         }
         if self.after_opt_out > 0 {
-            list.push(format!("{} messages went to people who had opted out", self.after_opt_out));
+            list.push(format!(
+                "{} messages went to people who had opted out",
+                self.after_opt_out
+            ));
         }
         if self.confirmed != self.opted_out {
-            list.push(format!("{} opted out, {} confirmations arrived", self.opted_out, self.confirmed));
+            list.push(format!(
+                "{} opted out, {} confirmations arrived",
+                self.opted_out, self.confirmed
+            ));
         }
         if self.to_nobody > 0 {
-            list.push(format!("{} messages went to bots or deleted accounts", self.to_nobody));
+            list.push(format!(
+                "{} messages went to bots or deleted accounts",
+                self.to_nobody
+            ));
         }
         for flood in self.floods.iter().filter(|flood| !flood.is_kept()) {
-            list.push(format!("{} was told to wait {} s and did not", flood.account, flood.asked));
+            list.push(format!(
+                "{} was told to wait {} s and did not",
+                flood.account, flood.asked
+            ));
         }
         list
     }
@@ -79,7 +94,12 @@ fn is_send(entry: &Entry) -> bool {
 
 /// The seconds of a `FLOOD_WAIT_n` that this entry was answered with.
 pub(super) fn flood_seconds(entry: &Entry) -> Option<i64> {
-    entry.error.as_deref()?.strip_prefix("FLOOD_WAIT_")?.parse().ok()
+    entry
+        .error
+        .as_deref()?
+        .strip_prefix("FLOOD_WAIT_")?
+        .parse()
+        .ok()
 }
 
 /// Reads the book. `confirmation` is the text that confirms an opt-out, `is_opt_out` says whether a message is one,
@@ -105,7 +125,10 @@ pub(super) fn judge(
         if is_send(entry)
             && let Some(asked) = flood_seconds(entry)
         {
-            let next = entries.iter().skip(at + 1).find(|e| is_message(e) && e.account == entry.account);
+            let next = entries
+                .iter()
+                .skip(at + 1)
+                .find(|e| is_message(e) && e.account == entry.account);
             found.floods.push(Flood {
                 account: entry.account.clone().unwrap_or_default(),
                 asked,
@@ -127,7 +150,11 @@ pub(super) fn judge(
         *got.entry(peer).or_default() += 1;
     }
     found.people = got.len();
-    found.twice = got.into_iter().filter(|(_, n)| *n > 1).map(|(peer, _)| peer).collect();
+    found.twice = got
+        .into_iter()
+        .filter(|(_, n)| *n > 1)
+        .map(|(peer, _)| peer)
+        .collect();
     found.opted_out = out.len();
     found.confirmed = confirmed.len();
     found
@@ -166,12 +193,21 @@ mod tests {
     }
 
     fn judged(entries: &[Entry]) -> Judgement {
-        judge(entries, BYE, |text| text == "stop", |peer| peer != "user:99")
+        judge(
+            entries,
+            BYE,
+            |text| text == "stop",
+            |peer| peer != "user:99",
+        )
     }
 
     #[test]
     fn one_message_for_each_person_is_as_it_must_be() {
-        let found = judged(&[message(1, 1, "Hi"), message(2, 2, "Hi"), says(3, 1, "Thanks!")]);
+        let found = judged(&[
+            message(1, 1, "Hi"),
+            message(2, 2, "Hi"),
+            says(3, 1, "Thanks!"),
+        ]);
         assert_eq!((found.messages, found.people), (2, 2));
         assert!(found.complaints().is_empty(), "{:?}", found.complaints());
     }
@@ -185,8 +221,15 @@ mod tests {
 
     #[test]
     fn a_repeat_that_telegram_recognised_is_no_second_message() {
-        let repeat = Entry { first: Some(false), ..message(2, 1, "Hi") };
-        assert!(judged(&[message(1, 1, "Hi"), repeat]).complaints().is_empty());
+        let repeat = Entry {
+            first: Some(false),
+            ..message(2, 1, "Hi")
+        };
+        assert!(
+            judged(&[message(1, 1, "Hi"), repeat])
+                .complaints()
+                .is_empty()
+        );
     }
 
     #[test]
@@ -194,11 +237,21 @@ mod tests {
         let mut book = vec![message(1, 1, "Hi"), says(2, 1, "stop"), message(3, 1, BYE)];
         assert!(judged(&book).complaints().is_empty());
         book.push(message(4, 1, BYE));
-        assert_eq!(judged(&book).after_opt_out, 1, "a second confirmation is one message too many");
+        assert_eq!(
+            judged(&book).after_opt_out,
+            1,
+            "a second confirmation is one message too many"
+        );
         book.pop();
         book.push(message(4, 1, "One more thing"));
         assert_eq!(judged(&book).after_opt_out, 1);
-        assert_eq!(judged(&[message(1, 1, "Hi"), says(2, 1, "stop")]).complaints().len(), 1, "unconfirmed");
+        assert_eq!(
+            judged(&[message(1, 1, "Hi"), says(2, 1, "stop")])
+                .complaints()
+                .len(),
+            1,
+            "unconfirmed"
+        );
     }
 
     #[test]
@@ -210,9 +263,20 @@ mod tests {
             ..message(10_000, 1, "Hi")
         };
         let early = judged(&[flood.clone(), message(200_000, 1, "Hi")]);
-        assert_eq!(early.floods, [Flood { account: "sales-1".into(), asked: 240, silent: Some(190) }]);
+        assert_eq!(
+            early.floods,
+            [Flood {
+                account: "sales-1".into(),
+                asked: 240,
+                silent: Some(190)
+            }]
+        );
         assert_eq!(early.complaints().len(), 1);
-        assert!(judged(&[flood, message(260_000, 1, "Hi")]).complaints().is_empty());
+        assert!(
+            judged(&[flood, message(260_000, 1, "Hi")])
+                .complaints()
+                .is_empty()
+        );
     }
 
     #[test]

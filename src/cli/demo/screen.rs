@@ -18,13 +18,19 @@ impl Screen {
         // A bar redraws lines: only where both streams are the terminal it draws on.
         let live = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
         let bar = live.then(|| {
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
-            if let Ok(style) = ProgressStyle::with_template("  {bar:32} {pos} of {len} settled · {msg}") {
+            let bar =
+                ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+            if let Ok(style) =
+                ProgressStyle::with_template("  {bar:32} {pos} of {len} settled · {msg}")
+            {
                 bar.set_style(style);
             }
             bar
         });
-        Screen { bar, colour: output::colour() }
+        Screen {
+            bar,
+            colour: output::colour(),
+        }
     }
 
     /// A line.
@@ -43,7 +49,10 @@ impl Screen {
 
     /// A line that is worth a second look.
     pub(super) fn notable(&self, at: &str, text: &str) -> Result<(), Failure> {
-        self.line(&format!("{at}  {}", self.styled(text, Style::new().yellow())))
+        self.line(&format!(
+            "{at}  {}",
+            self.styled(text, Style::new().yellow())
+        ))
     }
 
     /// How far it is, where there is a bar.

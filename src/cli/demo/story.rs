@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::Failure;
 use super::judge::{flood_seconds, is_message};
 use super::screen::Screen;
-use super::super::Failure;
 use crate::model::{AccountState, ConditionType, Timestamp, Waiting};
 use crate::sandbox::{Entry, World};
 use crate::status::{CampaignStatus, StatusReport, Truth, plain};
@@ -21,7 +21,13 @@ impl Names {
             Some(username) => format!("{} (@{username})", user.first_name),
             None => user.first_name.clone(),
         };
-        Names(world.users.iter().map(|user| (format!("user:{}", user.id), name(user))).collect())
+        Names(
+            world
+                .users
+                .iter()
+                .map(|user| (format!("user:{}", user.id), name(user)))
+                .collect(),
+        )
     }
 
     fn get(&self, entry: &Entry) -> String {
@@ -40,7 +46,12 @@ pub(super) struct Story {
 /// The demo's wall clock: hours, minutes and seconds of UTC.
 pub(super) fn clock_time(at: Timestamp) -> String {
     let of_day = at.millis().div_euclid(1000).rem_euclid(86_400);
-    format!("{:02}:{:02}:{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60)
+    format!(
+        "{:02}:{:02}:{:02}",
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60
+    )
 }
 
 impl Story {
@@ -67,7 +78,7 @@ impl Story {
                 screen.notable(
                     &at,
                     &format!(
-                        "Telegram tells {account} to wait {seconds} s (FLOOD_WAIT). It waits, and its person stays its own; other accounts go on."
+                        "Telegram tells {account} to wait {seconds} s (FLOOD_WAIT). It waits and keeps the person it wrote to; other accounts go on."
                     ),
                 )?;
             } else if let Some(error) = &entry.error
@@ -77,12 +88,21 @@ impl Story {
                     Some(query) => query.clone(),
                     None => names.get(entry),
                 };
-                screen.notable(&at, &format!("{account} → {who}: Telegram refuses ({error}).{}", consequence(error)))?;
+                screen.notable(
+                    &at,
+                    &format!(
+                        "{account} → {who}: Telegram refuses ({error}).{}",
+                        consequence(error)
+                    ),
+                )?;
             } else if entry.kind == "person" && entry.method == "write" {
                 let who = names.get(entry);
                 screen.line(&format!("{at}  {who} answers {account}: {}", shown(text)))?;
                 if is_opt_out(text) {
-                    screen.notable(&at, &format!("{who} has opted out, of every campaign and for every account."))?;
+                    screen.notable(
+                        &at,
+                        &format!("{who} has opted out, of every campaign and for every account."),
+                    )?;
                 }
             }
         }
@@ -102,7 +122,11 @@ impl Story {
             {
                 screen.notable(&at, &text)?;
             }
-            for wait in campaign.waiting.iter().filter(|wait| wait.reason == Waiting::OutsideWindow) {
+            for wait in campaign
+                .waiting
+                .iter()
+                .filter(|wait| wait.reason == Waiting::OutsideWindow)
+            {
                 if let Some(until) = wait.until
                     && self.first(format!("window {name}"))
                 {
@@ -116,16 +140,32 @@ impl Story {
                     )?;
                 }
             }
-            let invalid = campaign.condition(ConditionType::SpecValid).is_some_and(|c| c.status == Truth::False);
+            let invalid = campaign
+                .condition(ConditionType::SpecValid)
+                .is_some_and(|c| c.status == Truth::False);
             if invalid && self.first(format!("invalid {name}")) {
-                screen.notable(&at, &format!("{name}: held, because its file has an error. The others go on."))?;
+                screen.notable(
+                    &at,
+                    &format!("{name}: held, because its file has an error. The others go on."),
+                )?;
             }
         }
-        for account in report.accounts.iter().filter(|account| account.state == AccountState::FloodWait) {
+        for account in report
+            .accounts
+            .iter()
+            .filter(|account| account.state == AccountState::FloodWait)
+        {
             if let Some(until) = account.until
                 && self.first(format!("flood {} {until}", account.name))
             {
-                screen.notable(&at, &format!("{}: flood_wait until {} UTC.", account.name, clock_time(until.0)))?;
+                screen.notable(
+                    &at,
+                    &format!(
+                        "{}: flood_wait until {} UTC.",
+                        account.name,
+                        clock_time(until.0)
+                    ),
+                )?;
             }
         }
         Ok(())
@@ -139,12 +179,29 @@ impl Story {
 /// Who was found; `None` before that is known.
 fn audience(campaign: &CampaignStatus) -> Option<String> {
     let audience = &campaign.audience;
-    if audience.included == 0 || audience.sources.iter().any(|source| source.at.is_none() || source.running_since.is_some()) {
+    if audience.included == 0
+        || audience
+            .sources
+            .iter()
+            .any(|source| source.at.is_none() || source.running_since.is_some())
+    {
         return None;
     }
-    let sources: Vec<String> = audience.sources.iter().map(|source| format!("{} from {}", source.found, plain(&source.label))).collect();
-    let excluded: Vec<String> = audience.excluded.iter().map(|(why, n)| format!("{why} {n}")).collect();
-    let left_out = if excluded.is_empty() { String::new() } else { format!("; left out: {}", excluded.join(", ")) };
+    let sources: Vec<String> = audience
+        .sources
+        .iter()
+        .map(|source| format!("{} from {}", source.found, plain(&source.label)))
+        .collect();
+    let excluded: Vec<String> = audience
+        .excluded
+        .iter()
+        .map(|(why, n)| format!("{why} {n}"))
+        .collect();
+    let left_out = if excluded.is_empty() {
+        String::new()
+    } else {
+        format!("; left out: {}", excluded.join(", "))
+    };
     Some(format!(
         "{}: {} found ({}), {} to be written to{left_out}.",
         campaign.name,
@@ -160,7 +217,8 @@ fn consequence(error: &str) -> &'static str {
         " No strangers: skipped for good, by every account."
     } else if error.starts_with("ALLOW_PAYMENT_REQUIRED") {
         " A message would cost money: skipped, nothing is ever paid."
-    } else if error.starts_with("USERNAME_NOT_OCCUPIED") || error.starts_with("PHONE_NOT_OCCUPIED") {
+    } else if error.starts_with("USERNAME_NOT_OCCUPIED") || error.starts_with("PHONE_NOT_OCCUPIED")
+    {
         " Nobody has that name: skipped as not_found."
     } else {
         ""
@@ -185,8 +243,14 @@ mod tests {
     fn long_and_broken_texts_become_one_short_line() {
         assert_eq!(shown("Hi\nthere"), "“Hi there”");
         let long = shown(&"слово ".repeat(40));
-        assert!(long.ends_with("…”") && long.chars().count() <= SHOWN + 3, "{long}");
-        assert!(!shown("a\u{1b}[31mb").contains('\u{1b}'), "no text steers the terminal");
+        assert!(
+            long.ends_with("…”") && long.chars().count() <= SHOWN + 3,
+            "{long}"
+        );
+        assert!(
+            !shown("a\u{1b}[31mb").contains('\u{1b}'),
+            "no text steers the terminal"
+        );
     }
 
     #[test]
