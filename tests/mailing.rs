@@ -1,10 +1,9 @@
 //! The main job: from a YAML file to messages over MTProto and a report.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 
-use common::{
-    assert_nobody_twice, condition, crowd, crowd_of, mailing, message, seconds_to_wait, waits, world,
-};
+use common::{LIMITS, assert_nobody_twice, condition, crowd, crowd_of, mailing, waits, world};
 use tidings::control::ExitKind;
 
 const GROUP: &str = "
@@ -40,11 +39,18 @@ async fn members_of_a_group_get_one_message_each_and_the_report_adds_up() {
     let campaign = world.campaign("hello").await;
     assert_eq!(ended, ExitKind::Done, "{campaign:#}");
     assert_nobody_twice(&world);
-    let mut texts: Vec<String> = world.delivered().iter().filter_map(|e| e.text.clone()).collect();
+    let mut texts: Vec<String> = world
+        .delivered()
+        .iter()
+        .filter_map(|e| e.text.clone())
+        .collect();
     texts.sort();
     assert_eq!(texts, ["Hi Anna!", "Hi Carol!", "Hi Борис!"]);
     assert_eq!(campaign["progress"]["sent"], 3, "{campaign:#}");
-    assert_eq!(campaign["outcomes"]["privacy_restricted"], 1, "{campaign:#}");
+    assert_eq!(
+        campaign["outcomes"]["privacy_restricted"], 1,
+        "{campaign:#}"
+    );
     assert_eq!(campaign["audience"]["excluded"]["bot"], 1);
     assert_eq!(campaign["audience"]["excluded"]["deleted"], 1);
     assert_eq!(campaign["audience"]["excluded"]["own_account"], 1);
@@ -127,7 +133,11 @@ sources:
     );
     world.once().await.unwrap();
     assert_eq!(world.who(), [101, 104]);
-    let asked: Vec<_> = world.calls("contacts.resolveUsername").into_iter().filter_map(|e| e.query).collect();
+    let asked: Vec<_> = world
+        .calls("contacts.resolveUsername")
+        .into_iter()
+        .filter_map(|e| e.query)
+        .collect();
     assert_eq!(asked, ["meetup"]);
 }
 
@@ -161,7 +171,11 @@ async fn a_source_gives_at_most_its_limit() {
     let world = world(&crowd(9)).await;
     world.write(
         "campaigns/few.yaml",
-        mailing("few", "sales-1", "sources: [{type: members, peer: '@meetup', limit: 4}]\n"),
+        mailing(
+            "few",
+            "sales-1",
+            "sources: [{type: members, peer: '@meetup', limit: 4}]\n",
+        ),
     );
     world.once().await.unwrap();
     let campaign = world.campaign("few").await;
@@ -211,7 +225,11 @@ scripts:
         ),
     );
     let daemon = world.daemon();
-    world.until_campaign("earlier", "the one who is tired opted out", |c| c["progress"]["opted_out"] == 1).await;
+    world
+        .until_campaign("earlier", "the one who is tired opted out", |c| {
+            c["progress"]["opted_out"] == 1
+        })
+        .await;
     daemon.stop().await.unwrap();
     world.sandbox.ledger().clear();
     world.write(
@@ -262,7 +280,11 @@ groups: [{title: Meetup, username: meetup, creator: sales-1, members: all}]
     .await;
     world.write(
         "campaigns/rich.yaml",
-        mailing("rich", "sales-1", "filters: {premium: only, last_seen: 7d, last_seen_unknown: keep}\n"),
+        mailing(
+            "rich",
+            "sales-1",
+            "filters: {premium: only, last_seen: 7d, last_seen_unknown: keep}\n",
+        ),
     );
     world.once().await.unwrap();
     let campaign = world.campaign("rich").await;
@@ -276,7 +298,10 @@ groups: [{title: Meetup, username: meetup, creator: sales-1, members: all}]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_condition_on_what_only_telegram_knows_is_asked_after_the_look_up() {
     let world = world(PEOPLE).await;
-    world.write("campaigns/people.csv", "username,city\nanna,Kazan\nboris,Kazan\nnobody_here,Omsk\n");
+    world.write(
+        "campaigns/people.csv",
+        "username,city\nanna,Kazan\nboris,Kazan\nnobody_here,Omsk\n",
+    );
     world.write(
         "campaigns/asked.yaml",
         mailing(
@@ -296,7 +321,10 @@ filters: {where: \"contact.first_name == 'Anna' and contact.fields.city == 'Kaza
 #[tokio::test(flavor = "multi_thread")]
 async fn a_condition_on_a_files_columns_costs_no_look_up() {
     let world = world(PEOPLE).await;
-    world.write("campaigns/people.csv", "username,city\nanna,Kazan\nboris,Omsk\n");
+    world.write(
+        "campaigns/people.csv",
+        "username,city\nanna,Kazan\nboris,Omsk\n",
+    );
     world.write(
         "campaigns/asked.yaml",
         mailing(
@@ -310,14 +338,21 @@ filters: {where: \"contact.fields.city == 'Kazan'\"}
     );
     world.once().await.unwrap();
     assert_eq!(world.who(), [101]);
-    let asked: Vec<_> = world.calls("contacts.resolveUsername").into_iter().filter_map(|e| e.query).collect();
+    let asked: Vec<_> = world
+        .calls("contacts.resolveUsername")
+        .into_iter()
+        .filter_map(|e| e.query)
+        .collect();
     assert_eq!(asked, ["anna"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn staging_writes_to_nobody_but_those_named() {
     let world = world(&crowd(4)).await;
-    world.write("tidings.yaml", format!("{}  only_to: ['@person102']\n", LIMITS));
+    world.write(
+        "tidings.yaml",
+        format!("{}  only_to: ['@person102']\n", LIMITS),
+    );
     world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
     world.once().await.unwrap();
     let campaign = world.campaign("hello").await;
@@ -343,7 +378,10 @@ async fn a_person_gets_the_same_variant_in_every_world_and_weights_are_kept() {
         world.once().await.unwrap();
         let campaign = world.campaign("ab").await;
         let one = campaign["templates"][0]["sent"].as_u64().unwrap();
-        assert!((48..=72).contains(&one), "{one} of 90 got the variant with two thirds of the weight");
+        assert!(
+            (48..=72).contains(&one),
+            "{one} of 90 got the variant with two thirds of the weight"
+        );
         let texts: Vec<Vec<String>> = (101..191).map(|id| world.texts_to(id)).collect();
         assert_eq!(texts.iter().filter(|t| t == &&["one"]).count() as u64, one);
         seen.push(texts);
@@ -354,9 +392,24 @@ async fn a_person_gets_the_same_variant_in_every_world_and_weights_are_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn formats_become_entities_and_inserted_values_stay_text() {
     for (format, text, expected, entities) in [
-        ("plain", "**{{ contact.first_name }}** <b>", "***A_b*<i>** <b>", 0),
-        ("markdown", "**Dear** {{ contact.first_name }}: [site](https://example.com)", "Dear *A_b*<i>: site", 2),
-        ("html", "<b>Dear</b> {{ contact.first_name }}: <a href=\\\"https://example.com\\\">site</a>", "Dear *A_b*<i>: site", 2),
+        (
+            "plain",
+            "**{{ contact.first_name }}** <b>",
+            "***A_b*<i>** <b>",
+            0,
+        ),
+        (
+            "markdown",
+            "**Dear** {{ contact.first_name }}: [site](https://example.com)",
+            "Dear *A_b*<i>: site",
+            2,
+        ),
+        (
+            "html",
+            "<b>Dear</b> {{ contact.first_name }}: <a href=\\\"https://example.com\\\">site</a>",
+            "Dear *A_b*<i>: site",
+            2,
+        ),
     ] {
         let world = world(
             "
@@ -387,28 +440,48 @@ groups: [{title: Meetup, username: meetup, creator: sales-1, members: all}]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_picture_is_uploaded_once_and_goes_with_every_message() {
     let world = world(&crowd(5)).await;
-    world.write("campaigns/media/banner.png", b"\x89PNG\r\n\x1a\n not much of a picture");
+    world.write(
+        "campaigns/media/banner.png",
+        b"\x89PNG\r\n\x1a\n not much of a picture",
+    );
     world.write(
         "campaigns/pic.yaml",
-        mailing("pic", "sales-1", "templates: [{name: a, text: 'Look', media: media/banner.png}]\n"),
+        mailing(
+            "pic",
+            "sales-1",
+            "templates: [{name: a, text: 'Look', media: media/banner.png}]\n",
+        ),
     );
     world.once().await.unwrap();
     let campaign = world.campaign("pic").await;
     let sent = world.delivered();
     assert_eq!(sent.len(), 5, "{campaign:#}");
-    assert!(sent.iter().all(|e| e.method == "messages.sendMedia" && e.text.as_deref() == Some("Look")), "{sent:#?}");
+    assert!(
+        sent.iter()
+            .all(|e| e.method == "messages.sendMedia" && e.text.as_deref() == Some("Look")),
+        "{sent:#?}"
+    );
     assert_eq!(world.calls("upload.saveFilePart").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_notice_is_appended_to_first_messages() {
     let world = world(&crowd(1)).await;
-    world.write("tidings.yaml", format!("{}opt_out: {{notice: \"Reply 'stop' to hear no more.\"}}\n", LIMITS));
+    world.write(
+        "tidings.yaml",
+        format!(
+            "{}opt_out: {{notice: \"Reply 'stop' to hear no more.\"}}\n",
+            LIMITS
+        ),
+    );
     world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
     world.once().await.unwrap();
     let texts = world.texts_to(101);
     assert_eq!(texts.len(), 1);
-    assert!(texts[0].starts_with("Hi P101!") && texts[0].ends_with("Reply 'stop' to hear no more."), "{texts:?}");
+    assert!(
+        texts[0].starts_with("Hi P101!") && texts[0].ends_with("Reply 'stop' to hear no more."),
+        "{texts:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -424,11 +497,24 @@ groups: [{title: Meetup, username: meetup, creator: sales-1, members: all}]
 ",
     )
     .await;
-    world.write("campaigns/long.j2", format!("{{{{ contact.last_name }}}}{{% if contact.first_name == 'Anna' %}}{}{{% endif %}}", "x".repeat(5000)));
-    world.write("campaigns/odd.yaml", mailing("odd", "sales-1", "templates: [{name: a, file: long.j2}]\n"));
+    world.write(
+        "campaigns/long.j2",
+        format!(
+            "{{{{ contact.last_name }}}}{{% if contact.first_name == 'Anna' %}}{}{{% endif %}}",
+            "x".repeat(5000)
+        ),
+    );
+    world.write(
+        "campaigns/odd.yaml",
+        mailing("odd", "sales-1", "templates: [{name: a, file: long.j2}]\n"),
+    );
     world.once().await.unwrap();
     let campaign = world.campaign("odd").await;
-    assert_eq!(campaign["outcomes"], serde_json::json!({"sent": 1, "too_long": 1, "template_error": 1}), "{campaign:#}");
+    assert_eq!(
+        campaign["outcomes"],
+        serde_json::json!({"sent": 1, "too_long": 1, "template_error": 1}),
+        "{campaign:#}"
+    );
     assert_eq!(world.texts_to(103), ["Short"]);
 }
 
@@ -438,15 +524,26 @@ groups: [{title: Meetup, username: meetup, creator: sales-1, members: all}]
 #[tokio::test(flavor = "multi_thread")]
 async fn several_accounts_share_the_work_each_with_its_own_access_hashes() {
     let world = world(&crowd_of(&["sales-1", "sales-2", "sales-3"], 60)).await;
-    world.write("campaigns/hello.yaml", mailing("hello", "sales-1, sales-2, sales-3", ""));
+    world.write(
+        "campaigns/hello.yaml",
+        mailing("hello", "sales-1, sales-2, sales-3", ""),
+    );
     assert_eq!(world.once().await.unwrap(), ExitKind::Done);
     let campaign = world.campaign("hello").await;
     assert_nobody_twice(&world);
     assert_eq!(world.who().len(), 60, "{campaign:#}");
-    let errors: Vec<_> = world.calls("messages.sendMessage").into_iter().filter_map(|e| e.error).collect();
+    let errors: Vec<_> = world
+        .calls("messages.sendMessage")
+        .into_iter()
+        .filter_map(|e| e.error)
+        .collect();
     assert_eq!(errors, Vec::<String>::new());
     for name in ["sales-1", "sales-2", "sales-3"] {
-        let own = world.delivered().iter().filter(|e| e.account.as_deref() == Some(name)).count();
+        let own = world
+            .delivered()
+            .iter()
+            .filter(|e| e.account.as_deref() == Some(name))
+            .count();
         assert!((10..=30).contains(&own), "{name} sent {own} of 60");
     }
 }
@@ -478,10 +575,19 @@ groups:
     assert_eq!(world.who(), [101, 102], "{campaign:#}");
     let by = |id: i64| {
         let peer = Some(format!("user:{id}"));
-        world.delivered().into_iter().find(|e| e.peer == peer).and_then(|e| e.account).unwrap()
+        world
+            .delivered()
+            .into_iter()
+            .find(|e| e.peer == peer)
+            .and_then(|e| e.account)
+            .unwrap()
     };
     assert_eq!(by(102), "sales-2");
-    let errors: Vec<_> = world.calls("messages.sendMessage").into_iter().filter_map(|e| e.error).collect();
+    let errors: Vec<_> = world
+        .calls("messages.sendMessage")
+        .into_iter()
+        .filter_map(|e| e.error)
+        .collect();
     assert_eq!(errors, Vec::<String>::new());
 }
 
@@ -504,30 +610,54 @@ async fn typing_is_shown_before_a_message_for_as_long_as_asked() {
             .into_iter()
             .find(|e| e.peer == sent.peer)
             .unwrap_or_else(|| panic!("no typing for {:?}", sent.peer));
-        assert!(sent.at - shown.at >= 250, "typing for {} ms", sent.at - shown.at);
+        assert!(
+            sent.at - shown.at >= 250,
+            "typing for {} ms",
+            sent.at - shown.at
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_api_id_the_engine_reports_and_sends_nothing() {
     let world = world(&crowd(2)).await;
-    world.write("tidings.yaml", "version: 1\nlimits: {min_delay: 0s, max_per_day: 1000, approve_over: null}\n");
-    world.write("campaigns/hello.yaml", mailing("hello", "sales-1", "delays: {between_messages: 0s}\n"));
+    world.write(
+        "tidings.yaml",
+        "version: 1\nlimits: {min_delay: 0s, max_per_day: 1000, approve_over: null}\n",
+    );
+    world.write(
+        "campaigns/hello.yaml",
+        mailing("hello", "sales-1", "delays: {between_messages: 0s}\n"),
+    );
     assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
     let campaign = world.campaign("hello").await;
     let account = world.account("sales-1").await;
     assert_eq!(account["state"], "not_configured");
-    assert!(account["message"].as_str().unwrap().contains("https://my.telegram.org"), "{account:#}");
-    assert_eq!(condition(&campaign, "Ready"), "False NoAccount", "{campaign:#}");
+    assert!(
+        account["message"]
+            .as_str()
+            .unwrap()
+            .contains("https://my.telegram.org"),
+        "{account:#}"
+    );
+    assert_eq!(
+        condition(&campaign, "Ready"),
+        "False NoAccount",
+        "{campaign:#}"
+    );
     assert_eq!(world.sandbox.ledger().entries().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_without_a_session_file_is_missing_and_the_others_go_on() {
-    let people = crowd_of(&["sales-1", "sales-2"], 6).replace("admins: [sales-2]", "accounts: [sales-1]");
+    let people =
+        crowd_of(&["sales-1", "sales-2"], 6).replace("admins: [sales-2]", "accounts: [sales-1]");
     let world = world(&people).await;
     std::fs::remove_file(world.path().join("sessions/sales-2.session")).unwrap();
-    world.write("campaigns/hello.yaml", mailing("hello", "sales-1, sales-2", ""));
+    world.write(
+        "campaigns/hello.yaml",
+        mailing("hello", "sales-1, sales-2", ""),
+    );
     world.once().await.unwrap();
     let campaign = world.campaign("hello").await;
     assert_eq!(world.account("sales-2").await["state"], "missing");
@@ -547,228 +677,11 @@ groups: [{title: Meetup, username: meetup, creator: 101, members: all}]
     world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
     assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
     let campaign = world.campaign("hello").await;
-    assert_eq!(condition(&campaign, "Ready"), "False ConsentMismatch", "{campaign:#}");
+    assert_eq!(
+        condition(&campaign, "Ready"),
+        "False ConsentMismatch",
+        "{campaign:#}"
+    );
     assert_eq!(waits(&campaign), "Held 2");
     assert_eq!(world.who(), Vec::<i64>::new());
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// When and how many
-
-/// As `FAST`, on several lines, so that a test can add a limit.
-const LIMITS: &str = "version: 1
-telegram: {api_id: 12345, api_hash: loopback}
-limits:
-  min_delay: 0s
-  max_per_day: 10000
-";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_cap_holds_and_says_until_when() {
-    const DAY: std::ops::RangeInclusive<i64> = -5..=86_400;
-    // The waits of caps by the day end at midnight UTC; of an hour, within 61 minutes; of a run, nobody knows.
-    for (what, engine, spec, reason, until) in [
-        ("per_hour", "", "delays: {between_messages: 0s, per_account: {per_hour: 3, per_day: 100}}", "AccountCap", Some(3500..=3665)),
-        ("per_day", "", "delays: {between_messages: 0s, per_account: {per_day: 3}}", "AccountCap", Some(DAY)),
-        ("per_run", "", "delays: {between_messages: 0s, per_account: {per_run: 3, per_day: 100}}", "AccountCap", None),
-        ("per_campaign", "", "delays: {between_messages: 0s, per_account: {per_day: 100}, per_campaign: {per_day: 3}}", "CampaignCap", Some(DAY)),
-        ("accounts.X.per_day", "accounts: {sales-1: {per_day: 3}}", "delays: {between_messages: 0s, per_account: {per_day: 100}}", "AccountCap", Some(DAY)),
-        ("attested_per_day", "opt_out: {notice: 'Reply stop to hear no more.'}", "delays: {between_messages: 0s, per_account: {per_day: 100}}\nconsent: {basis: attested}", "AccountCap", Some(DAY)),
-    ] {
-        let world = world(&crowd(7)).await;
-        world.write("tidings.yaml", format!("{LIMITS}  attested_per_day: 3\n  approve_over: null\n{engine}\n"));
-        world.write("campaigns/capped.yaml", mailing("capped", "sales-1", &format!("{spec}\n")));
-        assert_eq!(world.once().await.unwrap(), ExitKind::Done, "{what}");
-        let campaign = world.campaign("capped").await;
-        assert_eq!(world.who().len(), 3, "{what}: {campaign:#}");
-        assert_eq!(waits(&campaign), format!("{reason} 4"), "{what}: {campaign:#}");
-        assert_eq!(condition(&campaign, "Throttled"), format!("True {reason}"), "{what}");
-        match until {
-            Some(range) => assert!(range.contains(&seconds_to_wait(&campaign)), "{what}: {campaign:#}"),
-            None => assert!(campaign["waiting"][0]["until"].is_null(), "{what}: {campaign:#}"),
-        }
-        assert_eq!(world.account("sales-1").await["sent_today"], 3, "{what}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_campaigns_cap_holds_for_all_its_accounts_together() {
-    let world = world(&crowd_of(&["sales-1", "sales-2", "sales-3"], 20)).await;
-    world.write(
-        "campaigns/capped.yaml",
-        mailing(
-            "capped",
-            "sales-1, sales-2, sales-3",
-            "delays: {between_messages: 0s, per_account: {per_day: 100}, per_campaign: {per_day: 7}}\n",
-        ),
-    );
-    world.once().await.unwrap();
-    let campaign = world.campaign("capped").await;
-    assert_eq!(world.who().len(), 7, "{campaign:#}");
-    assert_eq!(waits(&campaign), "CampaignCap 13");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_accounts_cap_holds_for_all_its_campaigns_together() {
-    let world = world(&crowd(20)).await;
-    world.write("tidings.yaml", format!("{LIMITS}accounts: {{sales-1: {{per_day: 7}}}}\n"));
-    for name in ["one", "two", "three"] {
-        world.write(&format!("campaigns/{name}.yaml"), mailing(name, "sales-1", "delays: {between_messages: 0s, per_account: {per_day: 100}}\n"));
-    }
-    world.once().await.unwrap();
-    assert_eq!(world.delivered().len(), 7);
-    let mut each = Vec::new();
-    for name in ["one", "two", "three"] {
-        each.push(world.campaign(name).await["progress"]["sent"].as_u64().unwrap());
-    }
-    each.sort_unstable();
-    assert_eq!(each, [2, 2, 3], "campaigns take their turns");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_leaves_outside_the_schedule() {
-    use chrono::Datelike;
-    let now = chrono::Utc::now();
-    // Never within the coming hours, whatever the moment of the test.
-    let day = (now + chrono::Duration::days(3)).weekday().to_string().to_lowercase();
-    let window = format!("schedule: {{timezone: UTC, windows: ['{day} 10:00-11:00']}}\n");
-    for (what, rest, ended, ready, waiting) in [
-        ("closed", window.as_str(), ExitKind::Done, "True OutsideWindow", "OutsideWindow 3"),
-        ("future", "schedule: {timezone: UTC, start: 2099-01-02T09:00}\n", ExitKind::Done, "True NotStarted", ""),
-        ("over", "schedule: {timezone: UTC, end: 2020-01-02T09:00}\n", ExitKind::Done, "False Ended", ""),
-    ] {
-        let world = world(&crowd(3)).await;
-        world.write("campaigns/timed.yaml", mailing("timed", "sales-1", rest));
-        assert_eq!(world.once().await.unwrap(), ended, "{what}");
-        let campaign = world.campaign("timed").await;
-        assert_eq!(world.who(), Vec::<i64>::new(), "{what}");
-        assert_eq!(condition(&campaign, "Ready"), ready, "{what}: {campaign:#}");
-        assert_eq!(waits(&campaign), waiting, "{what}: {campaign:#}");
-        if what == "closed" {
-            let seconds = seconds_to_wait(&campaign);
-            assert!((86_400..=5 * 86_400).contains(&seconds), "{seconds}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_delay_stands_between_two_messages_of_an_account() {
-    let world = world(&crowd(4)).await;
-    world.write(
-        "campaigns/slow.yaml",
-        mailing("slow", "sales-1", "delays: {between_messages: 200ms..300ms, per_account: {per_day: 10}}\n"),
-    );
-    world.once().await.unwrap();
-    let at: Vec<i64> = world.delivered().iter().map(|e| e.at).collect();
-    assert_eq!(at.len(), 4);
-    for pair in at.windows(2) {
-        assert!(pair[1] - pair[0] >= 195, "{at:?}");
-    }
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Approvals
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_large_run_waits_for_an_approval_of_exactly_what_was_shown() {
-    let world = world(&crowd(10)).await;
-    world.write("tidings.yaml", format!("{LIMITS}  approve_over: 5\n"));
-    world.write("campaigns/large.yaml", mailing("large", "sales-1", ""));
-    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
-    let campaign = world.campaign("large").await;
-    assert_eq!(condition(&campaign, "Ready"), "False AwaitingApproval", "{campaign:#}");
-    assert_eq!(waits(&campaign), "AwaitingApproval 10");
-    assert_eq!(world.who(), Vec::<i64>::new());
-
-    // Another text is another campaign to approve.
-    assert!(matches!(world.approve("large").await, tidings::model::Reply::Done { .. }));
-    world.write("campaigns/large.yaml", mailing("large", "sales-1", "templates: [{name: short, text: 'Something else'}]\n"));
-    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
-    assert_eq!(world.who(), Vec::<i64>::new());
-
-    // A digest that is no longer the file's is refused.
-    let stale = tidings::model::Command::Approve {
-        name: Some("large".into()),
-        digest: "0".repeat(64),
-        people: 10,
-        new_state: false,
-        by: "a test".into(),
-    };
-    assert!(matches!(world.ask(stale).await, tidings::model::Reply::Refused { .. }));
-
-    // Delays are not what an approval binds to.
-    assert!(matches!(world.approve("large").await, tidings::model::Reply::Done { .. }));
-    world.write(
-        "campaigns/large.yaml",
-        mailing("large", "sales-1", "templates: [{name: short, text: 'Something else'}]\ndelays: {between_messages: 1ms, per_account: {per_day: 100}}\n"),
-    );
-    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
-    assert_eq!(world.who().len(), 10);
-    assert_nobody_twice(&world);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn over_a_tenth_more_people_than_approved_ask_anew() {
-    for (approved, ended) in [(10, ExitKind::Done), (9, ExitKind::NeedsPerson)] {
-        let world = world(&crowd(11)).await;
-        world.write("tidings.yaml", format!("{LIMITS}  approve_over: 5\n"));
-        world.write("campaigns/large.yaml", mailing("large", "sales-1", ""));
-        world.once().await.unwrap();
-        let tidings::model::Reply::Document { body } =
-            world.ask(tidings::model::Command::ApprovalAsked { name: "large".into() }).await
-        else {
-            panic!("nothing to approve")
-        };
-        assert_eq!(body["people"], 11);
-        // As if it had been shown when there were fewer.
-        world
-            .ask(tidings::model::Command::Approve {
-                name: Some("large".into()),
-                digest: body["digest"].as_str().unwrap().into(),
-                people: approved,
-                new_state: false,
-                by: "a test".into(),
-            })
-            .await;
-        assert_eq!(world.once().await.unwrap(), ended, "{approved} approved, 11 found");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_canary_goes_ahead_and_the_rest_waits_for_a_word() {
-    let world = world(&crowd(8)).await;
-    world.write("campaigns/careful.yaml", mailing("careful", "sales-1", "canary: 3\n"));
-    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
-    let campaign = world.campaign("careful").await;
-    assert_eq!(world.who().len(), 3);
-    assert_eq!(condition(&campaign, "Ready"), "False Canary", "{campaign:#}");
-    assert_eq!(waits(&campaign), "Canary 5");
-    world.approve("careful").await;
-    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
-    assert_eq!(world.who().len(), 8);
-    assert_nobody_twice(&world);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_guardrail_stops_a_burst_before_it_is_out() {
-    let mut people = String::from("accounts: [{name: sales-1}]\npeople:\n");
-    for id in 101..131 {
-        people.push_str(&format!("  - {{id: {id}, first_name: P, blocks: [sales-1]}}\n"));
-    }
-    people.push_str("groups: [{title: Meetup, username: meetup, creator: sales-1, members: all}]\n");
-    let world = world(&people).await;
-    world.write("campaigns/rude.yaml", mailing("rude", "sales-1", "guardrails: {after: 4, max_block_rate: 20%}\n"));
-    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
-    let campaign = world.campaign("rude").await;
-    assert_eq!(condition(&campaign, "Paused"), "True GuardrailTripped", "{campaign:#}");
-    assert_eq!(condition(&campaign, "Ready"), "False PausedItself");
-    assert_eq!(world.calls("messages.sendMessage").len(), 4, "{campaign:#}");
-    assert_eq!(waits(&campaign), "Paused 26");
-    assert!(message(&campaign, "Paused").contains("max_block_rate"), "{campaign:#}");
-    // The operator's word lets it go on, and it counts anew.
-    world
-        .ask(tidings::model::Command::Resume { name: Some("rude".into()), reason: "we asked them".into(), by: "a test".into() })
-        .await;
-    world.once().await.unwrap();
-    assert_eq!(world.calls("messages.sendMessage").len(), 8);
 }

@@ -12,6 +12,14 @@ use tidings::telegram::{AccountClient, AccountConfig, CallError, GrammersTelegra
 /// No delays and no approvals, so that a test takes milliseconds; the test's own keys come after.
 pub const FAST: &str = "version: 1\ntelegram: {api_id: 12345, api_hash: loopback}\nlimits: {min_delay: 0s, max_per_day: 100000, approve_over: null}\n";
 
+/// As `FAST`, on several lines, so that a test can add a limit.
+pub const LIMITS: &str = "version: 1
+telegram: {api_id: 12345, api_hash: loopback}
+limits:
+  min_delay: 0s
+  max_per_day: 10000
+";
+
 pub struct World {
     pub sandbox: Sandbox,
     pub dir: tempfile::TempDir,
@@ -20,12 +28,19 @@ pub struct World {
 /// A loopback Telegram with this world, and an empty workspace with its session files.
 pub async fn world(yaml: &str) -> World {
     let spec = WorldSpec::from_yaml(yaml).unwrap();
-    let sandbox = Sandbox::start(SandboxOptions { world: spec, ai_port: None, ..SandboxOptions::default() })
-        .await
-        .unwrap();
+    let sandbox = Sandbox::start(SandboxOptions {
+        world: spec,
+        ai_port: None,
+        ..SandboxOptions::default()
+    })
+    .await
+    .unwrap();
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("campaigns")).unwrap();
-    sandbox.write_sessions(&dir.path().join("sessions")).await.unwrap();
+    sandbox
+        .write_sessions(&dir.path().join("sessions"))
+        .await
+        .unwrap();
     let world = World { sandbox, dir };
     world.write("tidings.yaml", FAST);
     world
@@ -53,10 +68,14 @@ impl World {
 
     /// `tidings run --once` within this process.
     pub async fn once(&self) -> Result<ExitKind, RunError> {
-        let options = RunOptions { once: true, horizon: Some(Duration::from_secs(5)), ..RunOptions::default() };
+        let options = RunOptions {
+            once: true,
+            horizon: Some(Duration::from_secs(5)),
+            ..RunOptions::default()
+        };
         tokio::time::timeout(
             Duration::from_secs(60),
-            run_with(self.workspace(), options, Arc::new(GrammersTelegram::default())),
+            run_with(self.workspace(), options, Arc::new(GrammersTelegram)),
         )
         .await
         .expect("the run ends within a minute")
@@ -65,8 +84,15 @@ impl World {
     /// `tidings run` within this process, until `stop` is called.
     pub fn daemon(&self) -> Daemon {
         let stop = Arc::new(tokio::sync::Notify::new());
-        let options = RunOptions { stop: Some(stop.clone()), ..RunOptions::default() };
-        let task = tokio::spawn(run_with(self.workspace(), options, Arc::new(GrammersTelegram::default())));
+        let options = RunOptions {
+            stop: Some(stop.clone()),
+            ..RunOptions::default()
+        };
+        let task = tokio::spawn(run_with(
+            self.workspace(),
+            options,
+            Arc::new(GrammersTelegram),
+        ));
         Daemon { stop, task }
     }
 
@@ -74,7 +100,10 @@ impl World {
     pub async fn status(&self) -> serde_json::Value {
         let workspace = self.workspace();
         let reply = tokio::task::spawn_blocking(move || {
-            tidings::control::request(&workspace, tidings::model::Command::Status { names: Vec::new() })
+            tidings::control::request(
+                &workspace,
+                tidings::model::Command::Status { names: Vec::new() },
+            )
         })
         .await
         .unwrap()
@@ -87,7 +116,10 @@ impl World {
 
     pub async fn ask(&self, command: tidings::model::Command) -> tidings::model::Reply {
         let workspace = self.workspace();
-        tokio::task::spawn_blocking(move || tidings::control::request(&workspace, command)).await.unwrap().unwrap()
+        tokio::task::spawn_blocking(move || tidings::control::request(&workspace, command))
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     /// One campaign of the report; the whole report must add up.
@@ -119,7 +151,8 @@ impl World {
     /// `tidings approve NAME`, as the terminal does it: asks what is approved, and approves that.
     pub async fn approve(&self, name: &str) -> tidings::model::Reply {
         use tidings::model::{Command, Reply};
-        let Reply::Document { body } = self.ask(Command::ApprovalAsked { name: name.into() }).await else {
+        let Reply::Document { body } = self.ask(Command::ApprovalAsked { name: name.into() }).await
+        else {
             panic!("nothing to approve")
         };
         self.ask(Command::Approve {
@@ -151,15 +184,30 @@ impl World {
     /// What was delivered to somebody.
     pub fn texts_to(&self, id: i64) -> Vec<String> {
         let peer = format!("user:{id}");
-        self.delivered().into_iter().filter(|e| e.peer.as_ref() == Some(&peer)).filter_map(|e| e.text).collect()
+        self.delivered()
+            .into_iter()
+            .filter(|e| e.peer.as_ref() == Some(&peer))
+            .filter_map(|e| e.text)
+            .collect()
     }
 
     /// `tidings run --once` on any Telegram.
-    pub async fn once_on(&self, telegram: Arc<dyn Telegram>, horizon: Duration) -> Result<ExitKind, RunError> {
-        let options = RunOptions { once: true, horizon: Some(horizon), ..RunOptions::default() };
-        tokio::time::timeout(Duration::from_secs(60), run_with(self.workspace(), options, telegram))
-            .await
-            .expect("the run ends within a minute")
+    pub async fn once_on(
+        &self,
+        telegram: Arc<dyn Telegram>,
+        horizon: Duration,
+    ) -> Result<ExitKind, RunError> {
+        let options = RunOptions {
+            once: true,
+            horizon: Some(horizon),
+            ..RunOptions::default()
+        };
+        tokio::time::timeout(
+            Duration::from_secs(60),
+            run_with(self.workspace(), options, telegram),
+        )
+        .await
+        .expect("the run ends within a minute")
     }
 
     /// Waits until the report of a campaign says so.
@@ -172,8 +220,11 @@ impl World {
         let mut last = serde_json::Value::Null;
         for _ in 0..200 {
             let status = self.status().await;
-            if let Some(campaign) =
-                status["campaigns"].as_array().unwrap().iter().find(|campaign| campaign["name"] == name)
+            if let Some(campaign) = status["campaigns"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|campaign| campaign["name"] == name)
             {
                 adds_up(campaign);
                 if holds(campaign) {
@@ -202,7 +253,10 @@ impl World {
 
     /// To whom messages went, in order.
     pub fn recipients(&self) -> Vec<String> {
-        self.delivered().iter().map(|entry| entry.peer.clone().unwrap_or_default()).collect()
+        self.delivered()
+            .iter()
+            .map(|entry| entry.peer.clone().unwrap_or_default())
+            .collect()
     }
 
     /// Waits until a condition holds.
@@ -225,7 +279,10 @@ pub struct Daemon {
 impl Daemon {
     pub async fn stop(self) -> Result<ExitKind, RunError> {
         self.stop.notify_one();
-        tokio::time::timeout(Duration::from_secs(15), self.task).await.expect("it stops within 15 s").unwrap()
+        tokio::time::timeout(Duration::from_secs(15), self.task)
+            .await
+            .expect("it stops within 15 s")
+            .unwrap()
     }
 }
 
@@ -240,58 +297,129 @@ pub fn assert_nobody_twice(world: &World) {
 /// The arithmetic and the closed lists of CONTRACT section 5.
 pub fn adds_up(campaign: &serde_json::Value) {
     use tidings::model::{ConditionType, Exclusion, Outcome, Waiting};
-    let n = |value: &serde_json::Value| value.as_u64().unwrap_or_else(|| panic!("no number {value} in {campaign:#}"));
+    let n = |value: &serde_json::Value| {
+        value
+            .as_u64()
+            .unwrap_or_else(|| panic!("no number {value} in {campaign:#}"))
+    };
     let sum = |map: &serde_json::Value| map.as_object().unwrap().values().map(n).sum::<u64>();
     let audience = &campaign["audience"];
     let progress = &campaign["progress"];
     let outcomes = campaign["outcomes"].as_object().unwrap();
-    let of = |which: &[&str]| which.iter().filter_map(|key| outcomes.get(*key)).map(n).sum::<u64>();
-    let [pending, in_flight, sent, failed, skipped, uncertain] =
-        ["pending", "in_flight", "sent", "failed", "skipped", "uncertain"].map(|key| n(&progress[key]));
-    assert_eq!(n(&audience["found"]), n(&audience["included"]) + sum(&audience["excluded"]), "found: {campaign:#}");
+    let of = |which: &[&str]| {
+        which
+            .iter()
+            .filter_map(|key| outcomes.get(*key))
+            .map(n)
+            .sum::<u64>()
+    };
+    let [pending, in_flight, sent, failed, skipped, uncertain] = [
+        "pending",
+        "in_flight",
+        "sent",
+        "failed",
+        "skipped",
+        "uncertain",
+    ]
+    .map(|key| n(&progress[key]));
+    assert_eq!(
+        n(&audience["found"]),
+        n(&audience["included"]) + sum(&audience["excluded"]),
+        "found: {campaign:#}"
+    );
     assert_eq!(
         n(&audience["included"]),
         pending + in_flight + sent + failed + skipped + uncertain,
         "included: {campaign:#}"
     );
-    assert_eq!(sum(&campaign["outcomes"]), sent + failed + skipped + uncertain, "outcomes: {campaign:#}");
+    assert_eq!(
+        sum(&campaign["outcomes"]),
+        sent + failed + skipped + uncertain,
+        "outcomes: {campaign:#}"
+    );
     assert_eq!(of(&["sent"]), sent, "{campaign:#}");
-    assert_eq!(of(&["template_error", "too_long", "failed"]), failed, "{campaign:#}");
+    assert_eq!(
+        of(&["template_error", "too_long", "failed"]),
+        failed,
+        "{campaign:#}"
+    );
     assert_eq!(of(&["uncertain"]), uncertain, "{campaign:#}");
     let waiting = campaign["waiting"].as_array().unwrap();
-    assert_eq!(waiting.iter().map(|wait| n(&wait["count"])).sum::<u64>(), pending, "waiting: {campaign:#}");
+    assert_eq!(
+        waiting.iter().map(|wait| n(&wait["count"])).sum::<u64>(),
+        pending,
+        "waiting: {campaign:#}"
+    );
     let templates = campaign["templates"].as_array().unwrap();
-    assert_eq!(templates.iter().map(|t| n(&t["sent"])).sum::<u64>(), sent, "templates: {campaign:#}");
+    assert_eq!(
+        templates.iter().map(|t| n(&t["sent"])).sum::<u64>(),
+        sent,
+        "templates: {campaign:#}"
+    );
     assert_eq!(
         templates.iter().map(|t| n(&t["replied"])).sum::<u64>(),
         n(&progress["replied"]),
         "replied: {campaign:#}"
     );
-    assert!(n(&progress["replied"]) <= sent && n(&progress["opted_out"]) <= sent, "{campaign:#}");
-    let types: Vec<&str> =
-        campaign["conditions"].as_array().unwrap().iter().map(|c| c["type"].as_str().unwrap()).collect();
-    assert_eq!(types, ConditionType::ALL.iter().map(|c| c.name()).collect::<Vec<_>>());
+    assert!(
+        n(&progress["replied"]) <= sent && n(&progress["opted_out"]) <= sent,
+        "{campaign:#}"
+    );
+    let types: Vec<&str> = campaign["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        types,
+        ConditionType::ALL
+            .iter()
+            .map(|c| c.name())
+            .collect::<Vec<_>>()
+    );
     for condition in campaign["conditions"].as_array().unwrap() {
         let reason = condition["reason"].as_str().unwrap();
         assert!(
-            reason.starts_with(|c: char| c.is_ascii_uppercase()) && reason.chars().all(|c| c.is_ascii_alphanumeric()),
+            reason.starts_with(|c: char| c.is_ascii_uppercase())
+                && reason.chars().all(|c| c.is_ascii_alphanumeric()),
             "{condition:#}"
         );
-        assert!(["True", "False", "Unknown"].contains(&condition["status"].as_str().unwrap()), "{condition:#}");
+        assert!(
+            ["True", "False", "Unknown"].contains(&condition["status"].as_str().unwrap()),
+            "{condition:#}"
+        );
     }
     for wait in waiting {
         let reason = wait["reason"].as_str().unwrap();
-        assert!(Waiting::ALL.iter().any(|known| known.name() == reason), "{reason}");
+        assert!(
+            Waiting::ALL.iter().any(|known| known.name() == reason),
+            "{reason}"
+        );
     }
     for reason in audience["excluded"].as_object().unwrap().keys() {
-        assert!(Exclusion::ALL.iter().any(|known| known.name() == reason), "{reason}");
+        assert!(
+            Exclusion::ALL.iter().any(|known| known.name() == reason),
+            "{reason}"
+        );
     }
     for outcome in outcomes.keys() {
-        assert!(Outcome::ALL.iter().any(|known| known.name() == outcome), "{outcome}");
+        assert!(
+            Outcome::ALL.iter().any(|known| known.name() == outcome),
+            "{outcome}"
+        );
     }
-    if audience["sources"].as_array().unwrap().iter().all(|source| source["complete"] == true) {
+    if audience["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .all(|source| source["complete"] == true)
+    {
         for source in audience["sources"].as_array().unwrap() {
-            assert!(n(&source["found"]) <= n(&audience["found"]) + 1, "{campaign:#}");
+            assert!(
+                n(&source["found"]) <= n(&audience["found"]) + 1,
+                "{campaign:#}"
+            );
         }
     }
 }
@@ -300,26 +428,37 @@ pub fn adds_up(campaign: &serde_json::Value) {
 pub fn condition(campaign: &serde_json::Value, kind: &str) -> String {
     let all = campaign["conditions"].as_array().unwrap();
     let it = all.iter().find(|c| c["type"] == kind).unwrap();
-    format!("{} {}", it["status"].as_str().unwrap(), it["reason"].as_str().unwrap())
+    format!(
+        "{} {}",
+        it["status"].as_str().unwrap(),
+        it["reason"].as_str().unwrap()
+    )
 }
 
 /// The message of a condition.
 pub fn message(campaign: &serde_json::Value, kind: &str) -> String {
     let all = campaign["conditions"].as_array().unwrap();
-    all.iter().find(|c| c["type"] == kind).unwrap()["message"].as_str().unwrap().to_owned()
+    all.iter().find(|c| c["type"] == kind).unwrap()["message"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// What people wait for: `AccountCap 3`, joined by commas.
 pub fn waits(campaign: &serde_json::Value) -> String {
     let all = campaign["waiting"].as_array().unwrap();
-    let words: Vec<String> =
-        all.iter().map(|wait| format!("{} {}", wait["reason"].as_str().unwrap(), wait["count"])).collect();
+    let words: Vec<String> = all
+        .iter()
+        .map(|wait| format!("{} {}", wait["reason"].as_str().unwrap(), wait["count"]))
+        .collect();
     words.join(", ")
 }
 
 /// Seconds from now until the moment that people wait for.
 pub fn seconds_to_wait(campaign: &serde_json::Value) -> i64 {
-    let until = campaign["waiting"][0]["until"].as_str().unwrap_or_else(|| panic!("no until: {campaign:#}"));
+    let until = campaign["waiting"][0]["until"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no until: {campaign:#}"));
     let until = chrono::DateTime::parse_from_rfc3339(until).unwrap();
     (until.with_timezone(&chrono::Utc) - chrono::Utc::now()).num_seconds()
 }
@@ -337,7 +476,9 @@ pub fn crowd_of(accounts: &[&str], people: usize) -> String {
     }
     yaml.push_str("people:\n");
     for id in 101..101 + people {
-        yaml.push_str(&format!("  - {{id: {id}, username: person{id}, first_name: P{id}}}\n"));
+        yaml.push_str(&format!(
+            "  - {{id: {id}, username: person{id}, first_name: P{id}}}\n"
+        ));
     }
     yaml.push_str(&format!(
         "groups:\n  - {{title: Meetup, username: meetup, creator: {}, admins: [{}], members: all}}\n",
@@ -353,8 +494,14 @@ pub fn mailing(name: &str, accounts: &str, rest: &str) -> String {
     for (key, otherwise) in [
         ("consent:", "consent: {basis: members}\n"),
         ("sources:", "sources: [{type: members, peer: '@meetup'}]\n"),
-        ("templates:", "templates: [{name: short, text: 'Hi {{ contact.first_name }}!'}]\n"),
-        ("delays:", "delays: {between_messages: 0s, per_account: {per_day: 10000}}\n"),
+        (
+            "templates:",
+            "templates: [{name: short, text: 'Hi {{ contact.first_name }}!'}]\n",
+        ),
+        (
+            "delays:",
+            "delays: {between_messages: 0s, per_account: {per_day: 10000}}\n",
+        ),
     ] {
         if !rest.lines().any(|line| line.starts_with(key)) {
             text.push_str(otherwise);

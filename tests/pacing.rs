@@ -1,0 +1,374 @@
+//! When, how many and with whose word: caps, windows, delays, approvals, guardrails.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use common::{
+    LIMITS, assert_nobody_twice, condition, crowd, crowd_of, mailing, message, seconds_to_wait,
+    waits, world,
+};
+use tidings::control::ExitKind;
+
+// ---------------------------------------------------------------------------------------------------------------------
+// When and how many
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_cap_holds_and_says_until_when() {
+    const DAY: std::ops::RangeInclusive<i64> = -5..=86_400;
+    // The waits of caps by the day end at midnight UTC; of an hour, within 61 minutes; of a run, nobody knows.
+    for (what, engine, spec, reason, until) in [
+        (
+            "per_hour",
+            "",
+            "delays: {between_messages: 0s, per_account: {per_hour: 3, per_day: 100}}",
+            "AccountCap",
+            Some(3500..=3665),
+        ),
+        (
+            "per_day",
+            "",
+            "delays: {between_messages: 0s, per_account: {per_day: 3}}",
+            "AccountCap",
+            Some(DAY),
+        ),
+        (
+            "per_run",
+            "",
+            "delays: {between_messages: 0s, per_account: {per_run: 3, per_day: 100}}",
+            "AccountCap",
+            None,
+        ),
+        (
+            "per_campaign",
+            "",
+            "delays: {between_messages: 0s, per_account: {per_day: 100}, per_campaign: {per_day: 3}}",
+            "CampaignCap",
+            Some(DAY),
+        ),
+        (
+            "accounts.X.per_day",
+            "accounts: {sales-1: {per_day: 3}}",
+            "delays: {between_messages: 0s, per_account: {per_day: 100}}",
+            "AccountCap",
+            Some(DAY),
+        ),
+        (
+            "attested_per_day",
+            "opt_out: {notice: 'Reply stop to hear no more.'}",
+            "delays: {between_messages: 0s, per_account: {per_day: 100}}\nconsent: {basis: attested}",
+            "AccountCap",
+            Some(DAY),
+        ),
+    ] {
+        let world = world(&crowd(7)).await;
+        world.write(
+            "tidings.yaml",
+            format!("{LIMITS}  attested_per_day: 3\n  approve_over: null\n{engine}\n"),
+        );
+        world.write(
+            "campaigns/capped.yaml",
+            mailing("capped", "sales-1", &format!("{spec}\n")),
+        );
+        assert_eq!(world.once().await.unwrap(), ExitKind::Done, "{what}");
+        let campaign = world.campaign("capped").await;
+        assert_eq!(world.who().len(), 3, "{what}: {campaign:#}");
+        assert_eq!(
+            waits(&campaign),
+            format!("{reason} 4"),
+            "{what}: {campaign:#}"
+        );
+        assert_eq!(
+            condition(&campaign, "Throttled"),
+            format!("True {reason}"),
+            "{what}"
+        );
+        match until {
+            Some(range) => assert!(
+                range.contains(&seconds_to_wait(&campaign)),
+                "{what}: {campaign:#}"
+            ),
+            None => assert!(
+                campaign["waiting"][0]["until"].is_null(),
+                "{what}: {campaign:#}"
+            ),
+        }
+        assert_eq!(world.account("sales-1").await["sent_today"], 3, "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaigns_cap_holds_for_all_its_accounts_together() {
+    let world = world(&crowd_of(&["sales-1", "sales-2", "sales-3"], 20)).await;
+    world.write(
+        "campaigns/capped.yaml",
+        mailing(
+            "capped",
+            "sales-1, sales-2, sales-3",
+            "delays: {between_messages: 0s, per_account: {per_day: 100}, per_campaign: {per_day: 7}}\n",
+        ),
+    );
+    world.once().await.unwrap();
+    let campaign = world.campaign("capped").await;
+    assert_eq!(world.who().len(), 7, "{campaign:#}");
+    assert_eq!(waits(&campaign), "CampaignCap 13");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_accounts_cap_holds_for_all_its_campaigns_together() {
+    let world = world(&crowd(20)).await;
+    world.write(
+        "tidings.yaml",
+        format!("{LIMITS}accounts: {{sales-1: {{per_day: 7}}}}\n"),
+    );
+    for name in ["one", "two", "three"] {
+        world.write(
+            &format!("campaigns/{name}.yaml"),
+            mailing(
+                name,
+                "sales-1",
+                "delays: {between_messages: 40ms, per_account: {per_day: 100}}\n",
+            ),
+        );
+    }
+    world.once().await.unwrap();
+    assert_eq!(world.delivered().len(), 7);
+    let mut each = Vec::new();
+    for name in ["one", "two", "three"] {
+        each.push(
+            world.campaign(name).await["progress"]["sent"]
+                .as_u64()
+                .unwrap(),
+        );
+    }
+    each.sort_unstable();
+    assert_eq!(each, [2, 2, 3], "campaigns take their turns");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_leaves_outside_the_schedule() {
+    use chrono::Datelike;
+    let now = chrono::Utc::now();
+    // Never within the coming hours, whatever the moment of the test.
+    let day = (now + chrono::Duration::days(3))
+        .weekday()
+        .to_string()
+        .to_lowercase();
+    let window = format!("schedule: {{timezone: UTC, windows: ['{day} 10:00-11:00']}}\n");
+    for (what, rest, ended, ready, waiting) in [
+        (
+            "closed",
+            window.as_str(),
+            ExitKind::Done,
+            "True OutsideWindow",
+            "OutsideWindow 3",
+        ),
+        (
+            "future",
+            "schedule: {timezone: UTC, start: 2099-01-02T09:00}\n",
+            ExitKind::Done,
+            "True NotStarted",
+            "",
+        ),
+        (
+            "over",
+            "schedule: {timezone: UTC, end: 2020-01-02T09:00}\n",
+            ExitKind::Done,
+            "False Ended",
+            "",
+        ),
+    ] {
+        let world = world(&crowd(3)).await;
+        world.write("campaigns/timed.yaml", mailing("timed", "sales-1", rest));
+        assert_eq!(world.once().await.unwrap(), ended, "{what}");
+        let campaign = world.campaign("timed").await;
+        assert_eq!(world.who(), Vec::<i64>::new(), "{what}");
+        assert_eq!(condition(&campaign, "Ready"), ready, "{what}: {campaign:#}");
+        assert_eq!(waits(&campaign), waiting, "{what}: {campaign:#}");
+        if what == "closed" {
+            let seconds = seconds_to_wait(&campaign);
+            assert!((86_400..=5 * 86_400).contains(&seconds), "{seconds}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delay_stands_between_two_messages_of_an_account() {
+    let world = world(&crowd(4)).await;
+    world.write(
+        "campaigns/slow.yaml",
+        mailing(
+            "slow",
+            "sales-1",
+            "delays: {between_messages: 200ms..300ms, per_account: {per_day: 10}}\n",
+        ),
+    );
+    world.once().await.unwrap();
+    let at: Vec<i64> = world.delivered().iter().map(|e| e.at).collect();
+    assert_eq!(at.len(), 4);
+    for pair in at.windows(2) {
+        assert!(pair[1] - pair[0] >= 195, "{at:?}");
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Approvals
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_run_waits_for_an_approval_of_exactly_what_was_shown() {
+    let world = world(&crowd(10)).await;
+    world.write("tidings.yaml", format!("{LIMITS}  approve_over: 5\n"));
+    world.write("campaigns/large.yaml", mailing("large", "sales-1", ""));
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    let campaign = world.campaign("large").await;
+    assert_eq!(
+        condition(&campaign, "Ready"),
+        "False AwaitingApproval",
+        "{campaign:#}"
+    );
+    assert_eq!(waits(&campaign), "AwaitingApproval 10");
+    assert_eq!(world.who(), Vec::<i64>::new());
+
+    // Another text is another campaign to approve.
+    assert!(matches!(
+        world.approve("large").await,
+        tidings::model::Reply::Done { .. }
+    ));
+    world.write(
+        "campaigns/large.yaml",
+        mailing(
+            "large",
+            "sales-1",
+            "templates: [{name: short, text: 'Something else'}]\n",
+        ),
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    assert_eq!(world.who(), Vec::<i64>::new());
+
+    // A digest that is no longer the file's is refused.
+    let stale = tidings::model::Command::Approve {
+        name: Some("large".into()),
+        digest: "0".repeat(64),
+        people: 10,
+        new_state: false,
+        by: "a test".into(),
+    };
+    assert!(matches!(
+        world.ask(stale).await,
+        tidings::model::Reply::Refused { .. }
+    ));
+
+    // Delays are not what an approval binds to.
+    assert!(matches!(
+        world.approve("large").await,
+        tidings::model::Reply::Done { .. }
+    ));
+    world.write(
+        "campaigns/large.yaml",
+        mailing("large", "sales-1", "templates: [{name: short, text: 'Something else'}]\ndelays: {between_messages: 1ms, per_account: {per_day: 100}}\n"),
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    assert_eq!(world.who().len(), 10);
+    assert_nobody_twice(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_a_tenth_more_people_than_approved_ask_anew() {
+    for (approved, ended) in [(10, ExitKind::Done), (9, ExitKind::NeedsPerson)] {
+        let world = world(&crowd(11)).await;
+        world.write("tidings.yaml", format!("{LIMITS}  approve_over: 5\n"));
+        world.write("campaigns/large.yaml", mailing("large", "sales-1", ""));
+        world.once().await.unwrap();
+        let tidings::model::Reply::Document { body } = world
+            .ask(tidings::model::Command::ApprovalAsked {
+                name: "large".into(),
+            })
+            .await
+        else {
+            panic!("nothing to approve")
+        };
+        assert_eq!(body["people"], 11);
+        // As if it had been shown when there were fewer.
+        world
+            .ask(tidings::model::Command::Approve {
+                name: Some("large".into()),
+                digest: body["digest"].as_str().unwrap().into(),
+                people: approved,
+                new_state: false,
+                by: "a test".into(),
+            })
+            .await;
+        assert_eq!(
+            world.once().await.unwrap(),
+            ended,
+            "{approved} approved, 11 found"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_goes_ahead_and_the_rest_waits_for_a_word() {
+    let world = world(&crowd(8)).await;
+    world.write(
+        "campaigns/careful.yaml",
+        mailing("careful", "sales-1", "canary: 3\n"),
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    let campaign = world.campaign("careful").await;
+    assert_eq!(world.who().len(), 3);
+    assert_eq!(
+        condition(&campaign, "Ready"),
+        "False Canary",
+        "{campaign:#}"
+    );
+    assert_eq!(waits(&campaign), "Canary 5");
+    world.approve("careful").await;
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    assert_eq!(world.who().len(), 8);
+    assert_nobody_twice(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guardrail_stops_a_burst_before_it_is_out() {
+    let mut people = String::from("accounts: [{name: sales-1}]\npeople:\n");
+    for id in 101..131 {
+        people.push_str(&format!(
+            "  - {{id: {id}, first_name: P, blocks: [sales-1]}}\n"
+        ));
+    }
+    people
+        .push_str("groups: [{title: Meetup, username: meetup, creator: sales-1, members: all}]\n");
+    let world = world(&people).await;
+    world.write(
+        "campaigns/rude.yaml",
+        mailing(
+            "rude",
+            "sales-1",
+            "guardrails: {after: 4, max_block_rate: 20%}\n",
+        ),
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    let campaign = world.campaign("rude").await;
+    assert_eq!(
+        condition(&campaign, "Paused"),
+        "True GuardrailTripped",
+        "{campaign:#}"
+    );
+    assert_eq!(condition(&campaign, "Ready"), "False PausedItself");
+    assert_eq!(world.calls("messages.sendMessage").len(), 4, "{campaign:#}");
+    assert_eq!(waits(&campaign), "Paused 26");
+    assert!(
+        message(&campaign, "Paused").contains("max_block_rate"),
+        "{campaign:#}"
+    );
+    // The operator's word lets it go on, and it counts anew.
+    world
+        .ask(tidings::model::Command::Resume {
+            name: Some("rude".into()),
+            reason: "we asked them".into(),
+            by: "a test".into(),
+        })
+        .await;
+    world.once().await.unwrap();
+    assert_eq!(world.calls("messages.sendMessage").len(), 8);
+}
