@@ -15,15 +15,24 @@ type Bad = Box<dyn std::error::Error + Send + Sync>;
 
 /// People on the wire in one measurement: at 9,000 a second some seconds.
 const PEOPLE: usize = 20_000;
+/// Members of a group: below the 10,000 that Telegram lists.
+const GROUP: usize = 5_000;
 
 fn main() -> Result<(), Bad> {
     let people = argument("--people").unwrap_or(PEOPLE);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    println!("| accounts | plain grammers loop, msg/s | engine, every send durable, msg/s | ratio |");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    println!(
+        "| accounts | plain grammers loop, msg/s | engine, every send durable, msg/s | ratio |"
+    );
     println!("|---:|---:|---:|---:|");
     for accounts in [1, 8] {
         let (plain, engine) = runtime.block_on(measure(accounts, people))?;
-        println!("| {accounts} | {plain:.0} | {engine:.0} | {:.2} |", engine / plain);
+        println!(
+            "| {accounts} | {plain:.0} | {engine:.0} | {:.2} |",
+            engine / plain
+        );
     }
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
@@ -44,7 +53,16 @@ fn world(accounts: usize, people: usize) -> Result<WorldSpec, Bad> {
     for n in 0..people {
         yaml += &format!("  - {{username: person_{n}, first_name: P{n}}}\n");
     }
-    yaml += "groups:\n  - {title: All, username: all_people, creator: acc-1, members: all}\n";
+    yaml += "groups:\n";
+    for (group, first) in (0..people).step_by(GROUP).enumerate() {
+        let members: Vec<String> = (first..people.min(first + GROUP))
+            .map(|n| format!("'@person_{n}'"))
+            .collect();
+        yaml += &format!(
+            "  - {{title: G{group}, username: people_{group}, creator: acc-1, members: [{}]}}\n",
+            members.join(", ")
+        );
+    }
     Ok(WorldSpec::from_yaml(&yaml)?)
 }
 
@@ -80,9 +98,15 @@ async fn plain_loop(
     for n in 0..accounts {
         let path = sessions.join(format!("acc-{}.session", n + 1));
         let session = Arc::new(grammers_session::storages::SqliteSession::open(path).await?);
-        let mut params = grammers_client::sender::ConnectionParams::default();
-        params.retry_policy = Box::new(NoRetries);
-        let SenderPool { runner, handle, updates: _updates } = SenderPool::with_configuration(session, 1, params);
+        let params = grammers_client::sender::ConnectionParams {
+            retry_policy: Box::new(NoRetries),
+            ..Default::default()
+        };
+        let SenderPool {
+            runner,
+            handle,
+            updates: _updates,
+        } = SenderPool::with_configuration(session, 1, params);
         let client = grammers_client::Client::new(handle);
         tokio::spawn(runner.run());
         client.invoke(&tl::functions::updates::GetState {}).await?;
@@ -90,8 +114,17 @@ async fn plain_loop(
             world
                 .users
                 .iter()
-                .filter(|user| user.username.as_deref().is_some_and(|name| name.starts_with("person_")))
-                .map(|user| (user.id, world.access_hash(n, tidings::sandbox::Peer::User(user.id))))
+                .filter(|user| {
+                    user.username
+                        .as_deref()
+                        .is_some_and(|name| name.starts_with("person_"))
+                })
+                .map(|user| {
+                    (
+                        user.id,
+                        world.access_hash(n, tidings::sandbox::Peer::User(user.id)),
+                    )
+                })
                 .collect()
         });
         let share: Vec<(i64, i64)> = peers.into_iter().skip(n).step_by(accounts).collect();
@@ -112,7 +145,10 @@ async fn plain_loop(
                         update_stickersets_order: false,
                         invert_media: false,
                         allow_paid_floodskip: false,
-                        peer: tl::enums::InputPeer::User(tl::types::InputPeerUser { user_id, access_hash }),
+                        peer: tl::enums::InputPeer::User(tl::types::InputPeerUser {
+                            user_id,
+                            access_hash,
+                        }),
                         reply_to: None,
                         message: format!("Hi P{at}! Our release is out."),
                         random_id: at as i64 + 1,
@@ -148,24 +184,32 @@ async fn engine_run(sandbox: &Sandbox, accounts: usize, people: usize) -> Result
         "version: 1\ntelegram: {api_id: 1, api_hash: loopback}\n\
          limits: {min_delay: 0s, max_per_day: 1000000, approve_over: null, max_audience: 1000000}\n",
     )?;
+    let sources: Vec<String> = (0..people.div_ceil(GROUP))
+        .map(|group| format!("{{type: members, peer: '@people_{group}'}}"))
+        .collect();
     let names: Vec<String> = (1..=accounts).map(|n| format!("acc-{n}")).collect();
     std::fs::write(
         dir.path().join("campaigns/all.yaml"),
         format!(
             "version: 1\nname: all\nkind: mailing\nconsent: {{basis: members}}\naccounts: [{}]\n\
-             sources: [{{type: members, peer: '@all_people'}}]\n\
+             sources: [{}]\n\
              filters: {{limit: 1000000}}\n\
              templates: [{{name: one, text: 'Hi {{{{ contact.first_name }}}}! Our release is out.'}}]\n\
              delays: {{between_messages: 0s, per_account: {{per_day: 1000000}}}}\n",
-            names.join(", ")
+            names.join(", "),
+            sources.join(", ")
         ),
     )?;
     let workspace = Workspace::find(&WorkspaceOptions {
         directory: Some(dir.path().to_owned()),
         ..WorkspaceOptions::default()
     })?;
-    let options = RunOptions { once: true, horizon: Some(Duration::from_secs(1)), ..RunOptions::default() };
-    run_with(workspace, options, Arc::new(GrammersTelegram::default())).await?;
+    let options = RunOptions {
+        once: true,
+        horizon: Some(Duration::from_secs(1)),
+        ..RunOptions::default()
+    };
+    run_with(workspace, options, Arc::new(GrammersTelegram)).await?;
     let mut times: Vec<i64> = sandbox
         .ledger()
         .entries()
@@ -174,7 +218,9 @@ async fn engine_run(sandbox: &Sandbox, accounts: usize, people: usize) -> Result
         .map(|entry| entry.at)
         .collect();
     times.sort_unstable();
-    let (Some(first), Some(last)) = (times.first(), times.last()) else { return Err("nothing was sent".into()) };
+    let (Some(first), Some(last)) = (times.first(), times.last()) else {
+        return Err("nothing was sent".into());
+    };
     if times.len() < people {
         return Err(format!("{} of {people} messages were sent", times.len()).into());
     }

@@ -1,6 +1,8 @@
 //! Messages as the bytes of a request. Pure: the same message is the same bytes, for ever.
 
-use grammers_tl_types::{Cursor, Deserializable, Identifiable, Serializable, enums, functions, types};
+use grammers_tl_types::{
+    Cursor, Deserializable, Identifiable, Serializable, enums, functions, types,
+};
 
 use crate::model::{Entity, EntityKind, Formatted, PersonId};
 
@@ -81,9 +83,13 @@ pub fn text_of(request: &[u8]) -> Option<String> {
     let mut buffer = Cursor::from_slice(request);
     let id = u32::deserialize(&mut buffer).ok()?;
     if id == <functions::messages::SendMessage as Identifiable>::CONSTRUCTOR_ID {
-        functions::messages::SendMessage::deserialize(&mut buffer).ok().map(|request| request.message)
+        functions::messages::SendMessage::deserialize(&mut buffer)
+            .ok()
+            .map(|request| request.message)
     } else if id == <functions::messages::SendMedia as Identifiable>::CONSTRUCTOR_ID {
-        functions::messages::SendMedia::deserialize(&mut buffer).ok().map(|request| request.message)
+        functions::messages::SendMedia::deserialize(&mut buffer)
+            .ok()
+            .map(|request| request.message)
     } else {
         None
     }

@@ -117,9 +117,7 @@ pub enum CallError {
         detail: String,
     },
     /// Telegram does not know the session's authorization key (transport error 404). The file is kept as it was.
-    #[error(
-        "Telegram does not know this session's key: log the account in again with `tidings account login`"
-    )]
+    #[error("Telegram does not know this session's key: the account has to be logged in again")]
     KeyUnknown,
     /// The session file cannot be used.
     #[error("{0}")]
@@ -278,6 +276,9 @@ pub enum Received {
     Message(Box<Incoming>),
     /// The place in the updates moved with no message in between: at the start, and now and then.
     State(UpdatesState),
+    /// All that was missed until now was told before this, or cannot be asked for: at the start, and after each
+    /// reconnection.
+    CaughtUp,
 }
 
 /// The most that waits to be handled; a slow reader makes Telegram's updates wait, nothing is lost.

@@ -49,9 +49,7 @@ pub(super) async fn read(path: &Path) -> Result<SessionFile, CallError> {
     let about = match fs::metadata(path) {
         Ok(about) => about,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(refuse(
-                "there is none; `tidings account login` makes one".to_owned(),
-            ));
+            return Err(refuse("there is none".to_owned()));
         }
         Err(error) => return Err(refuse(format!("cannot be looked at: {error}"))),
     };
@@ -118,7 +116,7 @@ pub(super) async fn read(path: &Path) -> Result<SessionFile, CallError> {
             auth_key,
         }),
         Some(_) => Err(refuse(
-            "holds no key: log in with `tidings account login`".to_owned(),
+            "holds no key: nobody is logged in with it".to_owned(),
         )),
         None => Err(refuse(format!(
             "names data centre {dc}, but not its address"

@@ -449,6 +449,11 @@ impl Clock {
         }
     }
 
+    fn reconnected(&mut self) {
+        self.ask_at = Instant::now().max(self.not_before);
+        self.urgent = true;
+    }
+
     fn caught_up(&mut self, brought_something: bool) {
         self.back_off = BACK_OFF.0;
         self.patience = match brought_something {
@@ -482,7 +487,7 @@ pub(super) async fn run(
     let mut state_told: Option<(UpdatesState, Instant)> = None;
     loop {
         let mut taken = Taken::default();
-        let mut asked = false;
+        let (mut asked, mut caught_up) = (false, false);
         tokio::select! {
             biased;
             () = out.closed() => return,
@@ -490,13 +495,18 @@ pub(super) async fn run(
                 let before = inbox.state;
                 match catch_up(&connector, &mut inbox, &out, clock.back_off).await {
                     Some(CaughtUp::Yes) => {
+                        caught_up = true;
                         clock.caught_up(inbox.state != before);
                         // Connections that were made before or by the question are covered by its answer.
                         while let Ok(new) = sources.try_recv() {
                             source = Some(new);
                         }
                     }
-                    Some(CaughtUp::Later(pause)) => clock.failed(pause),
+                    Some(CaughtUp::Later(pause)) => {
+                        // Whoever cannot say it for a long time must not keep anybody waiting.
+                        caught_up = pause >= SILENCE;
+                        clock.failed(pause);
+                    }
                     None => return,
                 }
                 inbox.release(&mut taken);
@@ -505,8 +515,8 @@ pub(super) async fn run(
             new = sources.recv() => {
                 let Some(new) = new else { return };
                 source = Some(new);
-                // A new connection starts where the old one ended: what came in between is asked for.
-                clock.heard(true);
+                // A new connection starts where the old one ended: what came in between is asked for at once.
+                clock.reconnected();
             }
             count = next(&mut source, &mut batch) => {
                 if count == 0 {
@@ -543,6 +553,9 @@ pub(super) async fn run(
             if out.send(Received::State(state)).await.is_err() {
                 return;
             }
+        }
+        if caught_up && out.send(Received::CaughtUp).await.is_err() {
+            return;
         }
     }
 }
