@@ -315,6 +315,7 @@ impl Core {
             people: &self.people,
             runtime: &self.runtime,
             now: self.clock.now(),
+            report_only: false,
         }
     }
 
@@ -325,10 +326,8 @@ impl Core {
 
     /// Plans for a report only: texts are not made, and nothing of it is to be performed.
     pub fn plan_report(&self) -> Plan {
-        let mut runtime = self.runtime.clone();
-        runtime.report_only = true;
         plan(&Inputs {
-            runtime: &runtime,
+            report_only: true,
             ..self.inputs()
         })
     }

@@ -396,16 +396,14 @@ impl Engine {
     /// Plans and performs until nothing is left that only needs writing down.
     async fn passes(&mut self) -> Result<Plan, RunError> {
         for _ in 0..PASSES_AT_ONCE {
-            let plan = self.core.plan();
+            let mut plan = self.core.plan();
             if plan.actions.is_empty() {
                 return Ok(plan);
             }
-            let again = self.perform(plan.actions).await?;
+            let again = self.perform(std::mem::take(&mut plan.actions)).await?;
             if !again {
-                // The report is of after it; a report makes no texts, so what those wait for is in the plan alone.
-                let mut report = self.core.plan_report();
-                report.wake_at = [report.wake_at, plan.wake_at].into_iter().flatten().min();
-                return Ok(report);
+                // Whatever was ordered reports, and is planned after then.
+                return Ok(plan);
             }
         }
         let mut plan = self.core.plan_report();

@@ -82,20 +82,27 @@ impl People for PeopleStore {
         if let Some(known) = cache.get(&person) {
             return known.clone();
         }
-        let bytes = match self.tree.as_ref()?.get(person) {
-            Ok(bytes) => bytes?,
+        let rows = match self.tree.as_ref()?.get_with_neighbours(person) {
+            Ok(rows) => rows,
             Err(error) => {
                 tracing::error!(%error, "a person could not be read");
                 return None;
             }
         };
-        let known: Option<Person> = rmp_serde::from_slice(&bytes)
-            .map_err(|error| tracing::error!(%error, "a person's row could not be decoded"))
-            .ok();
-        if cache.len() >= MAX_CACHED {
+        if cache.len() + rows.len() > MAX_CACHED {
             cache.clear();
         }
-        cache.insert(person, known.clone());
+        for (id, bytes) in rows {
+            let known: Option<Person> = rmp_serde::from_slice(&bytes)
+                .map_err(|error| tracing::error!(%error, "a person's row could not be decoded"))
+                .ok();
+            // What is in memory is at least as new as its row.
+            cache.entry(id).or_insert(known);
+        }
+        let known = cache.get(&person).cloned().flatten();
+        if known.is_none() {
+            cache.insert(person, None);
+        }
         known
     }
 }

@@ -84,8 +84,6 @@ pub struct Runtime {
     pub media: BTreeSet<(AccountName, Attachment)>,
     /// Files that an account uploads now.
     pub uploading: BTreeSet<(AccountName, Attachment)>,
-    /// Reports only: actions are counted, texts are not made.
-    pub report_only: bool,
     /// The process stops: nothing new begins.
     pub draining: bool,
     /// Sources are looked up, nothing is sent.
@@ -222,6 +220,8 @@ pub struct Inputs<'a> {
     pub runtime: &'a Runtime,
     /// The wall clock.
     pub now: Timestamp,
+    /// Reports only: actions are counted, texts are not made.
+    pub report_only: bool,
 }
 
 /// Makes every choice.

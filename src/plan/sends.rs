@@ -35,6 +35,14 @@ pub(super) fn facts(spec: &ResolvedCampaign, campaign: &Campaign) -> CampaignFac
 /// Sends that may or may not have arrived: the same bytes again, or a look into the dialog.
 pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
     let now = inputs.now;
+    if inputs
+        .observed
+        .accounts
+        .values()
+        .all(|account| account.in_doubt == 0)
+    {
+        return;
+    }
     for (key, flight) in &inputs.observed.in_flight {
         let Some((_, since)) = flight.doubt else {
             continue;
@@ -297,18 +305,20 @@ impl<'a> AccountTurn<'a> {
     fn new(inputs: &Inputs<'_>, name: &'a AccountName) -> Self {
         let account = inputs.observed.accounts.get(name);
         let in_flight = account.map_or(0, |a| a.in_flight.saturating_sub(a.in_doubt)) as usize;
-        let retried = inputs
-            .runtime
-            .executing
-            .iter()
-            .filter(|key| {
-                inputs
-                    .observed
-                    .in_flight
-                    .get(*key)
-                    .is_some_and(|f| f.doubt.is_some() && f.intent.account == *name)
-            })
-            .count();
+        let doubted = |key: &&SendKey| {
+            inputs
+                .observed
+                .in_flight
+                .get(*key)
+                .is_some_and(|f| f.doubt.is_some() && f.intent.account == *name)
+        };
+        // Nothing is in doubt nearly always, and then nothing is looked through.
+        let retried = match account {
+            Some(account) if account.in_doubt > 0 => {
+                inputs.runtime.executing.iter().filter(doubted).count()
+            }
+            _ => 0,
+        };
         let (allowance, zone) = super::accounts::allowance(inputs, name);
         let start = crate::time::Day::of(inputs.now, zone).start();
         let attested = inputs.desired.engine.limits.attested_per_day;
@@ -510,7 +520,7 @@ fn take(
             }
         }
         turn.taken.insert(number);
-        if inputs.runtime.report_only {
+        if inputs.report_only {
             return Taken::Sent;
         }
         match message(inputs, plan, name, turn, person) {

@@ -114,6 +114,7 @@ impl World {
             people: &self.people,
             runtime: &self.runtime,
             now: self.now,
+            report_only: false,
         }
     }
 

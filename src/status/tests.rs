@@ -57,10 +57,7 @@ impl World {
             settings: "version: 1\n",
             observed: Observed::default(),
             people: BTreeMap::new(),
-            runtime: Runtime {
-                report_only: true,
-                ..Runtime::default()
-            },
+            runtime: Runtime::default(),
             now: NOON,
             seq: 0,
         };
@@ -267,6 +264,7 @@ impl World {
             people: &self.people,
             runtime: &self.runtime,
             now: self.now,
+            report_only: true,
         }
     }
 
