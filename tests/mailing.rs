@@ -685,3 +685,48 @@ groups: [{title: Meetup, username: meetup, creator: 101, members: all}]
     assert_eq!(waits(&campaign), "Held 2");
     assert_eq!(world.who(), Vec::<i64>::new());
 }
+
+const NAMED_TWICE: &str = "
+accounts:
+  - {name: sales-1, username: mia_sales}
+people:
+  - {id: 7000000001, username: anna, first_name: Anna, phone: '+15550200001'}
+  - {id: 7000000002, username: boris, first_name: Boris, phone: '+15550200002'}
+groups:
+  - {title: Rust meetup, username: rust_meetup, creator: sales-1, members: all}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_excluded_by_phone_or_username_is_excluded_as_a_member_too() {
+    let world = world(NAMED_TWICE).await;
+    world.write(
+        "campaigns/hello.yaml",
+        MAILING.replace(
+            "templates:",
+            "filters: {exclude: [{type: list, peers: ['+15550200001', '@nobody_here']}]}\ntemplates:",
+        ),
+    );
+    world.once().await.unwrap();
+    let campaign = world.campaign("hello").await;
+    assert_eq!(world.recipients(), ["user:7000000002"], "{campaign:#}");
+    assert_eq!(campaign["audience"]["excluded"]["excluded"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_is_reached_through_the_username_or_phone_beside_it() {
+    let world = world(NAMED_TWICE).await;
+    world.write(
+        "campaigns/hello.yaml",
+        MAILING
+            .replace("basis: members", "basis: customers")
+            .replace(
+                "[{type: members, peer: '@rust_meetup'}]",
+                "[{type: list, peers: [{id: 7000000001}, '@anna', {id: 7000000002}, '+15550200002']}]",
+            ),
+    );
+    world.once().await.unwrap();
+    let campaign = world.campaign("hello").await;
+    assert_nobody_twice(&world);
+    assert_eq!(world.recipients().len(), 2, "{campaign:#}");
+    assert_eq!(campaign["progress"]["sent"], 2);
+}

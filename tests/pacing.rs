@@ -372,3 +372,47 @@ async fn a_guardrail_stops_a_burst_before_it_is_out() {
     world.once().await.unwrap();
     assert_eq!(world.calls("messages.sendMessage").len(), 8);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_gets_no_more_messages_a_month_than_all_campaigns_together_may_send() {
+    let world = world(
+        "
+accounts: [{name: sales-1}]
+people: [{username: anna, first_name: Anna}, {username: boris, first_name: Boris}]
+",
+    )
+    .await;
+    world.write(
+        "tidings.yaml",
+        common::FAST.replace("limits: {", "limits: {per_person: {per_month: 1}, "),
+    );
+    for name in ["one", "two"] {
+        world.write(
+            &format!("campaigns/{name}.yaml"),
+            format!(
+                "version: 1\nname: {name}\nkind: mailing\nconsent: {{basis: customers}}\naccounts: [sales-1]\n\
+                 sources: [{{type: list, peers: ['@anna', '@boris']}}]\n\
+                 templates: [{{name: a, text: Hi}}]\n\
+                 delays: {{between_messages: 0s, per_account: {{per_day: 1000}}}}\n"
+            ),
+        );
+    }
+    world.once().await.unwrap();
+    assert_eq!(world.recipients().len(), 2);
+    common::assert_nobody_twice(&world);
+    let (one, two) = (world.campaign("one").await, world.campaign("two").await);
+    let waiting: Vec<_> = [&one, &two]
+        .into_iter()
+        .flat_map(|campaign| campaign["waiting"].as_array().unwrap().clone())
+        .map(|wait| (wait["reason"].clone(), wait["count"].as_u64().unwrap()))
+        .collect();
+    assert!(
+        waiting.iter().all(|(reason, _)| reason == "PersonGap"),
+        "{waiting:?}"
+    );
+    assert_eq!(
+        waiting.iter().map(|(_, count)| count).sum::<u64>(),
+        2,
+        "{waiting:?}"
+    );
+}

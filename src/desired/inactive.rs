@@ -60,11 +60,6 @@ pub(super) fn of_campaign(spec: &CampaignSpec, engine: &EngineSpec) -> Vec<NotAc
             list.push(thing);
         }
     }
-    // A limit that is not kept must not be passed over in silence.
-    let limits = engine.limits.as_ref();
-    if limits.is_some_and(|l| l.per_person.is_some_and(|p| p.per_month.is_some())) {
-        list.push(holds("`limits.per_person.per_month` of tidings.yaml"));
-    }
     for (given, key) in [
         (!spec.follow_ups.is_empty(), "follow_ups"),
         (spec.ai_role.is_some(), "ai_role"),

@@ -66,6 +66,9 @@ pub struct LookupEnd {
     pub complete: bool,
     /// Why it failed, in Telegram's or the file's words.
     pub error: Option<String>,
+    /// The failure passes by itself (Telegram's own errors, a broken connection): a retry is worth its while.
+    #[serde(default)]
+    pub passing: bool,
     /// It went well, and yet not everybody was shown: why, and how to widen it.
     #[serde(default)]
     pub partial: Option<String>,
@@ -217,6 +220,11 @@ pub enum Event {
         person: PersonId,
         /// Who can address him now.
         account: AccountName,
+    },
+    /// A username or phone is nobody's, or cannot be addressed.
+    Nobody {
+        /// The stand-in.
+        reference: PersonId,
     },
     /// About to send.
     Intent(Box<Intent>),

@@ -75,7 +75,7 @@ pub enum ReferenceError {
     Phone(String),
     /// A username of impossible form.
     #[error(
-        "{0:?} is no username: 4 to 32 Latin letters, digits and underscores are expected, beginning with a letter"
+        "{0:?} is no username: 3 to 32 Latin letters, digits and underscores are expected, beginning with a letter"
     )]
     Username(String),
     /// An id that is not a positive number.
@@ -165,7 +165,7 @@ impl Reference {
     }
 
     fn username(name: &str, whole: &str) -> Result<Reference, ReferenceError> {
-        let fine = (4..=32).contains(&name.len())
+        let fine = (3..=32).contains(&name.len())
             && name.starts_with(|c: char| c.is_ascii_alphabetic())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if fine {

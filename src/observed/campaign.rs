@@ -61,6 +61,9 @@ pub struct Lookup {
     pub complete: bool,
     /// Why it failed.
     pub error: Option<String>,
+    /// The failure passes by itself.
+    #[serde(default)]
+    pub passing: bool,
     /// Why it did not, though it went well.
     pub partial: Option<String>,
     /// The account is creator or admin of the place.

@@ -171,6 +171,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             lookup.ended = Some(at);
             lookup.complete = end.complete;
             lookup.error.clone_from(&end.error);
+            lookup.passing = end.passing;
             lookup.partial.clone_from(&end.partial);
             lookup.admin = end.admin;
             lookup.bad_rows = end.bad_rows;
@@ -258,6 +259,10 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             if slot.until <= flood.until {
                 *slot = flood;
             }
+        }
+        Event::Nobody { reference } => {
+            let handle = state.persons.intern(*reference);
+            state.nobody.insert(handle.0);
         }
         Event::SlowMode { person, until } => {
             if let Some(handle) = state.persons.get(*person) {
@@ -717,6 +722,10 @@ fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Tim
     let contacted = state.contacted.entry(handle.0).or_default();
     contacted.account = Some(index);
     contacted.last_sent = Some(at);
+    if contacted.sent.len() >= super::MONTHLY {
+        contacted.sent.remove(0);
+    }
+    contacted.sent.push(at);
     contacted.last_campaign = Some(key.lineage.clone());
     if let Some(it) = state.campaigns.get_mut(&key.lineage)
         && key.step == 0

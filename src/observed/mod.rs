@@ -48,6 +48,9 @@ pub struct InFlight {
     pub allowed_before: Timestamp,
 }
 
+/// Messages to one person whose moments are kept: more than any sensible `limits.per_person.per_month`.
+pub const MONTHLY: usize = 64;
+
 /// What is known of one person over all campaigns, of those who were ever written to or wrote.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Contacted {
@@ -55,6 +58,9 @@ pub struct Contacted {
     pub account: Option<u16>,
     /// When the last message of any campaign was accepted.
     pub last_sent: Option<Timestamp>,
+    /// When each of the last messages was accepted, the oldest first; at most [`MONTHLY`].
+    #[serde(default)]
+    pub sent: Vec<Timestamp>,
     /// By which campaign.
     pub last_campaign: Option<Lineage>,
     /// When he last wrote.
@@ -95,6 +101,9 @@ pub struct Observed {
     pub confirmations: BTreeMap<u32, u16>,
     /// Chats that Telegram slowed down (SLOWMODE_WAIT): the person waits until then.
     pub slowed: BTreeMap<u32, Timestamp>,
+    /// Usernames and phones that turned out to be nobody's.
+    #[serde(default)]
+    pub nobody: RoaringBitmap,
     /// People that an account must look up again (PEER_ID_INVALID and its kin): once each.
     pub relook: BTreeSet<(u16, u32)>,
     /// Those that were looked up again already.

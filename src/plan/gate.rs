@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::accounts::{Availability, may_look_up, usable};
 use super::{Action, CampaignView, Gate, Inputs, Plan, Wait};
 use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceRole};
-use crate::model::{AccountName, Event, Lineage, StallReason, Timestamp, Waiting};
-use crate::observed::{Campaign, Lookup, Source};
+use crate::model::{AccountName, Event, Lineage, PersonId, StallReason, Timestamp, Waiting};
+use crate::observed::{Campaign, Handle, Lookup, Source};
+use crate::people::best_reference;
 use crate::spec::Basis;
 
 /// The first pause after a failed look-up; doubles up to [`LOOKUP_RETRY_MOST`]. Long enough not to spend an
@@ -175,6 +176,11 @@ fn gate(
         return gate;
     }
     if campaign.pending() == 0 {
+        if campaign.in_flight == 0
+            && let Some(gate) = unread(spec, campaign)
+        {
+            return gate;
+        }
         return if campaign.in_flight > 0 {
             Gate::Open
         } else if let Some(refresh) = spec.schedule.refresh {
@@ -324,14 +330,19 @@ fn audience(
     }
     // One's own accounts are never written to, so who they are must be known first where that is a matter of moments.
     let nameless = inputs.runtime.links.iter().any(|(name, link)| {
-        matches!(link, super::Link::Connecting)
+        let known_soon = match link {
+            super::Link::Connecting => true,
+            super::Link::Unreachable { retry_at, .. } => *retry_at < Timestamp::MAX,
+            _ => false,
+        };
+        known_soon
             && inputs
                 .observed
                 .accounts
                 .get(name)
                 .is_none_or(|account| account.person.is_none())
     });
-    if nameless && campaign.judgement.is_none() {
+    if nameless {
         return Some(waits(
             Waiting::LookingUp,
             None,
@@ -369,6 +380,9 @@ fn audience(
                 format!("No account can look up {} now.", source.label),
             ),
         });
+    }
+    if let Some(gate) = unnamed(inputs, plan, line, spec, campaign) {
+        return Some(gate);
     }
     let stale = campaign.judgement.as_ref().is_none_or(|last| {
         last.digest != spec.audience_digest || last.lookups != campaign.lookups_ended
@@ -413,6 +427,119 @@ fn audience(
         }
     }
     None
+}
+
+/// A source that no account could read: while it is, nobody can say that everybody is settled.
+fn unread(spec: &ResolvedCampaign, campaign: &Campaign) -> Option<Gate> {
+    spec.sources.iter().find_map(|source| {
+        let known = campaign.sources.get(&source.id)?;
+        let failed = source.role == SourceRole::Include
+            && !known.lookups.is_empty()
+            && known.lookups.values().all(|lookup| lookup.error.is_some());
+        let why = known
+            .lookups
+            .values()
+            .find_map(|lookup| lookup.error.clone())?;
+        failed.then(|| {
+            blocked(
+                Waiting::Held,
+                "SourceFailed",
+                format!("{} cannot be read: {why}", source.label),
+            )
+        })
+    })
+}
+
+/// Looks up the usernames and phones that decide who is left out: until it is known whom `exclude` and `in` name, and
+/// whose row a `where` asks for, somebody could be written to who must not be.
+fn unnamed(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    line: &Lineage,
+    spec: &ResolvedCampaign,
+    campaign: &Campaign,
+) -> Option<Gate> {
+    let rows_decide = spec
+        .filters
+        .where_
+        .as_ref()
+        .is_some_and(|where_| where_.source().contains("contact.fields"));
+    let members_too = spec
+        .sources
+        .iter()
+        .any(|s| s.role == SourceRole::Include && s.what.needs_account());
+    let mut left = 0u64;
+    let mut until = None;
+    for source in &spec.sources {
+        let decides = source.role != SourceRole::Include || (rows_decide && members_too);
+        if source.what.needs_account() || !decides {
+            continue;
+        }
+        let Some(known) = campaign.sources.get(&source.id) else {
+            continue;
+        };
+        for number in known.found() {
+            let person = inputs.observed.persons.id(Handle(number));
+            let Some(person) = person.filter(|person| !person.is_user()) else {
+                continue;
+            };
+            if inputs.observed.nobody.contains(number) {
+                continue;
+            }
+            left += 1;
+            if left <= spec.accounts.len() as u64 {
+                name(inputs, plan, line, spec, person, &mut until);
+            }
+        }
+    }
+    (left > 0).then(|| {
+        waits(
+            Waiting::LookingUp,
+            until,
+            format!("{left} usernames and phones that decide who is left out are being looked up."),
+        )
+    })
+}
+
+/// Plans the look-up of a username or phone by the first account that is free for it.
+fn name(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    line: &Lineage,
+    spec: &ResolvedCampaign,
+    person: PersonId,
+    until: &mut Option<Timestamp>,
+) {
+    let known = inputs.people.get(person).unwrap_or_default();
+    let Some(reference) = best_reference(&known) else {
+        return;
+    };
+    if inputs.runtime.resolving.values().any(|who| *who == person) {
+        return;
+    }
+    for account in &spec.accounts {
+        if let Availability::Later { until: at, .. } = may_look_up(inputs, account) {
+            if let Some(at) = at {
+                plan.wake(at, inputs.now);
+                *until = Some(until.map_or(at, |first| first.min(at)));
+            }
+            continue;
+        }
+        let busy = inputs.runtime.resolving.contains_key(account)
+            || plan.actions.iter().any(|action| {
+                matches!(action, Action::Resolve { account: by, person: who, .. }
+                    if by == account || *who == person)
+            });
+        if !busy {
+            plan.actions.push(Action::Resolve {
+                account: account.clone(),
+                person,
+                reference,
+                campaign: line.clone(),
+            });
+            return;
+        }
+    }
 }
 
 struct SourceState {
@@ -470,6 +597,7 @@ fn source_state(
         }
         let failed_now = last.is_some_and(|last| {
             last.error.is_some()
+                && !last.passing
                 && last.failures > 0
                 && inputs
                     .runtime

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::accounts::{Availability, may_answer, may_contact, may_look_up, usable, valid};
 use super::{Action, Gate, Inputs, Link, Plan, SendAction, Wait, audience, gate};
-use crate::desired::{ResolvedCampaign, Variant};
+use crate::desired::{ResolvedCampaign, SourceRole, Variant};
 use crate::model::{
     AccountName, AccountState, Contact, Event, Formatted, Lineage, Outcome, Person, PersonId,
     SendKey, Timestamp, Waiting,
@@ -490,6 +490,9 @@ fn take(
             plan.wake(*until, now);
             continue;
         }
+        if is_in_hand(inputs, plan, person) {
+            continue;
+        }
         if let Some(until) = person_gap(inputs, number) {
             plan.wake(until, now);
             continue;
@@ -536,11 +539,38 @@ fn take(
     Taken::Nobody
 }
 
+/// Whether `limits.per_person` makes him wait for the outcome of another campaign's message that is on its way.
+fn is_in_hand(inputs: &Inputs<'_>, plan: &Plan, person: PersonId) -> bool {
+    let limits = &inputs.desired.engine.limits;
+    if limits.per_person_gap.is_none() && limits.per_person_month.is_none() {
+        return false;
+    }
+    inputs
+        .observed
+        .in_flight
+        .keys()
+        .any(|key| key.person == person)
+        || plan
+            .actions
+            .iter()
+            .any(|action| matches!(action, Action::Send(send) if send.key.person == person))
+}
+
 /// Whether `limits.per_person` makes him wait, and until when.
 fn person_gap(inputs: &Inputs<'_>, number: u32) -> Option<Timestamp> {
-    let gap = inputs.desired.engine.limits.per_person_gap?;
-    let last = inputs.observed.contacted.get(&number)?.last_sent?;
-    let free = last + gap;
+    const MONTH: Duration = Duration::from_secs(30 * 86_400);
+    let limits = &inputs.desired.engine.limits;
+    let contacted = inputs.observed.contacted.get(&number)?;
+    let after_gap = limits
+        .per_person_gap
+        .and_then(|gap| Some(contacted.last_sent? + gap));
+    // The message that must be over a month old before the next one may leave.
+    let after_month = limits.per_person_month.and_then(|most| {
+        let most = (most as usize).max(1);
+        let nth = contacted.sent.len().checked_sub(most)?;
+        Some(*contacted.sent.get(nth)? + MONTH)
+    });
+    let free = after_gap.max(after_month)?;
     (free > inputs.now).then_some(free)
 }
 
@@ -844,7 +874,16 @@ fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
             .looking_up
             .iter()
             .any(|(line, _, _)| line == turn.line);
-    if looking {
+    // A source that could not be read may hold him, and a username that is not looked up yet may be him.
+    let unread = turn.spec.sources.iter().any(|source| {
+        source.role == SourceRole::Include
+            && turn
+                .campaign
+                .sources
+                .get(&source.id)
+                .is_none_or(|known| known.lookups.values().all(|lookup| lookup.error.is_some()))
+    });
+    if looking || unread || !turn.campaign.unresolved.is_empty() {
         return;
     }
     for (class, queue) in turn
@@ -910,7 +949,8 @@ fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
             .map(|(_, _, availability)| availability.clone())
             .fold(none.clone(), Availability::better);
         let mut count = queue.len() as u64;
-        if inputs.desired.engine.limits.per_person_gap.is_some() {
+        let limits = &inputs.desired.engine.limits;
+        if limits.per_person_gap.is_some() || limits.per_person_month.is_some() {
             // Only those who were ever written to can wait for it.
             let slowed: Vec<Timestamp> = queue
                 .iter()

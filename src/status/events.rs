@@ -241,6 +241,9 @@ fn say(event: &Event, observed: &Observed) -> Words {
             )
             .of(campaign, observed)
         }
+        Event::Nobody { reference } => {
+            words("nobody", "Nobody can be addressed by it.").about(reference)
+        }
         Event::Resolved {
             reference,
             person,

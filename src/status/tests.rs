@@ -189,6 +189,7 @@ impl World {
             admin: true,
             bad_rows: 0,
             partial: None,
+            passing: false,
         };
         self.record(
             HALF_HOUR,

@@ -376,6 +376,7 @@ impl Engine {
                 complete: done.partial.is_none(),
                 error: None,
                 partial: done.partial,
+                passing: false,
                 admin: done.admin,
                 bad_rows: 0,
             },
@@ -405,6 +406,11 @@ impl Engine {
                     _ => {}
                 }
                 LookupEnd {
+                    passing: match &error {
+                        CallError::Rpc(fault) => react(fault) == Reaction::InDoubt,
+                        CallError::InDoubt { .. } | CallError::NotSent { .. } => true,
+                        _ => false,
+                    },
                     error: Some(error.to_string()),
                     ..LookupEnd::default()
                 }
@@ -428,6 +434,7 @@ impl Engine {
         events: &mut Vec<Event>,
     ) -> Result<(), RunError> {
         let now = self.core.clock.now();
+        let before = events.len();
         let skip = |outcome, detail: String| {
             // Of somebody who is known already this was the second look: he exists, and cannot be addressed.
             let outcome = if person.is_user() {
@@ -465,6 +472,9 @@ impl Engine {
                         "Telegram tells {name} who {reference} is, but not how to address him"
                     );
                     events.push(skip(crate::model::Outcome::Unreachable, detail));
+                    if !person.is_user() {
+                        events.push(Event::Nobody { reference: person });
+                    }
                     return Ok(());
                 }
                 // What the reference's row knew (a CSV's columns) goes over to the person.
@@ -527,6 +537,13 @@ impl Engine {
                 });
             }
             Err(error) => self.link_lost(name, error.to_string()),
+        }
+        let settled = events
+            .iter()
+            .skip(before)
+            .any(|event| matches!(event, Event::Skipped { .. }));
+        if settled && !person.is_user() {
+            events.push(Event::Nobody { reference: person });
         }
         Ok(())
     }

@@ -183,6 +183,7 @@ fn cases() -> Vec<Case> {
         admin: false,
         bad_rows: 0,
         partial: None,
+        passing: false,
     };
     let (campaign, source) = ("spring".into(), world.source("spring"));
     world.record(
@@ -216,6 +217,7 @@ fn cases() -> Vec<Case> {
         admin: false,
         bad_rows: 0,
         partial: None,
+        passing: false,
     };
     let (campaign, source) = ("spring".into(), world.source("spring"));
     world.record(
