@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde::Deserialize;
 
-use super::{DONE, Ended, Failure, Global, output};
+use super::{DONE, Ended, Global, output};
 use crate::model::Command;
 use crate::status::{AccountsDocument, plain};
 
@@ -118,16 +118,10 @@ pub(super) fn run(global: &Global, args: &ApproveArgs) -> Ended {
             }
         }
     };
-    if !args.yes {
-        if !output::is_interactive() {
-            return Err(Failure::new(
-                "nothing was approved: there is no terminal to ask on. Say --yes to approve what is shown above.",
-            ));
-        }
-        if !output::confirmed("Approve this?") {
-            output::complain("Nothing was approved.");
-            return Ok(super::FAILED);
-        }
+    // Asked is who can answer; elsewhere the command itself is the word, and what it approves stands above.
+    if !args.yes && output::is_interactive() && !output::confirmed("Approve this?") {
+        output::complain("Nothing was approved.");
+        return Ok(super::FAILED);
     }
     super::order(&workspace, command).map(|_| DONE)
 }

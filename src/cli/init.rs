@@ -11,7 +11,7 @@ use super::{DONE, Ended, Failure, Global, output, schema};
 pub struct InitArgs {
     /// The folder; made where it is not there
     #[arg(value_name = "DIR")]
-    pub directory: Option<PathBuf>,
+    pub into: Option<PathBuf>,
 }
 
 /// The new workspace's files, schemas apart.
@@ -29,7 +29,7 @@ const FILES: &[(&str, &str)] = &[
 
 pub(super) fn run(global: &Global, args: &InitArgs) -> Ended {
     let here = global.directory.clone().unwrap_or_default();
-    let root = match &args.directory {
+    let root = match &args.into {
         Some(directory) => here.join(directory),
         None => here,
     };

@@ -9,7 +9,7 @@ use super::{Cli, Failure, LogFormat, Verb, output};
 fn default_level(verb: &Verb) -> &'static str {
     match verb {
         // The daemon's log is how people see that it lives.
-        Verb::Run(args) if !args.once => "info",
+        Verb::Run(args) if !args.once => "warn,tidings=info",
         // It tells what happens in words of its own.
         Verb::Demo(_) => "error",
         _ => "warn",

@@ -137,6 +137,9 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             });
             (Reply::Document { body }, nothing)
         }
+        Command::Events {
+            name: Some(name), ..
+        } if line_of(&name).is_none() => (unknown(&name), nothing),
         Command::Events { name, after, limit } => {
             (events(core, name.as_deref(), after, limit), nothing)
         }

@@ -58,6 +58,8 @@ pub struct Workspace {
     pub config_path: PathBuf,
     /// Real variables over those of `.env`.
     pub env: Environment,
+    /// `--config` named it: then it must be there.
+    config_named: bool,
     files: Arc<watch::Workspace>,
 }
 
@@ -103,6 +105,7 @@ impl Workspace {
             state_dir: beside(&options.state_dir, "state"),
             sessions_dir: beside(&options.sessions_dir, "sessions"),
             config_path: beside(&options.config, "tidings.yaml"),
+            config_named: options.config.is_some(),
             env: environment(&root)?,
             files: Arc::new(watch::Workspace::new(&root)),
             root,
@@ -150,7 +153,9 @@ impl Workspace {
             .to_string_lossy()
             .into_owned();
         let read = match std::fs::metadata(&self.config_path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.config_named => {
+                None
+            }
             Err(error) => Some(Err(error.to_string())),
             Ok(meta) if meta.len() > MAX_CONFIG => Some(Err(format!(
                 "it has {} bytes, at most {MAX_CONFIG} are allowed",
