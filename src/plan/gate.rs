@@ -13,6 +13,8 @@ use crate::spec::Basis;
 /// The first pause after a failed look-up; doubles up to [`LOOKUP_RETRY_MOST`]. Long enough not to spend an
 /// account's allowance on a place that is gone, short enough that a network that comes back is noticed.
 const LOOKUP_RETRY: Duration = Duration::from_secs(30);
+/// An account that is tried again within this is waited for before anybody is judged: the first three tries.
+const KNOWN_SOON: Duration = Duration::from_secs(5);
 /// The longest pause between two tries of a failed look-up.
 const LOOKUP_RETRY_MOST: Duration = Duration::from_secs(3600);
 /// An approval covers up to a tenth more people than were shown (CONTRACT, 'What an edit means').
@@ -332,7 +334,8 @@ fn audience(
     let nameless = inputs.runtime.links.iter().any(|(name, link)| {
         let known_soon = match link {
             super::Link::Connecting => true,
-            super::Link::Unreachable { retry_at, .. } => *retry_at < Timestamp::MAX,
+            // Later than that it is no matter of moments: the other accounts go on without it.
+            super::Link::Unreachable { retry_at, .. } => *retry_at < inputs.now + KNOWN_SOON,
             _ => false,
         };
         known_soon
@@ -342,7 +345,7 @@ fn audience(
                 .get(name)
                 .is_none_or(|account| account.person.is_none())
     });
-    if nameless {
+    if nameless && campaign.judgement.is_none() {
         return Some(waits(
             Waiting::LookingUp,
             None,
