@@ -92,6 +92,11 @@ impl Source {
             .fold(RoaringBitmap::new(), |all, lookup| all | &lookup.found)
     }
 
+    /// Whether every look-up of it failed the last time; false where there was none.
+    pub fn failed(&self) -> bool {
+        !self.lookups.is_empty() && self.lookups.values().all(|lookup| lookup.error.is_some())
+    }
+
     /// When it was last read with success.
     pub fn read_at(&self) -> Option<Timestamp> {
         self.lookups

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::accounts::{Availability, may_look_up, usable};
+use super::sends::planned_resolve;
 use super::{Action, CampaignView, Gate, Inputs, Plan, Wait};
 use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceRole};
 use crate::model::{AccountName, Event, Lineage, PersonId, StallReason, Timestamp, Waiting};
@@ -436,9 +437,7 @@ fn audience(
 fn unread(spec: &ResolvedCampaign, campaign: &Campaign) -> Option<Gate> {
     spec.sources.iter().find_map(|source| {
         let known = campaign.sources.get(&source.id)?;
-        let failed = source.role == SourceRole::Include
-            && !known.lookups.is_empty()
-            && known.lookups.values().all(|lookup| lookup.error.is_some());
+        let failed = source.role == SourceRole::Include && known.failed();
         let why = known
             .lookups
             .values()
@@ -529,10 +528,7 @@ fn name(
             continue;
         }
         let busy = inputs.runtime.resolving.contains_key(account)
-            || plan.actions.iter().any(|action| {
-                matches!(action, Action::Resolve { account: by, person: who, .. }
-                    if by == account || *who == person)
-            });
+            || planned_resolve(plan, |by, who| by == account || who == person);
         if !busy {
             plan.actions.push(Action::Resolve {
                 account: account.clone(),

@@ -627,7 +627,11 @@ fn look_up(
     }
 }
 
-fn planned_resolve(plan: &Plan, matches: impl Fn(&AccountName, PersonId) -> bool) -> bool {
+/// Whether this pass already plans to look somebody up.
+pub(super) fn planned_resolve(
+    plan: &Plan,
+    matches: impl Fn(&AccountName, PersonId) -> bool,
+) -> bool {
     plan.actions
         .iter()
         .any(|action| matches!(action, Action::Resolve { account, person, .. } if matches(account, *person)))
@@ -881,7 +885,7 @@ fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
                 .campaign
                 .sources
                 .get(&source.id)
-                .is_none_or(|known| known.lookups.values().all(|lookup| lookup.error.is_some()))
+                .is_none_or(|known| known.lookups.is_empty() || known.failed())
     });
     if looking || unread || !turn.campaign.unresolved.is_empty() {
         return;

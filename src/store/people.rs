@@ -227,20 +227,11 @@ impl People {
 
     /// What is known of a person.
     pub fn get(&self, person: PersonId) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut guard = self.index()?;
-        let Some(page) = guard.get()?.page_of.get(&person).copied() else {
-            return Ok(None);
-        };
-        let Some(body) = self.tree.get(&page.to_be_bytes())? else {
-            return Err(StoreError::corrupt(
-                format!("tree people, page {page}"),
-                "it is missing",
-            ));
-        };
-        Ok(decode(page, &body)?
+        Ok(self
+            .get_with_neighbours(person)?
             .into_iter()
             .find(|(other, _)| *other == person)
-            .map(|(_, bytes)| bytes.to_vec()))
+            .map(|(_, bytes)| bytes))
     }
 
     /// A person and all others who stand in his page with what is known of them now: people who were found together are
