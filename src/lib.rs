@@ -13,6 +13,7 @@
 //! no effects, reads no clock and draws no chance; the shell ([`watch`], [`store`], [`telegram`], [`execute`],
 //! [`control`], [`cli`]) has effects and makes no decisions.
 
+pub mod accounts;
 pub mod cli;
 pub mod control;
 pub mod desired;

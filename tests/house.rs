@@ -39,13 +39,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telegram", &["model"]),
     // It implements `spec::Files`: what a spec names, lists too, is read through the same snapshot of the folder.
     ("watch", &["model", "people", "spec"]),
+    ("accounts", &["model", "telegram"]),
     // `SourceKind` is what an order to look up carries, from `plan::Action`.
     ("execute", &["model", "desired", "plan", "telegram"]),
     (
         "control",
         &[
             "model", "time", "text", "spec", "people", "desired", "observed", "plan", "status",
-            "store", "telegram", "watch", "execute",
+            "store", "telegram", "watch", "accounts", "execute",
         ],
     ),
     // A Telegram of its own: it must not learn from the engine what is right.
@@ -54,8 +55,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "time", "text", "spec", "desired", "plan", "status", "telegram", "control",
-            "sandbox",
+            "model", "time", "text", "spec", "desired", "plan", "status", "telegram", "accounts",
+            "control", "sandbox",
         ],
     ),
 ];
@@ -85,6 +86,7 @@ const EFFECTS: &[&str] = &[
 /// Names that only some rooms may say.
 const ONLY: &[(&str, &[&str])] = &[
     ("sled::", &["store"]),
+    ("libsql", &["accounts"]),
     ("grammers_", &["telegram", "sandbox"]),
 ];
 

@@ -60,6 +60,9 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> Ended {
         let resolution = workspace.resolve(&History::default(), None);
         let (found, count) = within(resolution, scope.as_deref());
         all.extend(found);
+        if scope.is_none() {
+            all.extend(same_accounts(&workspace)?);
+        }
         campaigns += count;
     }
     let counts = render::Counts::of(&all);
@@ -71,6 +74,37 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> Ended {
     }
     let bad = counts.errors > 0 || (args.deny_warnings && counts.warnings > 0);
     Ok(if bad { CONFIG } else { DONE })
+}
+
+/// Session files of one Telegram account, as far as the files tell.
+fn same_accounts(workspace: &Workspace) -> Result<Vec<Diagnostic>, Failure> {
+    let files: Vec<(String, PathBuf)> = workspace
+        .session_names()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|name| (name.clone(), workspace.session_path(&name)))
+        .collect();
+    if files.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let found = super::account::block_on(crate::accounts::twins(&files))?;
+    Ok(found
+        .into_iter()
+        .map(|twins| {
+            let path = workspace.session_path(&twins.second);
+            let shown = path.strip_prefix(&workspace.root).unwrap_or(&path);
+            Diagnostic::of_file(
+                crate::spec::Severity::Warning,
+                "same-account",
+                shown.to_string_lossy(),
+                format!(
+                    "`{}` and `{}` are one Telegram account",
+                    twins.first, twins.second
+                ),
+                "One of the two names is held while both are there. Take one away with `tidings account remove`.",
+            )
+        })
+        .collect())
 }
 
 /// The workspaces that the paths are in. With `-C` all are in that one.

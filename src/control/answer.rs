@@ -267,6 +267,10 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
                 }],
             )
         }
+        // They wait for Telegram: the loop and `offline` answer them themselves.
+        Command::AccountCheck { .. } | Command::AccountRemove { .. } => {
+            (refused("this cannot be answered here"), nothing)
+        }
         // The loop reads the workspace itself.
         Command::Reload => (verdict(core), nothing),
     }
@@ -409,6 +413,12 @@ pub(super) async fn offline(
     );
     if let Command::Reconcile { name } = &command {
         return reconcile(workspace, name).await;
+    }
+    if let Command::AccountCheck { name } = &command {
+        return super::accounts::check_offline(workspace, name).await;
+    }
+    if let Command::AccountRemove { name, force, by } = &command {
+        return super::accounts::remove_offline(workspace, name, *force, by).await;
     }
     if matches!(command, Command::Reload | Command::Ping) {
         return Ok(refused("no daemon is running"));

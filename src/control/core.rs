@@ -172,6 +172,29 @@ impl Core {
                 };
             self.runtime.links.insert(name.clone(), link);
         }
+        self.idle_twins();
+    }
+
+    /// Two names of one person, as far as is known: the one that came later is held.
+    fn idle_twins(&mut self) {
+        let mut first: BTreeMap<crate::model::PersonId, AccountName> = BTreeMap::new();
+        for (name, known) in &self.observed.accounts {
+            let (Some(person), Some(Link::Idle)) = (known.person, self.runtime.links.get(name))
+            else {
+                continue;
+            };
+            match first.get(&person) {
+                None => {
+                    first.insert(person, name.clone());
+                }
+                Some(first) => {
+                    let twin = Link::Twin {
+                        first: first.clone(),
+                    };
+                    self.runtime.links.insert(name.clone(), twin);
+                }
+            }
+        }
     }
 
     /// Whether the account was last used with this state (or never with one).

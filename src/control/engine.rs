@@ -1,5 +1,6 @@
 //! The daemon: the one loop.
 
+mod account_commands;
 mod accounts;
 mod actions;
 mod reports;
@@ -188,6 +189,8 @@ struct Engine {
     draining_since: Option<tokio::time::Instant>,
     sessions_looked: Option<tokio::time::Instant>,
     last_report: Timestamp,
+    /// Accounts that are being logged out.
+    leaving: Arc<std::sync::Mutex<std::collections::BTreeSet<AccountName>>>,
 }
 
 #[allow(
@@ -230,6 +233,7 @@ impl Engine {
             draining_since: None,
             sessions_looked: None,
             last_report: Timestamp::MIN,
+            leaving: Arc::default(),
         }
     }
 
@@ -303,6 +307,13 @@ impl Engine {
         match input {
             Input::Report(name, report) => self.report(&name, report, events).await?,
             Input::Found(which, found) => self.found(which, found, events)?,
+            Input::Command(
+                command @ (Command::AccountCheck { .. } | Command::AccountRemove { .. }),
+                reply,
+            ) => {
+                self.write(events)?;
+                self.account_command(command, reply)?;
+            }
             Input::Command(command, reply) => {
                 self.write(events)?;
                 let answered = match command {

@@ -9,6 +9,7 @@
 //! It owns the clock, writes every event before anybody acts on it, and takes commands from the terminal and the
 //! page: nobody else acts. Decisions are the planner's.
 
+mod accounts;
 mod answer;
 mod clock;
 mod commits;
@@ -23,6 +24,7 @@ mod workspace;
 
 use std::time::Duration;
 
+pub use accounts::{AccountConfigError, account_config};
 pub use clock::Clock;
 pub use core::{Core, CoreError};
 pub use engine::{ExitKind, RunError, RunOptions, run, run_with};

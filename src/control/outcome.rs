@@ -281,7 +281,7 @@ fn of_refusal(
 
 fn unauthorized(account: &str, said: &str) -> String {
     format!(
-        "{said}. The session file of {account} was kept as it was; put a freshly logged-in one in its place."
+        "{said}. Its session file was kept as it was; `tidings account login {account} --phone …` logs it in again."
     )
 }
 

@@ -81,6 +81,21 @@ pub enum Command {
     },
     /// The accounts and their states.
     Accounts,
+    /// Asks Telegram who an account is.
+    AccountCheck {
+        /// Which.
+        name: String,
+    },
+    /// Logs an account out and deletes its session file.
+    AccountRemove {
+        /// Which.
+        name: String,
+        /// Even where sends of it have no outcome yet, and where Telegram cannot be told.
+        #[serde(default)]
+        force: bool,
+        /// Who asks.
+        by: String,
+    },
     /// Looks at the workspace again now.
     Reload,
     /// Whether anybody is there.

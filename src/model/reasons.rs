@@ -125,11 +125,11 @@ closed_list! {
         Ready = "ready": "Connected and authorized." => "Nothing.",
         FloodWait = "flood_wait": "Telegram told it to wait." => "Wait.",
         Limited = "limited": "PEER_FLOOD: no first contacts for now." => "Wait; ask @SpamBot.",
-        Unauthorized = "unauthorized": "Telegram no longer knows its authorization key." => "Put a fresh, logged-in session file in its place (sessions/README.md says how).",
+        Unauthorized = "unauthorized": "Telegram no longer knows its authorization key." => "`tidings account login NAME --phone …` logs it in again.",
         Banned = "banned": "Telegram deactivated the account." => "Write to Telegram's support; other accounts never take over its refused people.",
         Frozen = "frozen": "Telegram froze the account." => "Appeal in the Telegram app.",
         Unreachable = "unreachable": "Telegram does not answer." => "Check the network; it is tried again by itself.",
         NotConfigured = "not_configured": "TG_API_ID or TG_API_HASH is not set." => "Get both at https://my.telegram.org/apps and put them into `.env`.",
-        Missing = "missing": "There is no session file for it." => "Put its session file into sessions/ (sessions/README.md says how).",
+        Missing = "missing": "There is no session file for it." => "`tidings account login NAME --phone …`, or put its session file into sessions/.",
     }
 }

@@ -66,6 +66,7 @@ pub(super) fn usable(inputs: &Inputs<'_>, name: &AccountName) -> Result<(), Avai
             Some(*retry_at),
         )),
         Some(Link::StateLost) => Err(Availability::later(Waiting::Held, None)),
+        Some(Link::Twin { .. }) => Err(Availability::later(Waiting::AccountUnavailable, None)),
         Some(Link::Connecting) | None => {
             Err(Availability::later(Waiting::AccountUnavailable, None))
         }
@@ -231,6 +232,13 @@ fn state_of(
     match inputs.runtime.links.get(name) {
         Some(Link::Missing) => return said(AccountState::Missing),
         Some(Link::NotConfigured) => return said(AccountState::NotConfigured),
+        Some(Link::Twin { first }) => {
+            let message = format!(
+                "SameAccount: it is the Telegram account of `{first}` under a second name, and held so that it is not \
+                 used twice at once. One of the two is enough: `tidings account remove {name} --yes`."
+            );
+            return (AccountState::Unreachable, None, message);
+        }
         _ => {}
     }
     if let Some((state, message, _)) = &account.trouble {

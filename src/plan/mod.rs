@@ -65,6 +65,11 @@ pub enum Link {
     },
     /// Its session belongs to another state (`StateLost`).
     StateLost,
+    /// It is the Telegram account of another name, which goes on alone.
+    Twin {
+        /// That name.
+        first: AccountName,
+    },
 }
 
 /// What is under way in this process. Lost with it, and found again by planning.

@@ -9,6 +9,7 @@ use super::ledger::Entry;
 use super::spec::{GroupKind, Ref};
 use super::world::{Peer, World};
 
+mod auth;
 mod messages;
 mod people;
 mod places;

@@ -12,6 +12,7 @@
 //!     premium: false
 //!     authorized: true                 # false: the key is known but nobody is logged in
 //!     code: "12345"                    # the login code for `auth.signIn`
+//!     password: secret                 # of two-step verification
 //!     contacts: ["@anna"]              # people in the address book
 //!     dialogs: [{with: "@anna", messages: [{text: hi, ago: 3d}, {text: hello, out: true, ago: 2d}]}]
 //!     limits: {sends: {count: 30, per: 60s}, lookups: {count: 5, per: 1h}, peer_flood_after: 40}
@@ -362,6 +363,9 @@ pub struct AccountSpec {
     /// The login code that `auth.signIn` accepts; `12345` where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// The password of two-step verification.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
     /// People in the address book.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<Ref>,

@@ -281,6 +281,12 @@ pub struct Account {
     pub authorized: bool,
     /// The login code.
     pub code: String,
+    /// The password of two-step verification.
+    pub password: Option<String>,
+    /// The right code was given, and the password is waited for.
+    pub code_given: bool,
+    /// The last password challenge: its id and the server's secret, empty once it was used.
+    pub challenge: Option<(i64, Vec<u8>)>,
     /// Telegram's patience with it.
     pub limits: LimitsSpec,
     /// Its address book, as user indexes.
@@ -754,6 +760,9 @@ pub(super) fn account_of(spec: &AccountSpec, user: usize) -> Account {
         user,
         authorized: spec.authorized != Some(false),
         code: spec.code.clone().unwrap_or_else(|| "12345".into()),
+        password: spec.password.clone(),
+        code_given: false,
+        challenge: None,
         limits: spec.limits,
         contacts: HashSet::new(),
         messages: Vec::new(),

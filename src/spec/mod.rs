@@ -37,7 +37,7 @@ use load::Loaded;
 use schema_check::{BadSchema, Schema};
 use yaml::Env;
 
-pub use accounts::{AccountSelector, LabelSelector};
+pub use accounts::{AccountSelector, LabelSelector, is_account_name};
 pub use ai_role::{AiMode, AiRole, Share};
 pub use campaign::{CampaignSpec, Kind};
 pub use check::CheckContext;

@@ -279,7 +279,9 @@ impl Facts<'_> {
     /// Where no account of the campaign can do anything until a person acts.
     fn no_account(&self) -> Option<Said> {
         let held = |account: &&&AccountStatus| {
-            needs_a_person(account.state) || account.message.starts_with(STATE_LOST)
+            needs_a_person(account.state)
+                || account.message.starts_with(STATE_LOST)
+                || account.message.starts_with(SAME_ACCOUNT)
         };
         if self.accounts.is_empty() || !self.accounts.iter().all(|account| held(&account)) {
             return None;
@@ -577,6 +579,8 @@ impl Facts<'_> {
 
 /// The account's session belongs to another state (see `plan::Link::StateLost`).
 const STATE_LOST: &str = "StateLost";
+/// The account is another one's second name (see `plan::Link::Twin`).
+const SAME_ACCOUNT: &str = "SameAccount";
 /// Accounts that one message tells of.
 const MAX_ACCOUNTS_SAID: usize = 3;
 

@@ -225,7 +225,9 @@ pub fn needs_person_list(report: &StatusReport) -> Vec<(String, String)> {
             .campaigns
             .iter()
             .any(|campaign| is_live(campaign) && campaign.accounts.contains(&account.name));
-        let lost = account.message.starts_with("StateLost");
+        let lost = ["StateLost", "SameAccount"]
+            .iter()
+            .any(|why| account.message.starts_with(why));
         if needed && (account_needs(account.state) || lost) {
             list.push((
                 plain(&account.name),

@@ -4,7 +4,7 @@
 //! new authorization key where Telegram does not know the old one. So the runner is a task of its own that can be thrown
 //! away, a probe looks first whether the key is known, and every call has its limit.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ use super::session::{PinnedSession, SessionFile};
 use super::{AccountConfig, CallError, Secret};
 
 /// The most time that connecting and the first answer take together.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// After a failed attempt nobody tries again for so long, however many ask: the callers' back-off begins there.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(900);
@@ -238,30 +238,9 @@ impl Connector {
 
     /// Connects once by hand, to see what grammers' own runner would hide: above all the transport error 404.
     async fn probe(&self) -> Result<(), CallError> {
-        let address = SocketAddr::V4(self.file.ipv4);
-        let address = match &self.proxy {
-            None => ServerAddr::Tcp { address },
-            Some(proxy) => ServerAddr::Proxied {
-                address,
-                proxy: proxy.reveal().to_owned(),
-            },
-        };
+        let address = address(self.file.ipv4, self.proxy.as_ref());
         let auth_key = self.file.auth_key;
-        let request = functions::InvokeWithLayer {
-            layer: LAYER,
-            query: functions::InitConnection {
-                api_id: self.api_id,
-                device_model: DEVICE_MODEL.to_owned(),
-                system_version: std::env::consts::OS.to_owned(),
-                app_version: APP_VERSION.to_owned(),
-                system_lang_code: LANG.to_owned(),
-                lang_pack: String::new(),
-                lang_code: LANG.to_owned(),
-                proxy: None,
-                params: None,
-                query: functions::help::GetConfig {},
-            },
-        };
+        let request = introduction(self.api_id);
         // A task of its own: a panic inside is an error out here.
         let task = tokio::spawn(async move {
             let mut sender = connect_with_auth(transport::Full::new(), address, auth_key).await?;
@@ -329,22 +308,59 @@ impl Connector {
         }
     }
 
-    /// An error in words that hold no password of a proxy.
     fn words(&self, error: &InvocationError) -> String {
-        let words = match error {
-            InvocationError::Io(error) => error.to_string(),
-            InvocationError::Transport(error) => error.to_string(),
-            InvocationError::Deserialize(error) => format!("the answer cannot be read: {error}"),
-            InvocationError::Session(_) => {
-                "it asked for a new authorization key, which is refused".to_owned()
-            }
-            InvocationError::Dropped(_) => "the connection ended during the call".to_owned(),
-            other => other.to_string(),
-        };
-        match &self.proxy {
-            Some(proxy) => words.replace(proxy.reveal(), "the proxy"),
-            None => words,
+        words(error, self.proxy.as_ref())
+    }
+}
+
+/// An error in words that hold no password of a proxy.
+pub(super) fn words(error: &InvocationError, proxy: Option<&Secret>) -> String {
+    let words = match error {
+        InvocationError::Io(error) => error.to_string(),
+        InvocationError::Transport(error) => error.to_string(),
+        InvocationError::Deserialize(error) => format!("the answer cannot be read: {error}"),
+        InvocationError::Session(_) => {
+            "it asked for a new authorization key, which is refused".to_owned()
         }
+        InvocationError::Dropped(_) => "the connection ended during the call".to_owned(),
+        other => other.to_string(),
+    };
+    match proxy {
+        Some(proxy) => words.replace(proxy.reveal(), "the proxy"),
+        None => words,
+    }
+}
+
+/// Where to connect to, and through what.
+pub(super) fn address(ipv4: SocketAddrV4, proxy: Option<&Secret>) -> ServerAddr {
+    let address = SocketAddr::V4(ipv4);
+    match proxy {
+        None => ServerAddr::Tcp { address },
+        Some(proxy) => ServerAddr::Proxied {
+            address,
+            proxy: proxy.reveal().to_owned(),
+        },
+    }
+}
+
+/// The first call of a connection (core.telegram.org/method/initConnection).
+pub(super) fn introduction(
+    api_id: i32,
+) -> functions::InvokeWithLayer<functions::InitConnection<functions::help::GetConfig>> {
+    functions::InvokeWithLayer {
+        layer: LAYER,
+        query: functions::InitConnection {
+            api_id,
+            device_model: DEVICE_MODEL.to_owned(),
+            system_version: std::env::consts::OS.to_owned(),
+            app_version: APP_VERSION.to_owned(),
+            system_lang_code: LANG.to_owned(),
+            lang_pack: String::new(),
+            lang_code: LANG.to_owned(),
+            proxy: None,
+            params: None,
+            query: functions::help::GetConfig {},
+        },
     }
 }
 
@@ -353,7 +369,7 @@ const DEVICE_MODEL: &str = "Tidings";
 const APP_VERSION: &str = env!("CARGO_PKG_VERSION");
 const LANG: &str = "en";
 
-fn panicked(error: &JoinError) -> String {
+pub(super) fn panicked(error: &JoinError) -> String {
     match error.is_panic() {
         true => "it said something that breaks the protocol".to_owned(),
         false => "the attempt was given up".to_owned(),
@@ -369,7 +385,7 @@ const NUMBER_INSIDE: [(&str, &str, &str); 4] = [
 ];
 
 /// Telegram's refusal in its own words: grammers takes the first number out of a name.
-fn fault(error: &RpcError) -> RpcFault {
+pub(super) fn fault(error: &RpcError) -> RpcFault {
     let message = match error.value {
         // `2FA_CONFIRM_WAIT_3` keeps its digits: only whole words between underscores are taken out.
         Some(value) if !error.name.contains(&value.to_string()) => {

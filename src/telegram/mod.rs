@@ -10,6 +10,7 @@ mod connect;
 mod decode;
 mod encode;
 mod grammers;
+pub mod login;
 mod session;
 mod updates;
 

@@ -42,8 +42,41 @@ impl std::fmt::Debug for SessionFile {
     }
 }
 
+/// What a session file says, whether anybody is logged in with it or not.
+#[derive(Clone)]
+pub(super) struct Found {
+    /// The account's data centre.
+    pub(super) dc: i32,
+    /// Its address; a well-known one where the file has none.
+    pub(super) ipv4: SocketAddrV4,
+    /// The same for IPv6.
+    pub(super) ipv6: SocketAddrV6,
+    /// The authorization key, where one was made.
+    pub(super) auth_key: Option<[u8; 256]>,
+    /// The account's user id, where the file says so.
+    pub(super) own: Option<i64>,
+}
+
 /// Reads a session file, after tightening its mode.
 pub(super) async fn read(path: &Path) -> Result<SessionFile, CallError> {
+    let found = look(path, true).await?;
+    match found.auth_key {
+        Some(auth_key) => Ok(SessionFile {
+            dc: found.dc,
+            ipv4: found.ipv4,
+            ipv6: found.ipv6,
+            auth_key,
+        }),
+        None => Err(CallError::Session(format!(
+            "session file {}: holds no key: nobody is logged in with it",
+            path.display()
+        ))),
+    }
+}
+
+/// Reads a session file whether anybody is logged in with it or not; `tightened` makes it readable to its owner only
+/// before.
+pub(super) async fn look(path: &Path, tightened: bool) -> Result<Found, CallError> {
     let shown = path.display();
     let refuse = |what: String| CallError::Session(format!("session file {shown}: {what}"));
     let about = match fs::metadata(path) {
@@ -62,12 +95,14 @@ pub(super) async fn read(path: &Path) -> Result<SessionFile, CallError> {
             about.len()
         )));
     }
-    tighten(path).map_err(|error| {
-        refuse(format!(
-            "may be read by others (mode {:04o}), and this cannot be changed: {error}; run `chmod 600` on it",
-            about.permissions().mode() & 0o7777
-        ))
-    })?;
+    if tightened {
+        tighten(path).map_err(|error| {
+            refuse(format!(
+                "may be read by others (mode {:04o}), and this cannot be changed: {error}; run `chmod 600` on it",
+                about.permissions().mode() & 0o7777
+            ))
+        })?;
+    }
     let mut head = [0u8; 16];
     fs::File::open(path)
         .and_then(|mut file| file.read_exact(&mut head))
@@ -103,21 +138,18 @@ pub(super) async fn read(path: &Path) -> Result<SessionFile, CallError> {
     let option = session
         .dc_option(dc)
         .map_err(|error| refuse(error.to_string()))?;
+    let own = session.peer(PeerId::self_user()).await.ok().flatten();
     match option {
-        Some(DcOption {
-            ipv4,
-            ipv6,
-            auth_key: Some(auth_key),
-            ..
-        }) => Ok(SessionFile {
+        Some(option) => Ok(Found {
             dc,
-            ipv4,
-            ipv6,
-            auth_key,
+            ipv4: option.ipv4,
+            ipv6: option.ipv6,
+            auth_key: option.auth_key,
+            own: match own {
+                Some(PeerInfo::User { id, .. }) => Some(id),
+                _ => None,
+            },
         }),
-        Some(_) => Err(refuse(
-            "holds no key: nobody is logged in with it".to_owned(),
-        )),
         None => Err(refuse(format!(
             "names data centre {dc}, but not its address"
         ))),
@@ -146,7 +178,7 @@ fn tighten(path: &Path) -> std::io::Result<()> {
 }
 
 /// `NAME.session-wal` and the like.
-fn beside(path: &Path, end: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)

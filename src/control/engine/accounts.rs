@@ -24,6 +24,9 @@ impl Engine {
             self.sessions_looked = Some(tokio::time::Instant::now());
         }
         for name in wanted {
+            if self.leaving(|leaving| leaving.contains(&name)) {
+                continue;
+            }
             let link = self.core.runtime.links.get(&name).cloned();
             match link {
                 None => self.open(&name).await?,
@@ -48,6 +51,18 @@ impl Engine {
                     } else {
                         self.open(&name).await?;
                     }
+                }
+                // A file that could not be used was replaced, by a login say: its turn is now.
+                Some(Link::Unreachable { .. })
+                    if look
+                        && !self.tasks.contains_key(&name)
+                        && self.session_stamps.get(&name)
+                            != Some(&stamp_of(&self.core.workspace.session_path(&name))) =>
+                {
+                    self.open(&name).await?;
+                }
+                Some(Link::Twin { first }) if look && self.twin_is_free(&name, &first) => {
+                    self.open(&name).await?;
                 }
                 Some(Link::StateLost) if look && self.state_is_ours(&name) => {
                     if let Some(task) = self.tasks.get(&name) {
@@ -116,6 +131,9 @@ impl Engine {
             .map(|proxy| Secret::new(proxy.expose()));
         match self.telegram.open(config).await {
             Ok(client) => {
+                if let Some(first) = self.same_key(name, &client) {
+                    return self.hold_twin(name, first);
+                }
                 let task = AccountTask::start(client, self.reports.clone());
                 self.tasks.insert(name.clone(), task);
                 self.listen(name);

@@ -265,6 +265,8 @@ impl Engine {
         match result {
             Ok(me) => {
                 self.tries.remove(name);
+                self.write(events)?;
+                let twin = self.same_person(name, me.id)?;
                 let known = self.core.observed.accounts.get(name);
                 if known.and_then(|known| known.person) != Some(me.id) {
                     events.push(Event::AccountIs {
@@ -278,6 +280,10 @@ impl Engine {
                         state: AccountState::Ready,
                         message: String::new(),
                     });
+                }
+                if let Some(first) = twin {
+                    self.write(events)?;
+                    return self.hold_twin(name, first);
                 }
                 let Some(task) = self.tasks.get(name) else {
                     return Ok(());

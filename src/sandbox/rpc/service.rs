@@ -1,10 +1,10 @@
-//! Configuration, login, the account's own state, differences and uploads.
+//! Configuration, the account's own state, differences and uploads.
 
 use grammers_tl_types::{Serializable as _, enums, functions, types};
 
 use super::super::blank;
 use super::super::show::Mentioned;
-use super::super::world::{Change, digest, digits, secs};
+use super::super::world::{Change, secs};
 use super::{Answer, Call, Fail, yes};
 
 /// The data centre that the sandbox is.
@@ -232,129 +232,6 @@ impl Call<'_> {
             })
             .to_bytes(),
         )
-    }
-
-    pub(super) fn log_out(&mut self, _: functions::auth::LogOut) -> Answer {
-        if let Some(owner) = self.world.accounts.get_mut(self.account) {
-            owner.authorized = false;
-        }
-        Ok(enums::auth::LoggedOut::Out(types::auth::LoggedOut {
-            future_auth_token: None,
-        })
-        .to_bytes())
-    }
-
-    /// Whose phone a login names; it must be the account whose key this is.
-    fn login_phone(&mut self, phone: &str) -> Result<(), Fail> {
-        let wanted = digits(phone);
-        if wanted.len() < 7 {
-            return Err("PHONE_NUMBER_INVALID".into());
-        }
-        let own = self.own();
-        let fits = self
-            .world
-            .users
-            .get(own)
-            .and_then(|u| u.phone.as_deref())
-            .is_some_and(|p| digits(p) == wanted);
-        if fits {
-            Ok(())
-        } else {
-            Err("PHONE_NUMBER_UNOCCUPIED".into())
-        }
-    }
-
-    fn code_hash(&self) -> String {
-        let name = self
-            .world
-            .accounts
-            .get(self.account)
-            .map_or("", |a| a.name.as_str());
-        digest(&self.world.secret, &[b"code", name.as_bytes()])
-            .iter()
-            .take(9)
-            .map(|b| format!("{b:02x}"))
-            .collect()
-    }
-
-    pub(super) fn send_code(&mut self, request: functions::auth::SendCode) -> Answer {
-        self.entry.query = Some(request.phone_number.clone());
-        self.login_phone(&request.phone_number)?;
-        let length = self
-            .world
-            .accounts
-            .get(self.account)
-            .map_or(5, |a| a.code.len());
-        Ok(enums::auth::SentCode::Code(types::auth::SentCode {
-            r#type: types::auth::SentCodeTypeApp {
-                length: i32::try_from(length).unwrap_or(5),
-            }
-            .into(),
-            phone_code_hash: self.code_hash(),
-            next_type: None,
-            timeout: None,
-        })
-        .to_bytes())
-    }
-
-    pub(super) fn sign_in(&mut self, request: functions::auth::SignIn) -> Answer {
-        self.entry.query = Some(request.phone_number.clone());
-        self.login_phone(&request.phone_number)?;
-        if request.phone_code_hash != self.code_hash() {
-            return Err("PHONE_CODE_EXPIRED".into());
-        }
-        let code = request.phone_code.unwrap_or_default();
-        if code.is_empty() {
-            return Err("PHONE_CODE_EMPTY".into());
-        }
-        let own = self.own();
-        let Some(owner) = self.world.accounts.get_mut(self.account) else {
-            return Err("AUTH_RESTART".into());
-        };
-        if owner.code != code {
-            return Err("PHONE_CODE_INVALID".into());
-        }
-        owner.authorized = true;
-        let user = self
-            .world
-            .show_user(self.account, own)
-            .ok_or("AUTH_RESTART")?;
-        Ok(
-            enums::auth::Authorization::Authorization(types::auth::Authorization {
-                setup_password_required: false,
-                otherwise_relogin_days: None,
-                tmp_sessions: None,
-                future_auth_token: None,
-                user,
-            })
-            .to_bytes(),
-        )
-    }
-
-    pub(super) fn get_password(&mut self, _: functions::account::GetPassword) -> Answer {
-        Ok(
-            enums::account::Password::Password(types::account::Password {
-                has_recovery: false,
-                has_secure_values: false,
-                has_password: false,
-                current_algo: None,
-                srp_b: None,
-                srp_id: None,
-                hint: None,
-                email_unconfirmed_pattern: None,
-                new_algo: enums::PasswordKdfAlgo::Unknown,
-                new_secure_algo: enums::SecurePasswordKdfAlgo::Unknown,
-                secure_random: vec![0; 32],
-                pending_reset_date: None,
-                login_email_pattern: None,
-            })
-            .to_bytes(),
-        )
-    }
-
-    pub(super) fn check_password(&mut self, _: functions::auth::CheckPassword) -> Answer {
-        // No account of this world has a cloud password.
-        Err("PASSWORD_EMPTY".into())
     }
 
     fn save_part(&mut self, file: i64, part: i32, bytes: &[u8]) -> Answer {
