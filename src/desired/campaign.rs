@@ -7,7 +7,7 @@ use super::environment::EnvDefaults;
 use super::inactive;
 use super::types::{
     Engine, Limits, ResolvedCampaign, ResolvedDelays, ResolvedFilters, ResolvedSchedule,
-    ResolvedSource, SourceKind, SourceRole, Variant,
+    ResolvedSource, ResolvedStep, SourceKind, SourceRole, Variant,
 };
 use crate::model::{Attachment, Reference, SourceId};
 use crate::spec::check::{CheckContext, MAX_TEXT_FILE};
@@ -15,8 +15,8 @@ use crate::spec::delays::{DEFAULT_BETWEEN_INVITES, DEFAULT_BETWEEN_MESSAGES, DEF
 use crate::spec::engine::plan_of;
 use crate::spec::files::resolve as resolve_path;
 use crate::spec::{
-    CampaignSpec, Duration, DurationRange, Filters, Kind, PremiumFilter, Source, TemplateSpec,
-    UsernameFilter,
+    CampaignSpec, Duration, DurationRange, Filters, FollowUpIf, Kind, PremiumFilter, Source,
+    TemplateSpec, UsernameFilter,
 };
 use crate::text::{Expression, Names, Template};
 use crate::time::{Cron, WallClock, Windows, Zone};
@@ -129,6 +129,17 @@ impl Resolver<'_> {
     pub(super) fn campaign(&self, spec: &CampaignSpec) -> Option<ResolvedCampaign> {
         let names = spec.template_names(&self.cx);
         let variants = self.variants(&spec.templates, &names)?;
+        let follow_ups = spec
+            .follow_ups
+            .iter()
+            .map(|step| {
+                Some(ResolvedStep {
+                    after: step.after.to_std(),
+                    always: step.condition() == FollowUpIf::Always,
+                    variants: self.variants(&step.templates, &names)?,
+                })
+            })
+            .collect::<Option<Vec<_>>>()?;
         let sources = self.sources(spec)?;
         let filters = self.filters(spec, &names)?;
         let mut accounts: Vec<crate::model::AccountName> = spec
@@ -162,6 +173,7 @@ impl Resolver<'_> {
             sources,
             filters,
             variants,
+            follow_ups,
             delays: self.delays(spec),
             schedule: schedule(spec)?,
             not_active: inactive::of_campaign(spec, &self.engine.spec),

@@ -61,7 +61,6 @@ pub(super) fn of_campaign(spec: &CampaignSpec, engine: &EngineSpec) -> Vec<NotAc
         }
     }
     for (given, key) in [
-        (!spec.follow_ups.is_empty(), "follow_ups"),
         (spec.ai_role.is_some(), "ai_role"),
         (!spec.tests.is_empty(), "tests"),
     ] {

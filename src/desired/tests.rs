@@ -617,7 +617,6 @@ fn what_is_active_is_not_called_otherwise() {
 #[test]
 fn what_is_not_active_is_listed_and_what_must_not_be_left_out_holds() {
     let cron = "schedule: {timezone: Europe/Berlin, cron: \"0 10 * * mon\", each_run: everyone, missed: latest, overlap: queue}\n";
-    let step = "follow_ups: [{after: 3d, templates: [{name: n, text: Hi}]}]\n";
     let test = "tests: [{name: n, contact: {first_name: Anna}, expect: {included: true}}]\n";
     let others =
         "filters: {exclude: [{type: authors, peer: \"@place\"}], in: [{type: contacts}]}\n";
@@ -626,28 +625,22 @@ fn what_is_not_active_is_listed_and_what_must_not_be_left_out_holds() {
         .replace("templates: [{name: t, text: Hi}]\n", "");
     for (what, spec, settings, expected) in [
         (
-            "follow-ups",
-            format!("{A}{step}"),
-            "",
-            &[("`follow_ups`", false)][..],
-        ),
-        (
             "answers",
             format!("{A}ai_role: {{prompt: You are Mia}}\n"),
             "",
-            &[("`ai_role`", false)],
+            &[("`ai_role`", false)][..],
         ),
         ("tests", format!("{A}{test}"), "", &[("`tests`", false)]),
         (
             "cron, which holds before a thing that does not",
-            format!("{A}{step}{cron}"),
+            format!("{A}{test}{cron}"),
             "",
             &[
                 ("`schedule.cron`", true),
                 ("`schedule.each_run`", true),
                 ("`schedule.missed`", true),
                 ("`schedule.overlap`", true),
-                ("`follow_ups`", false),
+                ("`tests`", false),
             ],
         ),
         (

@@ -146,6 +146,8 @@ pub struct ResolvedCampaign {
     pub filters: ResolvedFilters,
     /// What is said. Empty only for kinds that say nothing.
     pub variants: Vec<Variant>,
+    /// What is said later.
+    pub follow_ups: Vec<ResolvedStep>,
     /// The pace.
     pub delays: ResolvedDelays,
     /// When.
@@ -329,6 +331,17 @@ pub struct Variant {
     pub media: Option<Attachment>,
     /// Whether links show a preview.
     pub link_preview: bool,
+}
+
+/// One follow-up.
+#[derive(Debug, Clone)]
+pub struct ResolvedStep {
+    /// How long after the step before was sent.
+    pub after: Duration,
+    /// To those who have answered, too.
+    pub always: bool,
+    /// What is said.
+    pub variants: Vec<Variant>,
 }
 
 /// `delays` with their defaults, clamped to `limits`.

@@ -391,4 +391,13 @@ pub enum Event {
         /// Telegram's seq.
         seq: i32,
     },
+    /// A follow-up that somebody will not get, and none after it: nothing was sent.
+    StepSkipped {
+        /// Which.
+        key: SendKey,
+        /// How it counts.
+        outcome: Outcome,
+        /// In one sentence.
+        detail: String,
+    },
 }

@@ -255,6 +255,12 @@ pub struct Campaign {
     pub failures_in_row: u32,
     /// When it last sent.
     pub last_sent_at: Option<Timestamp>,
+    /// First messages of this run, those on their way among them; `run_sent` counts follow-ups too.
+    #[serde(default)]
+    pub run_first: u64,
+    /// Follow-ups.
+    #[serde(default)]
+    pub steps: super::Steps,
 }
 
 impl Campaign {
@@ -286,9 +292,9 @@ impl Campaign {
         self.included() + self.excluded.values().sum::<u64>()
     }
 
-    /// Messages of this run, those on their way among them.
+    /// First messages of this run, those on their way among them.
     pub fn run_total(&self) -> u64 {
-        self.run_sent.values().map(|n| u64::from(*n)).sum()
+        self.run_first
     }
 
     /// What guardrails look at, since the operator last resumed it.
@@ -311,16 +317,17 @@ impl Campaign {
             Outcome::Unreachable,
             Outcome::AlreadyMember,
         ];
+        let steps = self.steps.totals();
         GuardCounts {
-            attempts: self.settled(|outcome| !nothing_left.contains(&outcome)),
-            sent: self.settled(|outcome| outcome == Outcome::Sent),
+            attempts: self.settled(|outcome| !nothing_left.contains(&outcome)) + steps.attempts,
+            sent: self.settled(|outcome| outcome == Outcome::Sent) + steps.sent,
             blocked: self.blocked,
             failed: self.settled(|outcome| {
                 matches!(
                     outcome,
                     Outcome::Failed | Outcome::TemplateError | Outcome::TooLong
                 )
-            }),
+            }) + steps.failed,
             opted_out: self.opted_out,
         }
     }

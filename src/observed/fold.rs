@@ -115,6 +115,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 it.run = *run;
                 it.run_opened_at = Some(at);
                 it.run_sent.clear();
+                it.run_first = 0;
             }
         }
         Event::LookupStarted {
@@ -356,6 +357,13 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             if let Some(handle) = state.persons.get(*person) {
                 state.relook.insert((index, handle.0));
                 state.relooked.insert((index, handle.0));
+            }
+        }
+        Event::StepSkipped { key, outcome, .. } => {
+            if let Some(handle) = state.persons.get(key.person)
+                && let Some(it) = state.campaigns.get_mut(&key.lineage)
+            {
+                it.steps.end_one((handle.0, key.run), *outcome);
             }
         }
         Event::UpdatesAt {
@@ -620,6 +628,9 @@ fn charge(state: &mut Observed, intent: &Intent, at: Timestamp) {
         it.meter.add(at);
         it.meters.entry(index).or_default().add(at);
         *it.run_sent.entry(index).or_default() += 1;
+        if intent.key.step == 0 {
+            it.run_first += 1;
+        }
     }
 }
 
@@ -640,6 +651,9 @@ fn take_back(state: &mut Observed, flight: &InFlight) {
             && it.run == flight.intent.run
         {
             *n = n.saturating_sub(1);
+            if flight.intent.key.step == 0 {
+                it.run_first = it.run_first.saturating_sub(1);
+            }
         }
     }
 }
@@ -661,6 +675,11 @@ fn intend(state: &mut Observed, intent: &Intent, at: Timestamp) {
     let Observed {
         persons, campaigns, ..
     } = state;
+    if intent.key.step > 0
+        && let Some(it) = campaigns.get_mut(&intent.key.lineage)
+    {
+        it.steps.intended(handle, intent.key.run);
+    }
     if let Some(it) = campaigns.get_mut(&intent.key.lineage)
         && intent.key.step == 0
     {
@@ -719,6 +738,7 @@ fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Tim
         return;
     }
     let silenced = state.opted_out.contains(handle.0);
+    let is_silenced = state.is_silenced(handle);
     let contacted = state.contacted.entry(handle.0).or_default();
     contacted.account = Some(index);
     contacted.last_sent = Some(at);
@@ -727,12 +747,22 @@ fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Tim
     }
     contacted.sent.push(at);
     contacted.last_campaign = Some(key.lineage.clone());
+    if let Some(it) = state.campaigns.get_mut(&key.lineage) {
+        it.last_sent_at = Some(at);
+        it.failures_in_row = 0;
+        if key.step > 0 {
+            it.steps.accepted(handle, key.run, key.step, at);
+        }
+    }
     if let Some(it) = state.campaigns.get_mut(&key.lineage)
         && key.step == 0
     {
-        it.last_sent_at = Some(at);
-        it.failures_in_row = 0;
         settle(it, handle, Outcome::Sent);
+        let replied = it.recipients.get(&handle.0).is_some_and(|r| r.replied);
+        it.steps.start(handle, key.run, index, at, replied);
+        if is_silenced {
+            it.steps.end(handle, Outcome::OptedOut);
+        }
         if let Some(recipient) = it.recipients.get_mut(&handle.0) {
             recipient.sent_at = u32::try_from(at.seconds()).unwrap_or(0);
             if recipient.replied {
@@ -779,10 +809,12 @@ fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at: Timestamp
         take_back(state, &flight);
     }
     let handle = state.persons.intern(key.person);
-    if let Some(it) = state.campaigns.get_mut(&key.lineage)
-        && key.step == 0
-    {
-        settle(it, handle, outcome);
+    if let Some(it) = state.campaigns.get_mut(&key.lineage) {
+        if key.step == 0 {
+            settle(it, handle, outcome);
+        } else {
+            it.steps.refused(handle, key.run, outcome);
+        }
         match outcome {
             Outcome::Failed => it.failures_in_row += 1,
             Outcome::Blocked => it.blocked += 1,
@@ -815,6 +847,7 @@ fn released(state: &mut Observed, key: &SendKey, keep: bool) {
         return;
     };
     if key.step != 0 {
+        it.steps.released(handle, key.run);
         return;
     }
     let Some(recipient) = it.recipients.get_mut(&handle.0) else {
@@ -881,6 +914,14 @@ fn silence(state: &mut Observed, handle: Handle, opted_out: bool) {
             it.opted_out += 1;
         }
     }
+    let why = if opted_out {
+        Outcome::OptedOut
+    } else {
+        Outcome::Blocked
+    };
+    for it in state.campaigns.values_mut() {
+        it.steps.end(handle, why);
+    }
 }
 
 fn incoming(
@@ -901,6 +942,7 @@ fn incoming(
     *last = message_id;
     contacted.last_reply = Some(at);
     for it in state.campaigns.values_mut() {
+        it.steps.reply(handle);
         let Some(recipient) = it
             .recipients
             .get_mut(&handle.0)

@@ -12,6 +12,7 @@ mod campaign;
 mod fold;
 mod meter;
 mod persons;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use campaign::{
 pub use fold::{OPT_OUT_LINEAGE, fold};
 pub use meter::Meter;
 pub use persons::{ClassId, Handle, Persons};
+pub use steps::{StepCounts, StepGroup, StepTotals, StepWaiter, Steps};
 
 use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp};
 

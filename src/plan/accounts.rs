@@ -108,12 +108,13 @@ pub(super) fn may_answer(inputs: &Inputs<'_>, name: &AccountName) -> Availabilit
     }
 }
 
-/// Whether it may write to a stranger for this campaign now, the delay included.
+/// Whether it may write to a stranger (`first`) or follow up for this campaign now, the delay included.
 pub(super) fn may_contact(
     inputs: &Inputs<'_>,
     name: &AccountName,
     wanted: &ResolvedCampaign,
     campaign: &Campaign,
+    first: bool,
 ) -> Availability {
     if let later @ Availability::Later { .. } = may_answer(inputs, name) {
         return later;
@@ -139,7 +140,7 @@ pub(super) fn may_contact(
         today.end(),
         Waiting::AccountCap,
     );
-    if wanted.is_attested() {
+    if first && wanted.is_attested() {
         let used = account.attested.since(today.start());
         let most = inputs.desired.engine.limits.attested_per_day;
         cap(most.saturating_sub(used), today.end(), Waiting::AccountCap);

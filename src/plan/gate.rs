@@ -62,6 +62,10 @@ pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
                 waiting,
                 next_action_at: None,
                 finish_estimate: None,
+                follow_up_at: wanted
+                    .spec
+                    .as_deref()
+                    .and_then(|spec| super::steps::next_at(spec, campaign)),
             },
         );
     }

@@ -19,6 +19,7 @@ pub mod audience;
 mod gate;
 mod report;
 mod sends;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -236,7 +237,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     if !inputs.runtime.lookups_only {
         sends::in_doubt(inputs, &mut plan);
         sends::confirmations(inputs, &mut plan);
-        sends::first_messages(inputs, &mut plan);
+        sends::messages(inputs, &mut plan);
     }
     report::finish(inputs, &mut plan);
     plan

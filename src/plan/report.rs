@@ -57,6 +57,8 @@ pub struct CampaignView {
     pub next_action_at: Option<Timestamp>,
     /// When everybody is settled at this pace.
     pub finish_estimate: Option<Timestamp>,
+    /// When the next follow-up is due.
+    pub follow_up_at: Option<Timestamp>,
 }
 
 /// What the planner says of an account.
@@ -110,6 +112,12 @@ pub(super) fn finish(inputs: &Inputs<'_>, plan: &mut Plan) {
             Gate::Open => next,
             Gate::Blocked { .. } | Gate::Done { .. } => None,
         };
+        if !matches!(view.gate, Gate::Blocked { .. })
+            && let Some(at) = view.follow_up_at
+        {
+            let at = at.max(inputs.now);
+            view.next_action_at = Some(view.next_action_at.map_or(at, |next| next.min(at)));
+        }
     }
     for name in inputs.desired.engine.accounts.keys() {
         let view = super::account_view(inputs, name);

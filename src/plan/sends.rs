@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::accounts::{Availability, may_answer, may_contact, may_look_up, usable, valid};
-use super::{Action, Gate, Inputs, Link, Plan, SendAction, Wait, audience, gate};
+use super::{Action, Gate, Inputs, Link, Plan, SendAction, Wait, audience, gate, steps};
 use crate::desired::{ResolvedCampaign, SourceRole, Variant};
 use crate::model::{
     AccountName, AccountState, Contact, Event, Formatted, Lineage, Outcome, Person, PersonId,
@@ -199,14 +199,20 @@ pub(super) fn confirmations(inputs: &Inputs<'_>, plan: &mut Plan) {
 }
 
 /// A pass over one campaign.
-struct Turn<'a> {
-    line: &'a Lineage,
-    spec: &'a ResolvedCampaign,
-    campaign: &'a Campaign,
+pub(super) struct Turn<'a> {
+    pub(super) line: &'a Lineage,
+    pub(super) spec: &'a ResolvedCampaign,
+    pub(super) campaign: &'a Campaign,
     digest: &'a str,
     facts: CampaignFacts,
-    /// What the canary and the day's cap of all accounts together still let go.
+    /// First contacts may leave.
+    open: bool,
+    /// Follow-ups may leave.
+    pub(super) follows_up: bool,
+    /// What the day's cap of all accounts together still lets go.
     room: u32,
+    /// First contacts that the canary still lets go.
+    canary: u32,
     /// People planned in this pass.
     taken: std::collections::BTreeSet<u32>,
     settled: usize,
@@ -227,31 +233,43 @@ struct AccountTurn<'a> {
     attested: u32,
     /// What it may still send for each campaign.
     rooms: BTreeMap<usize, u32>,
+    /// Of follow-ups, which `limits.attested_per_day` does not count.
+    step_rooms: BTreeMap<usize, u32>,
+    /// What it sent for each campaign in this pass.
+    spent: BTreeMap<usize, u32>,
+    /// What it owes, gathered once a pass.
+    due: Option<VecDeque<steps::Due>>,
     /// The campaign whose turn it is.
     next: usize,
     /// Nothing more in this pass.
     done: bool,
 }
 
-/// First messages: each account takes its next person, campaigns in turn and accounts in turn, so that neither a campaign
-/// nor an account takes everybody.
-pub(super) fn first_messages(inputs: &Inputs<'_>, plan: &mut Plan) {
+/// Messages: each account takes its next person, campaigns in turn and accounts in turn, so that neither a campaign
+/// nor an account takes everybody. What an account owes to somebody it has written to goes before any first contact.
+pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
     let mut turns: Vec<Turn<'_>> = valid(inputs)
-        .filter(|(wanted, _, _)| {
-            plan.report
+        .filter_map(|(wanted, spec, campaign)| {
+            let line = &wanted.lineage;
+            let open = plan
+                .report
                 .campaigns
-                .get(&wanted.lineage)
-                .is_some_and(|view| view.gate == Gate::Open)
-        })
-        .map(|(wanted, spec, campaign)| Turn {
-            line: &wanted.lineage,
-            spec,
-            campaign,
-            digest: &wanted.digest,
-            facts: facts(spec, campaign),
-            room: gate::canary_room(spec, campaign).min(campaign_room(spec, campaign, inputs.now)),
-            taken: std::collections::BTreeSet::new(),
-            settled: 0,
+                .get(line)
+                .is_some_and(|view| view.gate == Gate::Open);
+            let follows_up = steps::may_go(inputs, plan, line, spec);
+            (open || follows_up).then(|| Turn {
+                line,
+                spec,
+                campaign,
+                digest: &wanted.digest,
+                facts: facts(spec, campaign),
+                open,
+                follows_up,
+                room: campaign_room(spec, campaign, inputs.now),
+                canary: gate::canary_room(spec, campaign),
+                taken: std::collections::BTreeSet::new(),
+                settled: 0,
+            })
         })
         .collect();
     // Campaigns in turn: the one that sent longest ago first.
@@ -272,8 +290,13 @@ pub(super) fn first_messages(inputs: &Inputs<'_>, plan: &mut Plan) {
         }
     }
     for turn in &mut turns {
-        unreachable(inputs, plan, turn);
-        waits(inputs, plan, turn);
+        if turn.follows_up {
+            steps::settle_lost(inputs, plan, turn);
+        }
+        if turn.open {
+            unreachable(inputs, plan, turn);
+            waits(inputs, plan, turn);
+        }
     }
 }
 
@@ -334,6 +357,9 @@ impl<'a> AccountTurn<'a> {
                 attested.saturating_sub(a.attested.since(start))
             }),
             rooms: BTreeMap::new(),
+            step_rooms: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            due: None,
             next: 0,
             done: false,
         }
@@ -341,13 +367,20 @@ impl<'a> AccountTurn<'a> {
 
     /// Takes one person of the first campaign in turn that has one for it.
     fn step(&mut self, inputs: &Inputs<'_>, plan: &mut Plan, turns: &mut [Turn<'_>]) {
+        if self.follow_up(inputs, plan, turns) {
+            return;
+        }
         for _ in 0..turns.len() {
             let index = self.next % turns.len();
             self.next += 1;
             let Some(turn) = turns.get_mut(index) else {
                 continue;
             };
-            if !turn.spec.accounts.contains(self.name) || turn.room == 0 {
+            if !turn.open
+                || !turn.spec.accounts.contains(self.name)
+                || turn.room == 0
+                || turn.canary == 0
+            {
                 continue;
             }
             let attested = turn.spec.is_attested();
@@ -375,8 +408,8 @@ impl<'a> AccountTurn<'a> {
                     if attested {
                         self.attested -= 1;
                     }
-                    self.rooms.insert(index, room - 1);
-                    turn.room = turn.room.saturating_sub(1);
+                    self.spend(index, turn);
+                    turn.canary = turn.canary.saturating_sub(1);
                     self.done = !turn.spec.delays.between.1.is_zero();
                     return;
                 }
@@ -392,12 +425,77 @@ impl<'a> AccountTurn<'a> {
         self.done = true;
     }
 
+    /// One message of a campaign was planned.
+    fn spend(&mut self, index: usize, turn: &mut Turn<'_>) {
+        *self.spent.entry(index).or_default() += 1;
+        for rooms in [&mut self.rooms, &mut self.step_rooms] {
+            if let Some(room) = rooms.get_mut(&index) {
+                *room = room.saturating_sub(1);
+            }
+        }
+        turn.room = turn.room.saturating_sub(1);
+    }
+
+    /// Takes the follow-up that is due for longest. False: it owes none that may leave now.
+    fn follow_up(&mut self, inputs: &Inputs<'_>, plan: &mut Plan, turns: &mut [Turn<'_>]) -> bool {
+        if self.due.is_none() {
+            self.due = Some(steps::due(inputs, plan, self.name, turns));
+        }
+        while let Some(due) = self.due.as_mut().and_then(VecDeque::pop_front) {
+            let Some(turn) = turns.get_mut(due.turn) else {
+                continue;
+            };
+            if turn.room == 0 || self.today == 0 {
+                continue;
+            }
+            let room = match self.step_rooms.get(&due.turn) {
+                Some(room) => *room,
+                None => match may_contact(inputs, self.name, turn.spec, turn.campaign, false) {
+                    Availability::Now { room } => {
+                        room.saturating_sub(self.spent.get(&due.turn).copied().unwrap_or(0))
+                    }
+                    Availability::Later { until, .. } => {
+                        if let Some(until) = until {
+                            plan.wake(until, inputs.now);
+                        }
+                        0
+                    }
+                },
+            };
+            self.step_rooms.insert(due.turn, room);
+            if room == 0 {
+                continue;
+            }
+            if self.in_hand >= hand(turn.spec) {
+                self.done = true;
+                return true;
+            }
+            match take_step(inputs, plan, self.name, turn, &due) {
+                Taken::Sent => {
+                    self.in_hand += 1;
+                    self.today -= 1;
+                    self.spend(due.turn, turn);
+                    self.done = !turn.spec.delays.between.1.is_zero();
+                    return true;
+                }
+                Taken::Busy => {
+                    self.done = true;
+                    return true;
+                }
+                Taken::Nobody => {}
+            }
+        }
+        false
+    }
+
     fn room(&mut self, inputs: &Inputs<'_>, plan: &mut Plan, index: usize, turn: &Turn<'_>) -> u32 {
         if let Some(room) = self.rooms.get(&index) {
             return *room;
         }
-        let room = match may_contact(inputs, self.name, turn.spec, turn.campaign) {
-            Availability::Now { room } => room,
+        let room = match may_contact(inputs, self.name, turn.spec, turn.campaign, true) {
+            Availability::Now { room } => {
+                room.saturating_sub(self.spent.get(&index).copied().unwrap_or(0))
+            }
             Availability::Later { until, .. } => {
                 if let Some(until) = until {
                     plan.wake(until, inputs.now);
@@ -411,7 +509,7 @@ impl<'a> AccountTurn<'a> {
     }
 }
 
-enum Taken {
+pub(super) enum Taken {
     /// A message was planned.
     Sent,
     /// The account does something first that the message needs.
@@ -499,7 +597,8 @@ fn take(
         }
         let again = index.is_some_and(|i| inputs.observed.relook.contains(&(i, number)));
         if !person.is_user() || again {
-            match look_up(inputs, plan, name, turn, person) {
+            let key = key_of(turn, person);
+            match look_up(inputs, plan, name, turn, &key) {
                 Some(taken) => return taken,
                 None => continue,
             }
@@ -526,7 +625,9 @@ fn take(
         if inputs.report_only {
             return Taken::Sent;
         }
-        match message(inputs, plan, name, turn, person) {
+        let key = key_of(turn, person);
+        let spec = turn.spec;
+        match message(inputs, plan, name, turn, key, &spec.variants) {
             Some(taken) => return taken,
             None => {
                 turn.settled += 1;
@@ -537,6 +638,47 @@ fn take(
         }
     }
     Taken::Nobody
+}
+
+/// Makes a follow-up. [`Taken::Nobody`]: not to him, not now.
+fn take_step(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    name: &AccountName,
+    turn: &mut Turn<'_>,
+    due: &steps::Due,
+) -> Taken {
+    let now = inputs.now;
+    let Some(person) = inputs.observed.persons.id(Handle(due.number)) else {
+        return Taken::Nobody;
+    };
+    let slowed = inputs
+        .observed
+        .slowed
+        .get(&due.number)
+        .copied()
+        .filter(|until| *until > now);
+    if let Some(until) = slowed.or_else(|| person_gap(inputs, due.number)) {
+        plan.wake(until, now);
+        return Taken::Nobody;
+    }
+    if inputs.observed.is_silenced(Handle(due.number)) || is_in_hand(inputs, plan, person) {
+        return Taken::Nobody;
+    }
+    let Some(step) = steps::step_of(turn.spec, due.step) else {
+        return Taken::Nobody;
+    };
+    let key = due.key(turn.line, person);
+    let index = inputs.observed.account_index(name);
+    let again = index.is_some_and(|i| inputs.observed.relook.contains(&(i, due.number)));
+    let reached = index.is_some_and(|i| inputs.observed.persons.reaches(i, Handle(due.number)));
+    if again || !reached {
+        return look_up(inputs, plan, name, turn, &key).unwrap_or(Taken::Nobody);
+    }
+    if inputs.report_only {
+        return Taken::Sent;
+    }
+    message(inputs, plan, name, turn, key, &step.variants).unwrap_or(Taken::Nobody)
 }
 
 /// Whether `limits.per_person` makes him wait for the outcome of another campaign's message that is on its way.
@@ -580,8 +722,9 @@ fn look_up(
     plan: &mut Plan,
     name: &AccountName,
     turn: &mut Turn<'_>,
-    person: PersonId,
+    key: &SendKey,
 ) -> Option<Taken> {
+    let person = key.person;
     if inputs.runtime.resolving.values().any(|who| *who == person) {
         return None;
     }
@@ -613,15 +756,10 @@ fn look_up(
         }
         None => {
             turn.settled += 1;
-            plan.actions.push(Action::Record(Event::Skipped {
-                campaign: turn.line.clone(),
-                person,
-                step: 0,
-                outcome: Outcome::Unreachable,
-                detail: "Telegram does not know the address that the account has of him, and he has no username or \
-                         phone to look up"
-                    .to_owned(),
-            }));
+            let detail = "Telegram does not know the address that the account has of him, and he has no username or \
+                          phone to look up";
+            plan.actions
+                .push(settled(key, Outcome::Unreachable, detail.to_owned()));
             None
         }
     }
@@ -635,6 +773,25 @@ pub(super) fn planned_resolve(
     plan.actions
         .iter()
         .any(|action| matches!(action, Action::Resolve { account, person, .. } if matches(account, *person)))
+}
+
+/// Somebody is settled for a step without a message.
+fn settled(key: &SendKey, outcome: Outcome, detail: String) -> Action {
+    Action::Record(if key.step == 0 {
+        Event::Skipped {
+            campaign: key.lineage.clone(),
+            person: key.person,
+            step: 0,
+            outcome,
+            detail,
+        }
+    } else {
+        Event::StepSkipped {
+            key: key.clone(),
+            outcome,
+            detail,
+        }
+    })
 }
 
 /// The send-once key of a person's first message.
@@ -653,8 +810,10 @@ fn message(
     plan: &mut Plan,
     name: &AccountName,
     turn: &mut Turn<'_>,
-    person: PersonId,
+    key: SendKey,
+    variants: &[Variant],
 ) -> Option<Taken> {
+    let person = key.person;
     let Some(Link::Ready {
         random_key,
         first_name,
@@ -669,14 +828,13 @@ fn message(
     {
         return None;
     }
-    let key = key_of(turn, person);
-    let variant = choose(turn.spec, turn.line, person)?;
+    let variant = choose(variants, &key)?;
     let account = AccountFacts {
         name: name.to_string(),
         first_name: first_name.clone(),
         username: username.clone(),
     };
-    let text = text_for(inputs, turn, variant, &known.contact, &account);
+    let text = text_for(inputs, turn, key.step, variant, &known.contact, &account);
     let text = match text {
         Ok(text) => text,
         Err(problem) => {
@@ -686,13 +844,8 @@ fn message(
                     (Outcome::TemplateError, problem.to_string())
                 }
             };
-            plan.actions.push(Action::Record(Event::Skipped {
-                campaign: turn.line.clone(),
-                person,
-                step: 0,
-                outcome,
-                detail: format!("template `{}`: {detail}", variant.name),
-            }));
+            let detail = format!("template `{}`: {detail}", variant.name);
+            plan.actions.push(settled(&key, outcome, detail));
             return None;
         }
     };
@@ -716,6 +869,7 @@ fn message(
         return Some(busy);
     }
     let gap = draw(&key, "between_messages", turn.spec.delays.between);
+    let attested = key.step == 0 && turn.spec.is_attested();
     plan.actions.push(Action::Send(Box::new(SendAction {
         random_id: key.random_id(random_key),
         key,
@@ -727,28 +881,29 @@ fn message(
         link_preview: variant.link_preview,
         media: variant.media.clone(),
         gap,
-        attested: turn.spec.is_attested(),
+        attested,
     })));
     Some(Taken::Sent)
 }
 
 /// The variant of a person: the same for ever, in proportion to the weights.
-pub(super) fn choose<'a>(
-    spec: &'a ResolvedCampaign,
-    line: &Lineage,
-    person: PersonId,
-) -> Option<&'a Variant> {
-    let weights: Vec<u32> = spec.variants.iter().map(|variant| variant.weight).collect();
+pub(super) fn choose<'a>(variants: &'a [Variant], key: &SendKey) -> Option<&'a Variant> {
+    let weights: Vec<u32> = variants.iter().map(|variant| variant.weight).collect();
     if weights.is_empty() {
         return None;
     }
-    spec.variants
-        .get(variant_index(line, &person.0.to_le_bytes(), &weights))
+    let mut of = key.person.0.to_le_bytes().to_vec();
+    if key.step > 0 {
+        // Whoever got the first of two texts is not always the one who gets the first of the next two.
+        of.extend(key.step.to_le_bytes());
+    }
+    variants.get(variant_index(&key.lineage, &of, &weights))
 }
 
 fn text_for(
     inputs: &Inputs<'_>,
     turn: &Turn<'_>,
+    step: u16,
     variant: &Variant,
     contact: &Contact,
     account: &AccountFacts,
@@ -759,12 +914,13 @@ fn text_for(
         account: Some(account),
         now: inputs.now,
         zone: turn.spec.schedule.zone,
-        step: 0,
+        step: u32::from(step),
         invite_link: None,
     };
+    let notice = inputs.desired.engine.opt_out.notice.as_ref();
     compose(
         &variant.template,
-        inputs.desired.engine.opt_out.notice.as_ref(),
+        notice.filter(|_| step == 0),
         variant.media.is_some(),
         &context,
     )
@@ -918,7 +1074,8 @@ fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
                         && !planned_resolve(plan, |account, _| account == *name)
                 });
                 let Some(name) = free.cloned() else { break };
-                let _ = look_up(inputs, plan, &name, turn, person);
+                let key = key_of(turn, person);
+                let _ = look_up(inputs, plan, &name, turn, &key);
                 continue;
             }
             plan.actions.push(Action::Record(Event::Skipped {
@@ -939,7 +1096,7 @@ fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
     let mut found: Vec<Wait> = Vec::new();
     let mut own = Vec::new();
     for name in &turn.spec.accounts {
-        let availability = may_contact(inputs, name, turn.spec, turn.campaign);
+        let availability = may_contact(inputs, name, turn.spec, turn.campaign, true);
         own.push((inputs.observed.account_index(name), name, availability));
     }
     let none = Availability::Later {

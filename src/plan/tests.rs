@@ -1,5 +1,7 @@
 //! Planning: the same question has the same answer, and no answer is over a cap.
 
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

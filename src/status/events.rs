@@ -308,6 +308,13 @@ fn say(event: &Event, observed: &Observed) -> Words {
         } => settled("skipped", *outcome, detail)
             .of(campaign, observed)
             .about(person),
+        Event::StepSkipped {
+            key,
+            outcome,
+            detail,
+        } => settled("step_skipped", *outcome, detail)
+            .of(&key.lineage, observed)
+            .about(key.person),
         Event::FloodWait {
             account,
             class,

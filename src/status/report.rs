@@ -195,9 +195,7 @@ fn campaign(
             .filter(|(_, n)| **n > 0)
             .map(|(outcome, n)| (*outcome, *n))
             .collect(),
-        steps: spec
-            .map(|spec| steps(&spec.spec.follow_ups))
-            .unwrap_or_default(),
+        steps: spec.map(|spec| steps(spec, state)).unwrap_or_default(),
         templates: templates(wanted, state),
         next_action_at: view.and_then(|view| Moment::of(view.next_action_at)),
         finish_estimate: view.and_then(|view| Moment::of(view.finish_estimate)),
@@ -375,18 +373,22 @@ fn source(inputs: &Inputs<'_>, wanted: &ResolvedSource, known: &Source) -> Sourc
     }
 }
 
-/// Follow-ups are parsed and checked, and nothing is sent for them in this version: their counts are zero.
-fn steps(follow_ups: &[crate::spec::FollowUp]) -> Vec<Step> {
-    follow_ups
+/// How far each follow-up of the spec is.
+fn steps(spec: &crate::desired::ResolvedCampaign, state: &Campaign) -> Vec<Step> {
+    spec.follow_ups
         .iter()
+        .zip(&spec.spec.follow_ups)
         .zip(1u16..)
-        .map(|(step, number)| Step {
-            step: number,
-            after: step.after.to_string(),
-            pending: 0,
-            sent: 0,
-            skipped: 0,
-            active: false,
+        .map(|((step, written), number)| {
+            let counts = state.steps.counts(number, step.always);
+            Step {
+                step: number,
+                after: written.after.to_string(),
+                pending: counts.pending,
+                sent: counts.sent,
+                skipped: counts.skipped,
+                active: true,
+            }
         })
         .collect()
 }

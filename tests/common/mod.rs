@@ -83,9 +83,15 @@ impl World {
 
     /// `tidings run` within this process, until `stop` is called.
     pub fn daemon(&self) -> Daemon {
+        self.daemon_by(tidings::control::Clock::default())
+    }
+
+    /// The same by another clock.
+    pub fn daemon_by(&self, clock: tidings::control::Clock) -> Daemon {
         let stop = Arc::new(tokio::sync::Notify::new());
         let options = RunOptions {
             stop: Some(stop.clone()),
+            clock,
             ..RunOptions::default()
         };
         let task = tokio::spawn(run_with(

@@ -1,0 +1,414 @@
+//! Follow-ups: who waits for which step, by account and by the moment at which the step before it was sent.
+//!
+//! What a step says and how long it waits is the spec's business and may be edited at any time; what stands here does
+//! not depend on it. So an edit moves, drops or adds steps for everybody at once, with nothing to write down and nobody
+//! to look through: who was sent step n waits for step n+1, whether the spec has one or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Handle, pairs};
+use crate::model::{Outcome, Timestamp};
+
+/// Where one person stands on his way through the steps of one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Chain {
+    /// The account that sent the first step; all others come from it.
+    account: u16,
+    /// The step that comes next; 1 is the first follow-up.
+    next: u16,
+    /// When the step before it was sent, in seconds, rounded up: no step leaves too early.
+    base: u32,
+    /// He has written since the first step.
+    replied: bool,
+    /// A step is on its way to him.
+    in_flight: bool,
+    /// Why he gets no more steps.
+    ended: Option<Outcome>,
+}
+
+/// People of one account who wait for the same step and have answered, or have not. The one whose step before was
+/// sent first comes first: what an edit of `after` does to one it does to all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StepGroup {
+    /// The account that must send.
+    pub account: u16,
+    /// The step that comes next.
+    pub next: u16,
+    /// They have written since the first step.
+    pub replied: bool,
+}
+
+/// Somebody who waits for a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StepWaiter {
+    /// When the step before was sent, in seconds, rounded up.
+    pub base: u32,
+    /// Who.
+    pub handle: u32,
+    /// The run of his send-once key: 0 but with `each_run: everyone`.
+    pub run: u32,
+}
+
+impl StepWaiter {
+    /// When the step before was sent.
+    pub fn since(&self) -> Timestamp {
+        Timestamp::from_seconds(i64::from(self.base))
+    }
+}
+
+/// How far one step is, in people who got the first message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepCounts {
+    /// May still get it.
+    pub pending: u64,
+    /// Got it.
+    pub sent: u64,
+    /// Ended before it, or passed by it.
+    pub skipped: u64,
+}
+
+/// Messages of follow-ups, for the guardrails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepTotals {
+    /// Messages that Telegram accepted or refused.
+    pub attempts: u64,
+    /// Of them accepted.
+    pub sent: u64,
+    /// Failures that nobody but us is to blame for.
+    pub failed: u64,
+}
+
+/// All follow-ups of a campaign.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Steps {
+    /// By person and run.
+    #[serde(with = "pairs")]
+    chains: BTreeMap<(u32, u32), Chain>,
+    #[serde(with = "pairs")]
+    queues: BTreeMap<StepGroup, BTreeSet<StepWaiter>>,
+    /// Chains that go on, by what comes next and whether he replied.
+    #[serde(with = "pairs")]
+    active: BTreeMap<(u16, bool), u64>,
+    /// Chains that ended, by what would have come next.
+    ended: BTreeMap<u16, u64>,
+    /// Messages by step.
+    sent: BTreeMap<u16, u64>,
+    /// People who passed by a step and got a later one.
+    passed: BTreeMap<u16, u64>,
+    totals: StepTotals,
+}
+
+impl Steps {
+    /// Who waits for a step, in groups; the groups are as many as accounts times steps.
+    pub fn groups(&self) -> impl Iterator<Item = (StepGroup, &BTreeSet<StepWaiter>)> {
+        self.queues.iter().map(|(group, queue)| (*group, queue))
+    }
+
+    /// The same of one account.
+    pub fn groups_of(
+        &self,
+        account: u16,
+    ) -> impl Iterator<Item = (StepGroup, &BTreeSet<StepWaiter>)> {
+        let first = StepGroup {
+            account,
+            next: 0,
+            replied: false,
+        };
+        let last = StepGroup {
+            account,
+            next: u16::MAX,
+            replied: true,
+        };
+        self.queues
+            .range(first..=last)
+            .map(|(group, queue)| (*group, queue))
+    }
+
+    /// How far a step is; `always`: a reply does not end it.
+    pub fn counts(&self, step: u16, always: bool) -> StepCounts {
+        let up_to =
+            |counts: &BTreeMap<u16, u64>| counts.range(..=step).map(|(_, n)| n).sum::<u64>();
+        let active = |replied: bool| {
+            self.active
+                .iter()
+                .filter(|((next, answered), _)| *next <= step && *answered == replied)
+                .map(|(_, n)| n)
+                .sum::<u64>()
+        };
+        let passed = self.passed.get(&step).copied().unwrap_or(0);
+        let (mut pending, mut skipped) = (active(false), up_to(&self.ended) + passed);
+        if always {
+            pending += active(true);
+        } else {
+            skipped += active(true);
+        }
+        StepCounts {
+            pending,
+            sent: self.sent.get(&step).copied().unwrap_or(0),
+            skipped,
+        }
+    }
+
+    /// For the guardrails.
+    pub fn totals(&self) -> StepTotals {
+        self.totals
+    }
+
+    /// Where a person stands, for `explain`: by run, the step that comes next and why there is none.
+    pub fn of(&self, handle: Handle) -> impl Iterator<Item = (u32, u16, Option<Outcome>)> {
+        self.chains
+            .range((handle.0, 0)..=(handle.0, u32::MAX))
+            .map(|((_, run), chain)| (*run, chain.next, chain.ended))
+    }
+
+    /// The first step was sent.
+    pub(super) fn start(
+        &mut self,
+        handle: Handle,
+        run: u32,
+        account: u16,
+        at: Timestamp,
+        replied: bool,
+    ) {
+        let chain = Chain {
+            account,
+            next: 1,
+            base: seconds_up(at),
+            replied,
+            in_flight: false,
+            ended: None,
+        };
+        let key = (handle.0, run);
+        if self.chains.contains_key(&key) {
+            return;
+        }
+        self.chains.insert(key, chain);
+        *self.active.entry((1, replied)).or_default() += 1;
+        self.enqueue(key, chain);
+    }
+
+    /// A step is on its way.
+    pub(super) fn intended(&mut self, handle: Handle, run: u32) {
+        self.change((handle.0, run), |chain| chain.in_flight = true);
+    }
+
+    /// A step was accepted.
+    pub(super) fn accepted(&mut self, handle: Handle, run: u32, step: u16, at: Timestamp) {
+        self.totals.attempts += 1;
+        self.totals.sent += 1;
+        *self.sent.entry(step).or_default() += 1;
+        let Some(before) = self.change((handle.0, run), |chain| {
+            chain.in_flight = false;
+            chain.next = step.saturating_add(1);
+            chain.base = seconds_up(at);
+        }) else {
+            return;
+        };
+        for passed in before.next..step {
+            *self.passed.entry(passed).or_default() += 1;
+        }
+    }
+
+    /// A step will never be delivered: none after it is, since each comes after the one before.
+    pub(super) fn refused(&mut self, handle: Handle, run: u32, outcome: Outcome) {
+        self.totals.attempts += 1;
+        if matches!(
+            outcome,
+            Outcome::Failed | Outcome::TemplateError | Outcome::TooLong
+        ) {
+            self.totals.failed += 1;
+        }
+        self.end_one((handle.0, run), outcome);
+    }
+
+    /// A step certainly was not sent: he waits for it again.
+    pub(super) fn released(&mut self, handle: Handle, run: u32) {
+        self.change((handle.0, run), |chain| chain.in_flight = false);
+    }
+
+    /// Settled without a message.
+    pub(super) fn end_one(&mut self, key: (u32, u32), outcome: Outcome) {
+        self.change(key, |chain| {
+            chain.in_flight = false;
+            chain.ended = chain.ended.or(Some(outcome));
+        });
+    }
+
+    /// He wrote.
+    pub(super) fn reply(&mut self, handle: Handle) {
+        for key in self.keys(handle) {
+            self.change(key, |chain| chain.replied = true);
+        }
+    }
+
+    /// An opt-out or a block ends all steps; one that is on its way may still arrive.
+    pub(super) fn end(&mut self, handle: Handle, outcome: Outcome) {
+        for key in self.keys(handle) {
+            self.change(key, |chain| chain.ended = chain.ended.or(Some(outcome)));
+        }
+    }
+
+    fn keys(&self, handle: Handle) -> Vec<(u32, u32)> {
+        self.chains
+            .range((handle.0, 0)..=(handle.0, u32::MAX))
+            .map(|(key, _)| *key)
+            .collect()
+    }
+
+    /// Changes a chain with all that is counted of it. Answers with what it was.
+    fn change(&mut self, key: (u32, u32), how: impl FnOnce(&mut Chain)) -> Option<Chain> {
+        let chain = self.chains.get_mut(&key)?;
+        let before = *chain;
+        how(chain);
+        let after = *chain;
+        if before == after {
+            return Some(before);
+        }
+        self.dequeue(key, before);
+        match before.ended {
+            Some(_) => uncount(&mut self.ended, before.next),
+            None => uncount(&mut self.active, (before.next, before.replied)),
+        }
+        match after.ended {
+            Some(_) => *self.ended.entry(after.next).or_default() += 1,
+            None => {
+                *self.active.entry((after.next, after.replied)).or_default() += 1;
+            }
+        }
+        self.enqueue(key, after);
+        Some(before)
+    }
+
+    fn place((handle, run): (u32, u32), chain: Chain) -> (StepGroup, StepWaiter) {
+        let group = StepGroup {
+            account: chain.account,
+            next: chain.next,
+            replied: chain.replied,
+        };
+        let waiter = StepWaiter {
+            base: chain.base,
+            handle,
+            run,
+        };
+        (group, waiter)
+    }
+
+    fn enqueue(&mut self, key: (u32, u32), chain: Chain) {
+        if chain.ended.is_none() && !chain.in_flight {
+            let (group, waiter) = Self::place(key, chain);
+            self.queues.entry(group).or_default().insert(waiter);
+        }
+    }
+
+    fn dequeue(&mut self, key: (u32, u32), chain: Chain) {
+        let (group, waiter) = Self::place(key, chain);
+        if let Some(queue) = self.queues.get_mut(&group) {
+            queue.remove(&waiter);
+            if queue.is_empty() {
+                self.queues.remove(&group);
+            }
+        }
+    }
+}
+
+fn seconds_up(at: Timestamp) -> u32 {
+    u32::try_from((at.0 + 999).div_euclid(1000)).unwrap_or(0)
+}
+
+fn uncount<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
+    if let Some(n) = counts.get_mut(&key) {
+        *n = n.saturating_sub(1);
+        if *n == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Handle = Handle(1);
+    const TWO: Handle = Handle(2);
+
+    fn steps() -> Steps {
+        let mut steps = Steps::default();
+        steps.start(ONE, 0, 0, Timestamp(1_000), false);
+        steps.start(TWO, 0, 0, Timestamp(2_500), false);
+        steps
+    }
+
+    fn counts(steps: &Steps, step: u16, always: bool) -> (u64, u64, u64) {
+        let StepCounts {
+            pending,
+            sent,
+            skipped,
+        } = steps.counts(step, always);
+        (pending, sent, skipped)
+    }
+
+    fn waiting(steps: &Steps) -> Vec<(u16, bool, u32)> {
+        steps
+            .groups()
+            .flat_map(|(group, queue)| {
+                queue
+                    .iter()
+                    .map(move |waiter| (group.next, group.replied, waiter.handle))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn whoever_was_sent_a_step_waits_for_the_next() {
+        let mut steps = steps();
+        assert_eq!(waiting(&steps), [(1, false, 1), (1, false, 2)]);
+        steps.intended(ONE, 0);
+        assert_eq!(waiting(&steps), [(1, false, 2)]);
+        assert_eq!(
+            counts(&steps, 1, false),
+            (2, 0, 0),
+            "on its way is not sent"
+        );
+        steps.accepted(ONE, 0, 1, Timestamp(9_000));
+        assert_eq!(waiting(&steps), [(1, false, 2), (2, false, 1)]);
+        assert_eq!(counts(&steps, 1, false), (1, 1, 0));
+        assert_eq!(counts(&steps, 2, false), (2, 0, 0));
+    }
+
+    #[test]
+    fn a_reply_skips_what_is_for_the_silent_only() {
+        let mut steps = steps();
+        steps.reply(ONE);
+        assert_eq!(counts(&steps, 1, false), (1, 0, 1));
+        assert_eq!(counts(&steps, 2, true), (2, 0, 0));
+        // He gets the second one, which asks for no silence: the first is passed by.
+        steps.intended(ONE, 0);
+        steps.accepted(ONE, 0, 2, Timestamp(9_000));
+        assert_eq!(counts(&steps, 1, false), (1, 0, 1));
+        assert_eq!(counts(&steps, 2, true), (1, 1, 0));
+    }
+
+    #[test]
+    fn an_end_is_for_ever_and_a_message_on_its_way_still_counts() {
+        let mut steps = steps();
+        steps.intended(ONE, 0);
+        steps.end(ONE, Outcome::OptedOut);
+        assert_eq!(counts(&steps, 1, true), (1, 0, 1));
+        steps.accepted(ONE, 0, 1, Timestamp(9_000));
+        assert_eq!(counts(&steps, 1, true), (1, 1, 0));
+        assert_eq!(counts(&steps, 2, true), (1, 0, 1));
+        assert_eq!(waiting(&steps), [(1, false, 2)]);
+    }
+
+    #[test]
+    fn a_moment_is_never_rounded_to_an_earlier_one() {
+        let steps = steps();
+        let bases: Vec<Timestamp> = steps
+            .groups()
+            .flat_map(|(_, queue)| queue.iter().map(StepWaiter::since))
+            .collect();
+        assert_eq!(bases, [Timestamp(1_000), Timestamp(3_000)]);
+    }
+}

@@ -1,0 +1,228 @@
+//! Follow-ups that are due: before any first contact of the account that must send them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::accounts::{Availability, usable};
+use super::sends::Turn;
+use super::{Action, Gate, Inputs, Link, Plan};
+use crate::desired::{ResolvedCampaign, ResolvedStep};
+use crate::model::{AccountName, Event, Lineage, Outcome, SendKey, Timestamp, Waiting};
+use crate::observed::{Campaign, Handle, StepGroup, StepWaiter};
+
+/// Follow-ups of one account and campaign that one pass looks at: who is slowed down stands in the way of few.
+const LOOK_PAST: usize = 256;
+/// People settled without a message in one pass: the rest follow in the next.
+const SETTLED_A_PASS: usize = 500;
+
+/// A follow-up that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Due {
+    /// Since when.
+    pub(super) at: Timestamp,
+    /// Who.
+    pub(super) number: u32,
+    /// Of the send-once key.
+    pub(super) run: u32,
+    /// Which step.
+    pub(super) step: u16,
+    /// Of which turn.
+    pub(super) turn: usize,
+}
+
+impl Due {
+    /// The send-once key.
+    pub(super) fn key(&self, line: &Lineage, person: crate::model::PersonId) -> SendKey {
+        SendKey {
+            lineage: line.clone(),
+            person,
+            step: self.step,
+            run: self.run,
+        }
+    }
+}
+
+/// The step that a group waits for, and how long after the step before: a reply passes by those that are for the silent
+/// only, in the time that they would have taken.
+fn next_step(spec: &ResolvedCampaign, group: StepGroup) -> Option<(u16, Duration)> {
+    let mut after = Duration::ZERO;
+    let first = usize::from(group.next).checked_sub(1)?;
+    for (index, step) in spec.follow_ups.iter().enumerate().skip(first) {
+        after += step.after;
+        if step.always || !group.replied {
+            return Some((u16::try_from(index + 1).ok()?, after));
+        }
+    }
+    None
+}
+
+/// What a step says.
+pub(super) fn step_of(spec: &ResolvedCampaign, step: u16) -> Option<&ResolvedStep> {
+    spec.follow_ups.get(usize::from(step).checked_sub(1)?)
+}
+
+/// Whether follow-ups of a campaign may leave now: what keeps only first contacts (nobody new to write to, a slot of the
+/// owner's plan, a source that cannot be read) does not keep them.
+pub(super) fn may_go(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    line: &Lineage,
+    spec: &ResolvedCampaign,
+) -> bool {
+    if spec.follow_ups.is_empty() || inputs.runtime.draining {
+        return false;
+    }
+    let Some(view) = plan.report.campaigns.get(line) else {
+        return false;
+    };
+    let open = match &view.gate {
+        Gate::Open | Gate::Done { .. } => true,
+        Gate::Blocked { condition, .. } => *condition == "SourceFailed",
+        Gate::Waits { reason, .. } => {
+            matches!(
+                reason,
+                Waiting::LookingUp
+                    | Waiting::AudienceNotCollected
+                    | Waiting::AccountUnavailable
+                    | Waiting::FloodWait
+                    | Waiting::OwnerPlan
+                    | Waiting::Cooldown
+                    | Waiting::Delay
+            ) || (*reason == Waiting::NotStarted && started(spec, inputs.now))
+        }
+    };
+    if !open {
+        return false;
+    }
+    match spec
+        .schedule
+        .windows
+        .next_open(inputs.now, spec.schedule.zone)
+    {
+        Some(at) if at <= inputs.now => true,
+        Some(at) => {
+            plan.wake(at, inputs.now);
+            false
+        }
+        None => false,
+    }
+}
+
+/// Between two runs of a schedule follow-ups go on; before its `start` nothing does.
+fn started(spec: &ResolvedCampaign, now: Timestamp) -> bool {
+    spec.schedule.start.is_none_or(|start| start <= now)
+}
+
+/// When the next follow-up of a campaign is due, whatever else it waits for.
+pub(super) fn next_at(spec: &ResolvedCampaign, campaign: &Campaign) -> Option<Timestamp> {
+    campaign
+        .steps
+        .groups()
+        .filter_map(|(group, queue)| {
+            let (_, after) = next_step(spec, group)?;
+            Some(queue.first()?.since() + after)
+        })
+        .min()
+}
+
+/// Whether an account can never send again by itself what it owes: then nobody does.
+fn is_lost(inputs: &Inputs<'_>, spec: &ResolvedCampaign, name: &AccountName) -> Option<String> {
+    if !spec.accounts.contains(name) {
+        return Some(format!("{name} is no account of this campaign any more"));
+    }
+    if let Some((state, _, _)) = inputs
+        .observed
+        .accounts
+        .get(name)
+        .and_then(|account| account.trouble.as_ref())
+    {
+        return Some(format!("{name} is {state}"));
+    }
+    matches!(inputs.runtime.links.get(name), Some(Link::Missing))
+        .then(|| format!("{name} has no session file"))
+}
+
+/// Follow-ups whose account is gone are settled when they are due: no other account takes them over.
+pub(super) fn settle_lost(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
+    let mut left = SETTLED_A_PASS;
+    for (group, queue) in turn.campaign.steps.groups() {
+        let Some((step, after)) = next_step(turn.spec, group) else {
+            continue;
+        };
+        let Some(name) = inputs.observed.account_name(group.account) else {
+            continue;
+        };
+        let Some(why) = is_lost(inputs, turn.spec, name) else {
+            continue;
+        };
+        for waiter in queue {
+            let at = waiter.since() + after;
+            if at > inputs.now {
+                plan.wake(at, inputs.now);
+                break;
+            }
+            if left == 0 {
+                return;
+            }
+            let Some(person) = inputs.observed.persons.id(Handle(waiter.handle)) else {
+                continue;
+            };
+            left -= 1;
+            let due = due_of(*waiter, at, step, 0);
+            plan.actions.push(Action::Record(Event::StepSkipped {
+                key: due.key(turn.line, person),
+                outcome: Outcome::AccountLost,
+                detail: format!("{why}, and only the account that wrote to him first follows up"),
+            }));
+        }
+    }
+}
+
+fn due_of(waiter: StepWaiter, at: Timestamp, step: u16, turn: usize) -> Due {
+    Due {
+        at,
+        number: waiter.handle,
+        run: waiter.run,
+        step,
+        turn,
+    }
+}
+
+/// What an account owes now over all campaigns, the longest due first.
+pub(super) fn due(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    name: &AccountName,
+    turns: &[Turn<'_>],
+) -> VecDeque<Due> {
+    let Some(index) = inputs.observed.account_index(name) else {
+        return VecDeque::new();
+    };
+    if let Err(Availability::Later { until, .. }) = usable(inputs, name) {
+        if let Some(until) = until {
+            plan.wake(until, inputs.now);
+        }
+        return VecDeque::new();
+    }
+    let mut all = Vec::new();
+    for (number, turn) in turns.iter().enumerate() {
+        if !turn.follows_up || !turn.spec.accounts.contains(name) {
+            continue;
+        }
+        for (group, queue) in turn.campaign.steps.groups_of(index) {
+            let Some((step, after)) = next_step(turn.spec, group) else {
+                continue;
+            };
+            for waiter in queue.iter().take(LOOK_PAST) {
+                let at = waiter.since() + after;
+                if at > inputs.now {
+                    plan.wake(at, inputs.now);
+                    break;
+                }
+                all.push(due_of(*waiter, at, step, number));
+            }
+        }
+    }
+    all.sort_unstable();
+    all.into()
+}
