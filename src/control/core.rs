@@ -298,8 +298,14 @@ impl Core {
         }
         // Events outlive a SIGKILL at once, people do not. What says that people were found must not be known without
         // them: after a crash nobody would look for them again.
-        let found =
-            |event: &Event| matches!(event, Event::LookupEnded { .. } | Event::Resolved { .. });
+        let found = |event: &Event| {
+            matches!(
+                event,
+                Event::LookupEnded { .. }
+                    | Event::LookupAt { next: Some(_), .. }
+                    | Event::Resolved { .. }
+            )
+        };
         if events.iter().any(found)
             && let Some(store) = self.store()
             && self.people.take_unsaved()

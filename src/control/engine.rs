@@ -3,6 +3,8 @@
 mod account_commands;
 mod accounts;
 mod actions;
+mod known;
+mod looking;
 mod reports;
 
 use std::collections::{BTreeMap, HashMap};
@@ -181,6 +183,8 @@ struct Engine {
     found_rx: mpsc::Receiver<(Which, Found)>,
     /// Labels of the look-ups under way, for the people they find.
     labels: BTreeMap<(Lineage, SourceId), String>,
+    /// Usernames and phones of people met lately; read from the state when it is first asked for.
+    names: Option<known::Names>,
     /// Accounts that are connected and wait for what they missed.
     readiness: Readiness,
     /// How often in a row a look-up broke off with its connection.
@@ -228,6 +232,7 @@ impl Engine {
             found,
             found_rx,
             labels: BTreeMap::new(),
+            names: None,
             readiness: Readiness::default(),
             broken_off: BTreeMap::new(),
             draining_since: None,

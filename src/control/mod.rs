@@ -11,6 +11,7 @@
 
 mod accounts;
 mod answer;
+mod audience;
 mod clock;
 mod commits;
 mod core;

@@ -111,7 +111,8 @@ pub(super) fn of_send(
             CallError::Unexpected(_)
             | CallError::NotAPerson(_)
             | CallError::NotAPlace(_)
-            | CallError::NotMet(_),
+            | CallError::NotMet(_)
+            | CallError::Unfit(_),
         ) => Verdict::of(vec![Event::InDoubt {
             key,
             why: InDoubtWhy::Server,

@@ -33,6 +33,25 @@ impl PeopleStore {
         self.unsaved.swap(false, Ordering::AcqRel)
     }
 
+    /// Calls `each` with everybody, unless there are more than `most`.
+    pub(crate) fn each(&self, most: usize, mut each: impl FnMut(PersonId, &Person)) {
+        let Some(tree) = self
+            .tree
+            .as_ref()
+            .filter(|tree| tree.len().is_ok_and(|people| people <= most))
+        else {
+            return;
+        };
+        let scanned = tree.scan(|id, bytes| {
+            if let Ok(person) = rmp_serde::from_slice::<Person>(bytes) {
+                each(id, &person);
+            }
+        });
+        if let Err(error) = scanned {
+            tracing::error!(%error, "people could not be read");
+        }
+    }
+
     /// Adds what is new about these people to what was known of them.
     ///
     /// # Errors

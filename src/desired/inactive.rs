@@ -4,7 +4,7 @@
 
 use super::types::NotActive;
 use crate::spec::engine::plan_of;
-use crate::spec::{CampaignSpec, EngineSpec, Kind, Source};
+use crate::spec::{CampaignSpec, EngineSpec, Kind};
 
 /// Without it the campaign does a part of what it says, and nothing else than it says.
 fn left_out(what: impl Into<String>) -> NotActive {
@@ -25,7 +25,7 @@ fn holds(what: impl Into<String>) -> NotActive {
 /// What a campaign asks for, or the settings that hold for it.
 pub(super) fn of_campaign(spec: &CampaignSpec, engine: &EngineSpec) -> Vec<NotActive> {
     let mut list = Vec::new();
-    if spec.kind != Kind::Mailing {
+    if !matches!(spec.kind, Kind::Mailing | Kind::Collect) {
         list.push(holds(format!("`kind: {}`", spec.kind)));
     }
     // Without cron there is one run, so that `each_run`, `missed` and `overlap` say nothing.
@@ -39,25 +39,6 @@ pub(super) fn of_campaign(spec: &CampaignSpec, engine: &EngineSpec) -> Vec<NotAc
             if given {
                 list.push(holds(format!("`schedule.{key}`")));
             }
-        }
-    }
-    let filters = spec.filters.iter();
-    for source in spec
-        .sources
-        .iter()
-        .chain(filters.flat_map(|f| f.in_sources.iter().chain(&f.exclude)))
-    {
-        let active = match source {
-            Source::Members { .. } | Source::File { .. } | Source::List { .. } => true,
-            Source::Authors { .. }
-            | Source::Commenters { .. }
-            | Source::Dialogs { .. }
-            | Source::Contacts { .. }
-            | Source::Audience { .. } => false,
-        };
-        let thing = holds(format!("the source `{}`", source.type_name()));
-        if !active && !list.contains(&thing) {
-            list.push(thing);
         }
     }
     for (given, key) in [

@@ -376,6 +376,16 @@ fn last_good(
 
 /// An audience brings the basis under which it was collected; `attested`, where that is among several.
 fn inherit_bases(campaigns: &mut BTreeMap<String, DesiredCampaign>) {
+    // A collect may take over what another one collected: a basis goes one campaign further each time.
+    for _ in 0..campaigns.len().min(MAX_CHAIN) {
+        inherit_once(campaigns);
+    }
+}
+
+/// Collects that take over from each other, one behind the other: more is a mistake, and costs a pass each.
+const MAX_CHAIN: usize = 16;
+
+fn inherit_once(campaigns: &mut BTreeMap<String, DesiredCampaign>) {
     let collected: BTreeMap<String, BTreeSet<Basis>> = campaigns
         .iter()
         .filter_map(|(name, campaign)| Some((name, campaign.spec.as_ref()?)))

@@ -266,6 +266,11 @@ impl SourceKind {
         )
     }
 
+    /// Whether each account has its own: address books and dialogs, which say nothing about another account's.
+    pub fn is_each_accounts_own(&self) -> bool {
+        matches!(self, SourceKind::Dialogs { .. } | SourceKind::Contacts)
+    }
+
     /// The name that the spec and the report use.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -14,19 +14,20 @@
 //! - After Telegram told the account to wait, refused it, or stopped answering, nothing that was ordered before that is
 //!   sent: it comes back as [`Report::NotTried`].
 
+mod look_up;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::desired::SourceKind;
 use crate::model::reaction::{Reaction, react};
 use crate::model::{
     AccountName, Attachment, Lineage, Person, PersonId, Reference, SendKey, SourceId,
 };
 use crate::telegram::{
-    AccountClient, CallError, Delivered, HistoryMessage, MEMBERS_PAGE, Me, MediaHandle, Met,
+    AccountClient, CallError, Cursor, Delivered, Find, HistoryMessage, Me, MediaHandle, Met,
     Received, UpdatesState,
 };
 
@@ -56,10 +57,12 @@ pub enum Order {
         campaign: Lineage,
         /// Which.
         source: SourceId,
-        /// What it says.
-        what: SourceKind,
-        /// At most so many people.
-        limit: Option<u32>,
+        /// Whom it looks for.
+        what: Find,
+        /// At most so many people more.
+        left: Option<u64>,
+        /// Where it stopped.
+        from: Option<Cursor>,
     },
     /// Find out who a reference is.
     Resolve {
@@ -112,9 +115,17 @@ pub enum Report {
         source: SourceId,
         /// Who was found.
         people: Vec<Met>,
+        /// Where the next page begins.
+        next: Option<Cursor>,
+        /// How many there are, where Telegram tells.
+        total: Option<u64>,
     },
-    /// A look-up waits, by Telegram's word.
-    PageWaits {
+    /// A look-up stopped, since Telegram asked for a wait; it is to go on after it.
+    LookUpWaits {
+        /// Whose.
+        campaign: Lineage,
+        /// Which source.
+        source: SourceId,
         /// Telegram's seconds.
         seconds: u32,
     },
@@ -358,11 +369,12 @@ async fn work(
                 campaign,
                 source,
                 what,
-                limit,
+                left,
+                from,
             } => {
                 let (client, reports) = (client.clone(), reports.clone());
                 aside.spawn(async move {
-                    look_up(&*client, &reports, campaign, source, &what, limit).await
+                    look_up::look_up(&*client, &reports, campaign, source, &what, left, from).await
                 });
             }
             Order::Resolve {
@@ -482,101 +494,6 @@ fn mime_of(name: &str) -> &'static str {
         "txt" => "text/plain",
         "zip" => "application/zip",
         _ => "application/octet-stream",
-    }
-}
-
-/// Reads a place page by page; a wait that Telegram asks for is waited out here, since nothing is sent by it.
-async fn look_up(
-    client: &dyn AccountClient,
-    reports: &Reports,
-    campaign: Lineage,
-    source: SourceId,
-    what: &SourceKind,
-    limit: Option<u32>,
-) {
-    let name = client.name().clone();
-    let tell = |report: Report| {
-        let _ = reports.send((name.clone(), report));
-    };
-    let result = members(client, &tell, &campaign, source, what, limit).await;
-    tell(Report::LookedUp {
-        campaign,
-        source,
-        result,
-    });
-}
-
-async fn members(
-    client: &dyn AccountClient,
-    tell: &(impl Fn(Report) + Sync),
-    campaign: &Lineage,
-    source: SourceId,
-    what: &SourceKind,
-    limit: Option<u32>,
-) -> Result<LookedUp, CallError> {
-    let Some(reference) = what.place() else {
-        return Err(CallError::Unexpected(
-            "this source names no place".to_owned(),
-        ));
-    };
-    let place = patiently(tell, || client.place(reference)).await?;
-    let most = limit.map_or(usize::MAX, |limit| limit as usize);
-    let mut cursor = None;
-    let mut found = 0;
-    let mut partial = None;
-    while found < most {
-        let page = patiently(tell, || {
-            client.members_page(&place, cursor.clone(), MEMBERS_PAGE)
-        })
-        .await?;
-        let mut people = page.people;
-        people.truncate(most - found);
-        found += people.len();
-        if !people.is_empty() {
-            tell(Report::Page {
-                campaign: campaign.clone(),
-                source,
-                people,
-            });
-        }
-        partial = page.partial;
-        match page.next {
-            Some(next) => cursor = Some(next),
-            None => break,
-        }
-    }
-    Ok(LookedUp {
-        admin: place.admin,
-        partial,
-    })
-}
-
-/// Calls until Telegram no longer asks for a wait; each wait is reported first, so that it outlives a restart.
-async fn patiently<'a, T>(
-    tell: &(impl Fn(Report) + Sync),
-    call: impl Fn() -> futures::future::BoxFuture<'a, Result<T, CallError>>,
-) -> Result<T, CallError> {
-    /// Dropped connections in a row before the look-up ends with the error.
-    const TRIES: u32 = 4;
-    let mut tries = 0;
-    loop {
-        match call().await {
-            Err(CallError::Rpc(fault)) => match react(&fault) {
-                Reaction::Wait { seconds } | Reaction::SlowMode { seconds } => {
-                    tell(Report::PageWaits { seconds });
-                    tokio::time::sleep(Duration::from_secs(u64::from(seconds) + 1)).await;
-                }
-                _ => return Err(CallError::Rpc(fault)),
-            },
-            Err(error @ (CallError::InDoubt { .. } | CallError::NotSent { .. })) => {
-                tries += 1;
-                if tries >= TRIES {
-                    return Err(error);
-                }
-                tokio::time::sleep(Duration::from_secs(1 << tries)).await;
-            }
-            other => return other,
-        }
     }
 }
 

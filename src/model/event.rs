@@ -400,4 +400,36 @@ pub enum Event {
         /// In one sentence.
         detail: String,
     },
+    /// How far a look-up is: after a restart it goes on from there. Follows the page whose people it found.
+    LookupAt {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Which source.
+        source: SourceId,
+        /// By which account.
+        account: AccountName,
+        /// Of the page, those whom the account cannot address.
+        #[serde(default)]
+        unreached: Vec<PersonId>,
+        /// Where the next page begins, in the words of the room `telegram`; absent at the end.
+        #[serde(default)]
+        next: Option<String>,
+        /// How many people there are, where Telegram tells.
+        #[serde(default)]
+        total: Option<u64>,
+    },
+    /// A look-up goes on where it stopped.
+    LookupResumed {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Which source.
+        source: SourceId,
+        /// By which account.
+        account: AccountName,
+    },
+    /// An account looks a username or phone up: it counts for the account's day.
+    LookupSpent {
+        /// Which account.
+        account: AccountName,
+    },
 }

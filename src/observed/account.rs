@@ -48,6 +48,9 @@ pub struct Account {
     pub in_doubt: u32,
     /// The account's place in Telegram's updates: pts, qts, date, seq.
     pub updates: Option<(i32, i32, i32, i32)>,
+    /// Usernames and phones that it looked up.
+    #[serde(default)]
+    pub lookups: Meter,
 }
 
 impl Account {

@@ -72,6 +72,15 @@ pub struct Lookup {
     pub bad_rows: u32,
     /// Failed one after another.
     pub failures: u32,
+    /// The one under way began then, before whatever stopped it in between.
+    #[serde(default)]
+    pub begun: Option<Timestamp>,
+    /// Where its next page begins, and when that was known.
+    #[serde(default)]
+    pub cursor: Option<(String, Timestamp)>,
+    /// How many people there are, where Telegram tells.
+    #[serde(default)]
+    pub total: Option<u64>,
 }
 
 /// One source: its look-ups by account; [`Source::NO_ACCOUNT`] for files and lists.

@@ -126,7 +126,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             let account = index_of(state, account.as_ref());
             if let Some(lookup) = lookup(state, campaign, *source, account) {
                 lookup.running = Some(at);
-                lookup.incoming.clear();
+                super::lookups::begin(lookup, at);
             }
         }
         Event::LookupPage {
@@ -167,7 +167,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 .lookups
                 .entry(account)
                 .or_default();
-            let incoming = std::mem::take(&mut lookup.incoming);
+            let incoming = super::lookups::end(lookup, end);
             lookup.running = None;
             lookup.ended = Some(at);
             lookup.complete = end.complete;
@@ -375,6 +375,9 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         } => {
             account_of(state, account).updates = Some((*pts, *qts, *date, *seq));
         }
+        Event::LookupAt { .. } | Event::LookupResumed { .. } | Event::LookupSpent { .. } => {
+            super::lookups::fold(state, recorded);
+        }
     }
 }
 
@@ -384,11 +387,14 @@ fn back_off(tries: u32) -> std::time::Duration {
         .min(std::time::Duration::from_secs(60))
 }
 
-fn account_of<'a>(state: &'a mut Observed, name: &AccountName) -> &'a mut super::Account {
+pub(super) fn account_of<'a>(
+    state: &'a mut Observed,
+    name: &AccountName,
+) -> &'a mut super::Account {
     state.accounts.entry(name.clone()).or_default()
 }
 
-fn index_of(state: &mut Observed, name: Option<&AccountName>) -> u16 {
+pub(super) fn index_of(state: &mut Observed, name: Option<&AccountName>) -> u16 {
     let Some(name) = name else {
         return Source::NO_ACCOUNT;
     };
@@ -404,7 +410,7 @@ fn index_of(state: &mut Observed, name: Option<&AccountName>) -> u16 {
     u16::try_from(index).unwrap_or(Source::NO_ACCOUNT)
 }
 
-fn lookup<'a>(
+pub(super) fn lookup<'a>(
     state: &'a mut Observed,
     campaign: &str,
     source: SourceId,
@@ -438,8 +444,7 @@ fn started(state: &mut Observed, at: Timestamp) {
             .values_mut()
             .flat_map(|s| s.lookups.values_mut())
         {
-            lookup.running = None;
-            lookup.incoming.clear();
+            super::lookups::stopped(lookup);
         }
     }
 }

@@ -10,6 +10,7 @@
 mod account;
 mod campaign;
 mod fold;
+mod lookups;
 mod meter;
 mod persons;
 mod steps;

@@ -23,8 +23,11 @@ fn found(spec: &ResolvedCampaign, campaign: &Campaign, role: SourceRole) -> Roar
     spec.sources
         .iter()
         .filter(|source| source.role == role)
-        .filter_map(|source| campaign.sources.get(&source.id))
-        .fold(RoaringBitmap::new(), |all, source| all | source.found())
+        .filter_map(|source| {
+            let known = campaign.sources.get(&source.id)?;
+            Some(super::lookups::limited(source, known))
+        })
+        .fold(RoaringBitmap::new(), |all, found| all | found)
 }
 
 /// Applies filters to everybody found. Answers with events of at most a thousand people each; the last says that it
@@ -131,7 +134,7 @@ impl<'a> Judge<'a> {
                 campaign
                     .sources
                     .get(&source.id)
-                    .map(crate::observed::Source::found)
+                    .map(|known| super::lookups::limited(source, known))
                     .unwrap_or_default()
             })
             .collect();

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::accounts::{Availability, may_look_up, usable};
 use super::sends::planned_resolve;
-use super::{Action, CampaignView, Gate, Inputs, Plan, Wait};
-use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceRole};
+use super::{Action, CampaignView, Gate, Inputs, Plan, Wait, lookups};
+use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceKind, SourceRole};
 use crate::model::{AccountName, Event, Lineage, PersonId, StallReason, Timestamp, Waiting};
 use crate::observed::{Campaign, Handle, Lookup, Source};
 use crate::people::best_reference;
-use crate::spec::Basis;
 
 /// The first pause after a failed look-up; doubles up to [`LOOKUP_RETRY_MOST`]. Long enough not to spend an
 /// account's allowance on a place that is gone, short enough that a network that comes back is noticed.
@@ -39,6 +38,12 @@ pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
             plan.wake(*until, inputs.now);
         }
         let waiting = match &gate {
+            // Nobody of a `collect` is ever written to in its name.
+            Gate::Done { .. } if campaign.pending() > 0 => vec![Wait {
+                reason: Waiting::Held,
+                count: campaign.pending(),
+                until: None,
+            }],
             Gate::Open | Gate::Done { .. } => Vec::new(),
             Gate::Waits { reason, until, .. } => {
                 vec![Wait {
@@ -79,7 +84,7 @@ fn blocked(reason: Waiting, condition: &'static str, message: impl Into<String>)
     }
 }
 
-fn waits(reason: Waiting, until: Option<Timestamp>, message: impl Into<String>) -> Gate {
+pub(super) fn waits(reason: Waiting, until: Option<Timestamp>, message: impl Into<String>) -> Gate {
     Gate::Waits {
         reason,
         until,
@@ -178,6 +183,10 @@ fn gate(
     }
     if let Some(gate) = audience(inputs, plan, &wanted.lineage, spec, campaign) {
         return gate;
+    }
+    if spec.kind == crate::spec::Kind::Collect {
+        return unread(spec, campaign)
+            .unwrap_or_else(|| lookups::collected_gate(spec, campaign, inputs.now));
     }
     if let Some(gate) = approval(inputs, spec, campaign) {
         return gate;
@@ -332,7 +341,7 @@ fn audience(
         return Some(waits(
             Waiting::LookingUp,
             None,
-            "The sources are being looked up.",
+            lookups::all_progress(spec, campaign),
         ));
     }
     // One's own accounts are never written to, so who they are must be known first where that is a matter of moments.
@@ -375,17 +384,25 @@ fn audience(
             (_, true) => waits(
                 Waiting::LookingUp,
                 None,
-                format!("Looking up {}.", source.label),
+                lookups::progress(source, campaign),
             ),
             (Some(error), _) => blocked(
                 Waiting::Held,
                 "SourceFailed",
                 format!("{} cannot be read: {error}", source.label),
             ),
+            (None, _) if state.wait == Some(Waiting::AudienceNotCollected) => waits(
+                Waiting::AudienceNotCollected,
+                None,
+                format!(
+                    "There is no {} yet: that campaign has not collected.",
+                    source.label
+                ),
+            ),
             (None, _) => waits(
                 state.wait.unwrap_or(Waiting::AccountUnavailable),
                 state.retry_at,
-                format!("No account can look up {} now.", source.label),
+                lookups::stopped(source, campaign),
             ),
         });
     }
@@ -413,28 +430,17 @@ fn audience(
             ));
         }
     }
-    for source in spec
-        .sources
-        .iter()
-        .filter(|s| s.basis == Some(Basis::Members))
-    {
-        let known = campaign.sources.get(&source.id);
-        let is_admin =
-            known.is_some_and(|s| s.lookups.values().any(|l| l.admin && l.ended.is_some()));
-        if source.what.needs_account() && !is_admin && known.is_some_and(|s| s.read_at().is_some())
-        {
-            return Some(blocked(
-                Waiting::Held,
-                "ConsentMismatch",
-                format!(
-                    "`consent.basis: members` admits places where one of the campaign's accounts is creator or \
-                     admin; none is one of {}. Make an account an admin there, or name another basis.",
-                    source.label
-                ),
-            ));
-        }
-    }
-    None
+    lookups::without_consent(spec, campaign).map(|source| {
+        blocked(
+            Waiting::Held,
+            "ConsentMismatch",
+            format!(
+                "`consent.basis: members` admits places where one of the campaign's accounts is creator or \
+                 admin; none is one of {}. Make an account an admin there, or name another basis.",
+                source.label
+            ),
+        )
+    })
 }
 
 /// A source that no account could read: while it is, nobody can say that everybody is settled.
@@ -545,17 +551,18 @@ fn name(
     }
 }
 
-struct SourceState {
+#[derive(Default)]
+pub(super) struct SourceState {
     /// A look-up runs, or is planned now.
-    under_way: bool,
+    pub(super) under_way: bool,
     /// It was read at least once.
-    read: bool,
+    pub(super) read: bool,
     /// Why the last try failed.
-    error: Option<String>,
+    pub(super) error: Option<String>,
     /// When it is tried again.
-    retry_at: Option<Timestamp>,
+    pub(super) retry_at: Option<Timestamp>,
     /// Why no account can try.
-    wait: Option<Waiting>,
+    pub(super) wait: Option<Waiting>,
 }
 
 fn source_state(
@@ -567,13 +574,14 @@ fn source_state(
     source: &ResolvedSource,
 ) -> SourceState {
     let now = inputs.now;
-    let mut state = SourceState {
-        under_way: false,
-        read: false,
-        error: None,
-        retry_at: None,
-        wait: None,
-    };
+    if let SourceKind::Audience { campaign: other } = &source.what {
+        return lookups::audience(inputs, plan, line, campaign, source, other);
+    }
+    let mut state = SourceState::default();
+    // Whom the dialogs and address books of one account name, those of another do not: to leave people out, each that
+    // can be read must have been.
+    let each = source.role != SourceRole::Include && source.what.is_each_accounts_own();
+    let mut unread = false;
     let known = campaign.sources.get(&source.id);
     let looks: Vec<Option<&AccountName>> = if source.what.needs_account() {
         spec.accounts.iter().map(Some).collect()
@@ -593,9 +601,11 @@ fn source_state(
         if let Some(error) = last.and_then(|last| last.error.clone()) {
             state.error = Some(error);
         }
+        let never = last.is_none_or(|last| last.ended.is_none());
         let key = (line.clone(), source.id, account.cloned());
         if inputs.runtime.looking_up.contains(&key) {
             state.under_way = true;
+            unread |= never;
             continue;
         }
         let failed_now = last.is_some_and(|last| {
@@ -630,6 +640,7 @@ fn source_state(
         }) {
             Availability::Now { .. } => {
                 state.under_way = true;
+                unread |= never;
                 plan.actions.push(Action::LookUp {
                     campaign: line.clone(),
                     source: source.id,
@@ -637,10 +648,12 @@ fn source_state(
                     account: account.cloned(),
                     limit: source.limit,
                     label: source.label.clone(),
+                    from: lookups::from(campaign, last, now),
                 });
             }
             Availability::Later { reason, until } => {
                 state.wait = Some(reason);
+                unread |= never && until.is_some();
                 if let Some(until) = until {
                     plan.wake(until, now);
                     state.retry_at = Some(state.retry_at.map_or(until, |at| at.min(until)));
@@ -653,8 +666,12 @@ fn source_state(
                     ) && usable(inputs, name).is_err()
                 });
                 state.under_way |= connecting;
+                unread |= never && connecting;
             }
         }
+    }
+    if each && unread {
+        state.read = false;
     }
     state
 }

@@ -17,6 +17,7 @@
 mod accounts;
 pub mod audience;
 mod gate;
+mod lookups;
 mod report;
 mod sends;
 mod steps;
@@ -27,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use accounts::account_view;
+pub use lookups::limited as found_by;
 pub use report::{AccountView, CampaignView, Gate, Report, Wait};
 
 use crate::desired::{Desired, SourceKind};
@@ -149,6 +151,8 @@ pub enum Action {
         limit: Option<u32>,
         /// In words, for the people it finds.
         label: String,
+        /// Where it stopped, and how many it had found by then.
+        from: Option<(String, u64)>,
     },
     /// Find out who a reference is.
     Resolve {

@@ -514,11 +514,11 @@ proptest! {
 #[test]
 fn what_is_not_active_and_must_not_be_left_out_holds_and_nothing_else_does() {
     let steps = "follow_ups: [{after: 3d, templates: [{name: n, text: Hi}]}]";
-    let exclude = "filters: {exclude: [{type: authors, peer: '@place'}]}";
+    let cron = "schedule: {timezone: UTC, cron: '0 10 * * *'}";
     let month = SETTINGS.replace("limits: {", "limits: {per_person: {per_month: 4}, ");
     for (rest, settings, held) in [
         (steps, SETTINGS, None),
-        (exclude, SETTINGS, Some("the source `authors` is checked")),
+        (cron, SETTINGS, Some("`schedule.cron` is checked")),
         ("", month.as_str(), None),
     ] {
         let rest = format!("{FAST}\n{rest}");

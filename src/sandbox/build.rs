@@ -17,6 +17,11 @@ const PEOPLE_IDS: i64 = 7_000_000_001;
 const CHAT_IDS: i64 = 4_100_000_001;
 const CHANNEL_IDS: i64 = 2_100_000_001;
 
+/// How many members of a group can be listed at all.
+const MAX_LISTED: usize = 10_000;
+/// How many members of a channel its admins can list.
+const MAX_LISTED_CHANNEL: usize = 200;
+
 const FIRST_NAMES: [&str; 24] = [
     "Anna",
     "Ben",
@@ -454,6 +459,12 @@ impl World {
             members: Vec::new(),
             member_at: HashMap::new(),
             hidden_members: spec.hidden_members,
+            listed: spec.listed.unwrap_or(if spec.kind == GroupKind::Channel {
+                MAX_LISTED_CHANNEL
+            } else {
+                MAX_LISTED
+            }),
+            min_users: spec.min_users,
             write: spec.write,
             slowmode: spec.slowmode.map_or(0, Span::secs),
             linked: None,
@@ -624,11 +635,12 @@ impl World {
             let Some(discussion) = self.groups.get(at).and_then(|g| g.linked) else {
                 continue;
             };
-            // The post arrives in the discussion group as the thread's first message.
+            // The post arrives in the discussion group as the thread's first message, in the channel's name.
             let top = self.write_line(
                 discussion,
                 &LineSpec {
                     comments: Vec::new(),
+                    anonymous: true,
                     ..line.clone()
                 },
                 n,
@@ -662,7 +674,7 @@ impl World {
             Some(reference) => {
                 Some(self.want(reference, || format!("history of {:?}", group.title))?)
             }
-            None if post => None,
+            None if post || line.anonymous => None,
             None => {
                 let writers: Vec<usize> = group
                     .members

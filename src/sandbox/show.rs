@@ -44,6 +44,13 @@ impl Mentioned {
             .collect()
     }
 
+    pub fn min_users(&self, world: &World, account: usize) -> Vec<enums::User> {
+        self.users
+            .iter()
+            .filter_map(|at| world.show_min_user(account, *at))
+            .collect()
+    }
+
     pub fn chats(&self, world: &World, account: usize) -> Vec<enums::Chat> {
         self.groups
             .iter()
@@ -235,10 +242,14 @@ impl World {
             post,
             id: msg.id,
             // Private chats and posts name no sender: the conversation and `out` say it.
-            from_id: msg
-                .from
-                .filter(|_| !post && !matches!(msg.peer, Peer::User(_)))
-                .map(|user_id| types::PeerUser { user_id }.into()),
+            from_id: match (msg.from, group) {
+                (Some(user_id), _) if !post && !matches!(msg.peer, Peer::User(_)) => {
+                    Some(types::PeerUser { user_id }.into())
+                }
+                // An anonymous admin writes as the group itself, a forwarded post as its channel.
+                (None, Some(group)) if place && !post => Some(peer(self.writes_as(group, msg.id))),
+                _ => None,
+            },
             peer_id: peer(msg.peer),
             reply_to: msg.reply_to.map(|id| {
                 types::MessageReplyHeader {
@@ -258,6 +269,37 @@ impl World {
             ..blank::message()
         }
         .into()
+    }
+
+    /// In whose name a group's message without a writer stands.
+    fn writes_as(&self, group: &Group, id: i32) -> Peer {
+        group
+            .linked
+            .and_then(|at| self.groups.get(at))
+            .filter(|channel| channel.threads.values().any(|top| *top == id))
+            .unwrap_or(group)
+            .peer()
+    }
+
+    /// A user in outlines, as histories of some places bring him along: the hash opens his photo only.
+    pub(super) fn show_min_user(&self, account: usize, at: usize) -> Option<enums::User> {
+        let shown = self.show_user(account, at)?;
+        let enums::User::User(user) = shown else {
+            return Some(shown);
+        };
+        if user.is_self || user.contact || user.deleted {
+            return Some(user.into());
+        }
+        Some(
+            types::User {
+                min: true,
+                access_hash: user.access_hash.map(|hash| hash ^ 0x00ff_00ff),
+                phone: None,
+                status: None,
+                ..user
+            }
+            .into(),
+        )
     }
 
     /// One conversation, for lists of dialogs.

@@ -398,6 +398,9 @@ pub struct LineSpec {
     /// Written by the account itself (dialogs).
     #[serde(skip_serializing_if = "is_false")]
     pub out: bool,
+    /// Written by an admin in the group's name: it names no person (groups).
+    #[serde(skip_serializing_if = "is_false")]
+    pub anonymous: bool,
     /// The text.
     pub text: String,
     /// How long ago.
@@ -614,6 +617,12 @@ pub struct GroupSpec {
     /// Members are shown to admins only.
     #[serde(skip_serializing_if = "is_false")]
     pub hidden_members: bool,
+    /// Most members that are listed to anybody; 10,000 of a group, 200 of a channel where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listed: Option<usize>,
+    /// Histories bring people along as `min`, without an address (core.telegram.org/api/min).
+    #[serde(skip_serializing_if = "is_false")]
+    pub min_users: bool,
     /// Who may write.
     #[serde(skip_serializing_if = "is_members")]
     pub write: Writers,

@@ -178,6 +178,10 @@ pub struct Group {
     pub member_at: HashMap<usize, usize>,
     /// Members are shown to admins only.
     pub hidden_members: bool,
+    /// Most members that are listed.
+    pub listed: usize,
+    /// Histories bring people along as `min`.
+    pub min_users: bool,
     /// Who may write.
     pub write: Writers,
     /// Seconds between two messages of one member.

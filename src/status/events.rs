@@ -207,6 +207,25 @@ fn say(event: &Event, observed: &Observed) -> Words {
             .of(campaign, observed);
             it.maybe_by(account.as_ref())
         }
+        Event::LookupAt {
+            campaign,
+            account,
+            total,
+            ..
+        } => {
+            let total = total.map_or(String::new(), |n| format!(" There are {n}."));
+            words("lookup_at", format!("Its place is kept.{total}"))
+                .of(campaign, observed)
+                .by(account)
+        }
+        Event::LookupResumed {
+            campaign, account, ..
+        } => words("lookup_resumed", "A look-up goes on where it stopped.")
+            .of(campaign, observed)
+            .by(account),
+        Event::LookupSpent { account } => {
+            words("lookup_spent", "A username or phone is looked up.").by(account)
+        }
         Event::LookupEnded {
             campaign,
             account,
@@ -218,7 +237,10 @@ fn say(event: &Event, observed: &Observed) -> Words {
                     words("lookup_ended", format!("A look-up failed: {error}")).bad()
                 }
                 (None, true) => words("lookup_ended", "A look-up read everybody."),
-                (None, false) => words("lookup_ended", "A look-up was cut off."),
+                (None, false) => {
+                    let why = end.partial.as_deref().unwrap_or("A look-up was cut off");
+                    words("lookup_ended", format!("{why}."))
+                }
             }
             .of(campaign, observed);
             it.maybe_by(account.as_ref())

@@ -300,10 +300,7 @@ fn sources(
 
 fn source(inputs: &Inputs<'_>, wanted: &ResolvedSource, known: &Source) -> SourceStatus {
     // A place is the same for every account; an address book and a list of dialogs are each account's own.
-    let each = matches!(
-        wanted.what,
-        SourceKind::Dialogs { .. } | SourceKind::Contacts
-    );
+    let each = wanted.what.is_each_accounts_own();
     let mut complete = known
         .lookups
         .values()
@@ -328,7 +325,7 @@ fn source(inputs: &Inputs<'_>, wanted: &ResolvedSource, known: &Source) -> Sourc
             _ => None,
         },
         label: wanted.label.clone(),
-        found: known.found().len(),
+        found: crate::plan::found_by(wanted, known).len(),
         complete,
         at: Moment::of(
             known
@@ -356,6 +353,17 @@ fn source(inputs: &Inputs<'_>, wanted: &ResolvedSource, known: &Source) -> Sourc
                 .filter_map(|lookup| lookup.running)
                 .min(),
         ),
+        reading: known
+            .lookups
+            .values()
+            .filter(|lookup| lookup.running.is_some())
+            .map(|lookup| lookup.incoming.len())
+            .max(),
+        total: known
+            .lookups
+            .values()
+            .filter_map(|lookup| lookup.total)
+            .max(),
         lookups: known
             .lookups
             .iter()

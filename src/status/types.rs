@@ -272,6 +272,12 @@ pub struct SourceStatus {
     /// A look-up is under way since (an addition).
     #[serde(default)]
     pub running_since: Option<Moment>,
+    /// How many the look-up under way has found so far (an addition).
+    #[serde(default)]
+    pub reading: Option<u64>,
+    /// How many people there are, where Telegram tells, while a look-up is under way (an addition).
+    #[serde(default)]
+    pub total: Option<u64>,
     /// By account (an addition); empty for files and lists.
     #[serde(default)]
     pub lookups: Vec<LookupStatus>,

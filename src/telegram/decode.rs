@@ -64,6 +64,29 @@ pub(super) fn met(user: &enums::User, account: &AccountName, now: Timestamp) -> 
     Some(Met { person, min })
 }
 
+/// A person of whom nothing but his address is known.
+pub(super) fn only_address(user: i64, hash: i64, account: &AccountName, now: Timestamp) -> Met {
+    let mut person = Person {
+        contact: Contact {
+            id: Some(user),
+            ..Contact::default()
+        },
+        read_at: now,
+        ..Person::default()
+    };
+    person.hashes.insert(account.clone(), hash);
+    Met { person, min: false }
+}
+
+/// The conversation that a message stands in.
+pub(super) fn peer_of(message: &enums::Message) -> Option<&enums::Peer> {
+    match message {
+        enums::Message::Empty(one) => one.peer_id.as_ref(),
+        enums::Message::Message(one) => Some(&one.peer_id),
+        enums::Message::Service(one) => Some(&one.peer_id),
+    }
+}
+
 fn last_seen(status: Option<&enums::UserStatus>) -> LastSeen {
     use enums::UserStatus;
     match status {
@@ -462,8 +485,14 @@ pub(super) fn uploaded_media(answer: enums::MessageMedia) -> Result<enums::Input
 
 /// A page of dialogs.
 pub(super) struct DialogsPage {
+    /// The dialogs, newest first, pinned ones before them.
+    pub(super) dialogs: Vec<enums::Dialog>,
+    /// Their newest messages.
+    pub(super) messages: Vec<enums::Message>,
     /// The groups and channels on it.
     pub(super) chats: Vec<enums::Chat>,
+    /// The people on it.
+    pub(super) users: Vec<enums::User>,
     /// Where the next page begins; absent on the last one.
     pub(super) next: Option<AfterDialog>,
 }
@@ -481,7 +510,10 @@ pub(super) fn dialogs(answer: enums::messages::Dialogs) -> Result<DialogsPage, C
     let (dialogs, messages, chats, users) = match answer {
         Dialogs::Dialogs(all) => {
             return Ok(DialogsPage {
+                dialogs: all.dialogs,
+                messages: all.messages,
                 chats: all.chats,
+                users: all.users,
                 next: None,
             });
         }
@@ -515,7 +547,13 @@ pub(super) fn dialogs(answer: enums::messages::Dialogs) -> Result<DialogsPage, C
             peer: input_peer(&dialog.peer, &chats, &users)?,
         })
     });
-    Ok(DialogsPage { chats, next })
+    Ok(DialogsPage {
+        dialogs,
+        messages,
+        chats,
+        users,
+        next,
+    })
 }
 
 fn input_peer(

@@ -1,5 +1,6 @@
 //! The adapter on grammers: raw calls, no retries, own `random_id`s.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
@@ -14,9 +15,9 @@ use super::connect::Connector;
 use super::decode::{self, Offset};
 use super::encode::{handle_of, uploaded, user_peer};
 use super::{
-    AccountClient, AccountConfig, CallError, Cursor, Delivered, HistoryMessage, INCOMING_CAPACITY,
-    MEMBERS_PAGE, Me, MediaHandle, MembersPage, Met, Place, PlaceKind, Received, Telegram,
-    UpdatesState, session, updates,
+    AccountClient, AccountConfig, CallError, Cursor, Delivered, Find, FoundPage, HistoryMessage,
+    INCOMING_CAPACITY, MEMBERS_PAGE, Me, MediaHandle, MembersPage, Met, Place, PlaceKind, Received,
+    Telegram, UpdatesState, session, updates,
 };
 
 /// Telegram over MTProto.
@@ -40,7 +41,7 @@ impl Telegram for GrammersTelegram {
     }
 }
 
-struct Client {
+pub(super) struct Client {
     name: AccountName,
     connector: Arc<Connector>,
     updates: Mutex<Option<AbortHandle>>,
@@ -65,7 +66,11 @@ const MAX_DIALOG_PAGES: usize = 50;
 const MAX_HISTORY: i32 = 100;
 
 impl Client {
-    async fn invoke<R: RemoteCall>(&self, request: &R) -> Result<R::Return, CallError> {
+    pub(super) fn own_name(&self) -> &AccountName {
+        &self.name
+    }
+
+    pub(super) async fn invoke<R: RemoteCall>(&self, request: &R) -> Result<R::Return, CallError> {
         let answer = self.connector.call(&request.to_bytes()).await?;
         R::Return::from_bytes(&answer).map_err(|error| CallError::Unexpected(error.to_string()))
     }
@@ -290,6 +295,15 @@ impl AccountClient for Client {
             }
             Ok(page)
         })
+    }
+
+    fn find<'a>(
+        &'a self,
+        what: &'a Find,
+        cursor: Option<&'a Cursor>,
+        seen: &'a BTreeSet<PersonId>,
+    ) -> BoxFuture<'a, Result<FoundPage, CallError>> {
+        Box::pin(Client::find(self, what, cursor, seen))
     }
 
     fn resolve<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Result<Met, CallError>> {

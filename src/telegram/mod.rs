@@ -9,11 +9,13 @@
 mod connect;
 mod decode;
 mod encode;
+mod find;
 mod grammers;
 pub mod login;
 mod session;
 mod updates;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ use crate::model::reaction::RpcFault;
 use crate::model::{AccountName, InDoubtWhy, Person, PersonId, RandomKey, Reference, Timestamp};
 
 pub use encode::{encode_send, text_of};
+pub use find::{Find, FoundPage};
 pub use grammers::GrammersTelegram;
 
 /// The most time a call takes (contract, section 6).
@@ -134,6 +137,9 @@ pub enum CallError {
         "{0} is not known to this account: it has to be a member of that place, or to have met that person"
     )]
     NotMet(Reference),
+    /// What was asked does not fit what is there; the sentence says what would.
+    #[error("{0}")]
+    Unfit(String),
     /// An answer of another shape than the documented one. Never of a send: those are in doubt.
     #[error("Telegram answered in a way that is not understood: {0}")]
     Unexpected(String),
@@ -318,6 +324,14 @@ pub trait AccountClient: Send + Sync {
         cursor: Option<Cursor>,
         limit: i32,
     ) -> BoxFuture<'a, Result<MembersPage, CallError>>;
+
+    /// The next step of a look-up: one call. `seen` holds who was found by earlier steps and is not named again.
+    fn find<'a>(
+        &'a self,
+        what: &'a Find,
+        cursor: Option<&'a Cursor>,
+        seen: &'a BTreeSet<PersonId>,
+    ) -> BoxFuture<'a, Result<FoundPage, CallError>>;
 
     /// A person, by username or phone. Nobody is put into an address book.
     fn resolve<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Result<Met, CallError>>;

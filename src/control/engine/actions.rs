@@ -1,5 +1,6 @@
 //! What the planner asked for, carried out as it stands.
 
+use super::looking::Ordered;
 use super::*;
 
 impl Engine {
@@ -21,8 +22,18 @@ impl Engine {
                     account,
                     limit,
                     label,
+                    from,
                 } => {
-                    self.look_up(campaign, source, what, account, limit, label, &mut records)?;
+                    let ordered = Ordered {
+                        campaign,
+                        source,
+                        what,
+                        account,
+                        limit,
+                        label,
+                        from,
+                    };
+                    self.look_up(ordered, &mut records)?;
                     changed = true;
                 }
                 Action::Resolve {
@@ -90,17 +101,7 @@ impl Engine {
     ) -> Result<Vec<Event>, RunError> {
         let mut events = Vec::new();
         for (id, person) in people {
-            let username = person
-                .contact
-                .username
-                .as_ref()
-                .map(|name| Reference::Username(name.to_ascii_lowercase()));
-            let phone = person
-                .contact
-                .phone
-                .as_ref()
-                .map(|digits| Reference::Phone(digits.clone()));
-            for reference in username.into_iter().chain(phone) {
+            for reference in super::known::references(person) {
                 let stand_in = reference.person();
                 let persons = &self.core.observed.persons;
                 if persons.get(stand_in).is_none() || persons.resolve(stand_in) != stand_in {
@@ -236,93 +237,6 @@ impl Engine {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    pub(super) fn look_up(
-        &mut self,
-        campaign: Lineage,
-        source: SourceId,
-        what: SourceKind,
-        account: Option<AccountName>,
-        limit: Option<u32>,
-        label: String,
-        records: &mut Vec<Event>,
-    ) -> Result<(), RunError> {
-        self.labels
-            .insert((campaign.clone(), source), label.clone());
-        records.push(Event::LookupStarted {
-            campaign: campaign.clone(),
-            source,
-            account: account.clone(),
-        });
-        match (&what, &account) {
-            (_, Some(name)) => {
-                let Some(task) = self.tasks.get(name) else {
-                    return Ok(());
-                };
-                self.core
-                    .runtime
-                    .looking_up
-                    .insert((campaign.clone(), source, account.clone()));
-                task.order(Order::LookUp {
-                    campaign,
-                    source,
-                    what,
-                    limit,
-                });
-            }
-            (SourceKind::List { people }, None) => {
-                let people = lookups::of_list(people, &label);
-                let ids: Vec<PersonId> = people.iter().map(|(id, _)| *id).collect();
-                self.core.people.merge(people).map_err(CoreError::from)?;
-                records.push(Event::LookupPage {
-                    campaign: campaign.clone(),
-                    source,
-                    account: None,
-                    people: ids,
-                });
-                let end = LookupEnd {
-                    complete: true,
-                    admin: true,
-                    ..LookupEnd::default()
-                };
-                records.push(Event::LookupEnded {
-                    campaign,
-                    source,
-                    account: None,
-                    end,
-                });
-            }
-            (SourceKind::File { path, .. }, None) => {
-                self.core
-                    .runtime
-                    .looking_up
-                    .insert((campaign.clone(), source, None));
-                let which = (campaign, source);
-                let tell = self.found.clone();
-                match self.core.workspace.files().open(path) {
-                    Ok(opened) => {
-                        tokio::task::spawn_blocking(move || {
-                            lookups::of_file(opened, &what, limit, &label, &which, &tell);
-                        });
-                    }
-                    Err(error) => {
-                        let end = LookupEnd {
-                            error: Some(format!("{path}: {error}")),
-                            admin: true,
-                            ..LookupEnd::default()
-                        };
-                        tokio::spawn(async move {
-                            let _ = tell.send((which, Found::End(end))).await;
-                        });
-                    }
-                }
-            }
-            // The planner holds campaigns with other sources.
-            (_, None) => {}
-        }
-        Ok(())
-    }
-
     pub(super) fn upload(
         &mut self,
         account: AccountName,
@@ -352,40 +266,5 @@ impl Engine {
             }),
             (Ok(_), None) => {}
         }
-    }
-
-    /// Something that a file source found.
-    pub(super) fn found(
-        &mut self,
-        which: Which,
-        found: Found,
-        events: &mut Vec<Event>,
-    ) -> Result<(), RunError> {
-        let (campaign, source) = which;
-        match found {
-            Found::Page(people) => {
-                let ids = people.iter().map(|(id, _)| *id).collect();
-                self.core.people.merge(people).map_err(CoreError::from)?;
-                events.push(Event::LookupPage {
-                    campaign,
-                    source,
-                    account: None,
-                    people: ids,
-                });
-            }
-            Found::End(end) => {
-                self.core
-                    .runtime
-                    .looking_up
-                    .remove(&(campaign.clone(), source, None));
-                events.push(Event::LookupEnded {
-                    campaign,
-                    source,
-                    account: None,
-                    end,
-                });
-            }
-        }
-        Ok(())
     }
 }

@@ -39,25 +39,18 @@ impl Engine {
                 campaign,
                 source,
                 people,
+                next,
+                total,
+            } => self.page(name, (campaign, source), people, next, total, events)?,
+            Report::LookUpWaits {
+                campaign,
+                source,
+                seconds,
             } => {
-                let label = self.labels.get(&(campaign.clone(), source)).cloned();
-                let people: Vec<(PersonId, Person)> = people
-                    .into_iter()
-                    .filter(|met| !met.min)
-                    .filter_map(|met| person_of(met, label.as_deref()))
-                    .collect();
-                let ids = people.iter().map(|(id, _)| *id).collect();
-                let merged = self.recognised(name, &people)?;
-                self.core.people.merge(people).map_err(CoreError::from)?;
-                events.push(Event::LookupPage {
-                    campaign,
-                    source,
-                    account: Some(name.clone()),
-                    people: ids,
-                });
-                events.extend(merged);
-            }
-            Report::PageWaits { seconds } => {
+                self.core
+                    .runtime
+                    .looking_up
+                    .remove(&(campaign, source, Some(name.clone())));
                 events.push(outcome::flood(name, CallClass::LookUp, seconds, now));
             }
             Report::LookedUp {

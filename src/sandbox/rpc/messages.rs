@@ -83,10 +83,15 @@ impl Call<'_> {
             mentioned.message(self.world, msg);
             messages.push(self.world.show_message(self.account, msg));
         }
-        let (users, chats) = (
-            mentioned.users(self.world, self.account),
-            mentioned.chats(self.world, self.account),
-        );
+        let min = peer
+            .and_then(|p| self.world.group_index(p))
+            .and_then(|at| self.world.groups.get(at))
+            .is_some_and(|group| group.min_users);
+        let users = match min {
+            true => mentioned.min_users(self.world, self.account),
+            false => mentioned.users(self.world, self.account),
+        };
+        let chats = mentioned.chats(self.world, self.account);
         let count = i32::try_from(total).unwrap_or(i32::MAX);
         let place = peer
             .filter(|p| matches!(p, Peer::Channel(_)))

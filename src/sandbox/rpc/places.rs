@@ -10,10 +10,6 @@ use super::{Answer, Call, Fail};
 
 /// Members in one page at most, <https://core.telegram.org/method/channels.getParticipants>.
 const MAX_PAGE: usize = 200;
-/// How many members of a group can be listed at all.
-const MAX_LISTED: usize = 10_000;
-/// How many members of a channel its admins can list.
-const MAX_LISTED_CHANNEL: usize = 200;
 
 impl Call<'_> {
     fn group(&self, at: usize) -> Result<&Group, Fail> {
@@ -148,11 +144,7 @@ impl Call<'_> {
             } else {
                 matching.len()
             };
-        matching.truncate(if group.kind == GroupKind::Channel {
-            MAX_LISTED_CHANNEL
-        } else {
-            MAX_LISTED
-        });
+        matching.truncate(group.listed);
         let offset = usize::try_from(request.offset).unwrap_or(0);
         let limit = usize::try_from(request.limit).unwrap_or(0).min(MAX_PAGE);
         let page: Vec<usize> = matching.into_iter().skip(offset).take(limit).collect();

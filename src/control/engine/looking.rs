@@ -1,0 +1,278 @@
+//! Look-ups: ordered, read page by page, written down.
+
+use super::*;
+use crate::telegram::{Cursor, Find, Met};
+
+/// People in one journal event of an audience that is taken over: as many as in one of a file.
+const PAGE: usize = 1000;
+
+/// Posts whose comments are read where the spec does not say.
+const POSTS: u32 = 50;
+
+/// A look-up as the planner ordered it.
+pub(super) struct Ordered {
+    pub(super) campaign: Lineage,
+    pub(super) source: SourceId,
+    pub(super) what: SourceKind,
+    pub(super) account: Option<AccountName>,
+    pub(super) limit: Option<u32>,
+    pub(super) label: String,
+    pub(super) from: Option<(String, u64)>,
+}
+
+/// Whom an account is to look for; nothing for what the workspace itself holds.
+fn find_of(what: &SourceKind, now: Timestamp) -> Option<Find> {
+    let since = |within: &Option<Duration>| within.map(|within| now - within);
+    Some(match what {
+        SourceKind::Members { place } => Find::Members {
+            place: place.clone(),
+        },
+        SourceKind::Authors { place, within } => Find::Authors {
+            place: place.clone(),
+            since: since(within),
+        },
+        SourceKind::Commenters { place, posts } => Find::Commenters {
+            place: place.clone(),
+            posts: posts.unwrap_or(POSTS),
+        },
+        SourceKind::Dialogs { within } => Find::Dialogs {
+            since: since(within),
+        },
+        SourceKind::Contacts => Find::Contacts,
+        SourceKind::File { .. } | SourceKind::List { .. } | SourceKind::Audience { .. } => {
+            return None;
+        }
+    })
+}
+
+impl Engine {
+    /// Begins a look-up, or lets one go on where it stopped.
+    pub(super) fn look_up(
+        &mut self,
+        ordered: Ordered,
+        records: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let Ordered {
+            campaign,
+            source,
+            what,
+            account,
+            limit,
+            label,
+            from,
+        } = ordered;
+        self.labels
+            .insert((campaign.clone(), source), label.clone());
+        let Some(name) = account else {
+            records.push(Event::LookupStarted {
+                campaign: campaign.clone(),
+                source,
+                account: None,
+            });
+            return self.look_into_workspace(campaign, source, what, limit, &label, records);
+        };
+        let (Some(task), Some(what)) =
+            (self.tasks.get(&name), find_of(&what, self.core.clock.now()))
+        else {
+            return Ok(());
+        };
+        records.push(match &from {
+            Some(_) => Event::LookupResumed {
+                campaign: campaign.clone(),
+                source,
+                account: name.clone(),
+            },
+            None => Event::LookupStarted {
+                campaign: campaign.clone(),
+                source,
+                account: Some(name.clone()),
+            },
+        });
+        self.core
+            .runtime
+            .looking_up
+            .insert((campaign.clone(), source, Some(name)));
+        let found = from.as_ref().map_or(0, |(_, found)| *found);
+        task.order(Order::LookUp {
+            campaign,
+            source,
+            what,
+            left: limit.map(|limit| u64::from(limit).saturating_sub(found)),
+            from: from.map(|(cursor, _)| Cursor(cursor)),
+        });
+        Ok(())
+    }
+
+    /// Files, lists, and what another campaign collected.
+    fn look_into_workspace(
+        &mut self,
+        campaign: Lineage,
+        source: SourceId,
+        what: SourceKind,
+        limit: Option<u32>,
+        label: &str,
+        records: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let read = LookupEnd {
+            complete: true,
+            admin: true,
+            ..LookupEnd::default()
+        };
+        match &what {
+            SourceKind::List { people } => {
+                let people = lookups::of_list(people, label);
+                let ids: Vec<PersonId> = people.iter().map(|(id, _)| *id).collect();
+                self.core.people.merge(people).map_err(CoreError::from)?;
+                let known = self.known(&ids)?;
+                page_and_end(records, campaign, source, &ids, known, read);
+            }
+            SourceKind::Audience { campaign: other } => {
+                let ids = self.core.collected(other);
+                page_and_end(records, campaign, source, &ids, Vec::new(), read);
+            }
+            SourceKind::File { path, .. } => {
+                self.core
+                    .runtime
+                    .looking_up
+                    .insert((campaign.clone(), source, None));
+                let which = (campaign, source);
+                let tell = self.found.clone();
+                match self.core.workspace.files().open(path) {
+                    Ok(opened) => {
+                        let label = label.to_owned();
+                        tokio::task::spawn_blocking(move || {
+                            lookups::of_file(opened, &what, limit, &label, &which, &tell);
+                        });
+                    }
+                    Err(error) => {
+                        let end = LookupEnd {
+                            error: Some(format!("{path}: {error}")),
+                            admin: true,
+                            ..LookupEnd::default()
+                        };
+                        tokio::spawn(async move {
+                            let _ = tell.send((which, Found::End(end))).await;
+                        });
+                    }
+                }
+            }
+            // Accounts look these up.
+            SourceKind::Members { .. }
+            | SourceKind::Authors { .. }
+            | SourceKind::Commenters { .. }
+            | SourceKind::Dialogs { .. }
+            | SourceKind::Contacts => {}
+        }
+        Ok(())
+    }
+
+    /// Something that a file source found.
+    pub(super) fn found(
+        &mut self,
+        which: Which,
+        found: Found,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let (campaign, source) = which;
+        match found {
+            Found::Page(people) => {
+                let ids: Vec<PersonId> = people.iter().map(|(id, _)| *id).collect();
+                self.core.people.merge(people).map_err(CoreError::from)?;
+                let known = self.known(&ids)?;
+                events.push(Event::LookupPage {
+                    campaign,
+                    source,
+                    account: None,
+                    people: ids,
+                });
+                events.extend(known);
+            }
+            Found::End(end) => {
+                self.core
+                    .runtime
+                    .looking_up
+                    .remove(&(campaign.clone(), source, None));
+                events.push(Event::LookupEnded {
+                    campaign,
+                    source,
+                    account: None,
+                    end,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A page that an account read: people first, then that they were found, then where it goes on.
+    pub(super) fn page(
+        &mut self,
+        name: &AccountName,
+        (campaign, source): (Lineage, SourceId),
+        people: Vec<Met>,
+        next: Option<Cursor>,
+        total: Option<u64>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let label = self.labels.get(&(campaign.clone(), source)).cloned();
+        let (mut reached, mut unreached) = (Vec::new(), Vec::new());
+        for met in people {
+            let min = met.min;
+            if let Some((id, person)) = person_of(met, label.as_deref()) {
+                let side = if min { &mut unreached } else { &mut reached };
+                side.push((id, person));
+            }
+        }
+        let ids = |people: &[(PersonId, Person)]| people.iter().map(|(id, _)| *id).collect();
+        let (found, unaddressed): (Vec<PersonId>, Vec<PersonId>) = (ids(&reached), ids(&unreached));
+        let merged = self.recognised(name, &reached)?;
+        if let Some(names) = &mut self.names {
+            for (id, person) in &reached {
+                names.met(*id, person, name);
+            }
+        }
+        reached.extend(unreached);
+        self.core.people.merge(reached).map_err(CoreError::from)?;
+        events.push(Event::LookupPage {
+            campaign: campaign.clone(),
+            source,
+            account: Some(name.clone()),
+            people: found,
+        });
+        events.extend(merged);
+        events.push(Event::LookupAt {
+            campaign,
+            source,
+            account: name.clone(),
+            unreached: unaddressed,
+            next: next.map(|next| next.0),
+            total,
+        });
+        Ok(())
+    }
+}
+
+/// Everybody of a source at once, in pages of one event each.
+fn page_and_end(
+    records: &mut Vec<Event>,
+    campaign: Lineage,
+    source: SourceId,
+    ids: &[PersonId],
+    known: Vec<Event>,
+    end: LookupEnd,
+) {
+    for people in ids.chunks(PAGE) {
+        records.push(Event::LookupPage {
+            campaign: campaign.clone(),
+            source,
+            account: None,
+            people: people.to_vec(),
+        });
+    }
+    records.extend(known);
+    records.push(Event::LookupEnded {
+        campaign,
+        source,
+        account: None,
+        end,
+    });
+}

@@ -1,0 +1,907 @@
+//! People of a place, under posts, in dialogs and address books: one call of Telegram a step.
+//!
+//! **Guarantees.** Each step is one call, and its cursor holds everything that the next one needs: a wait that Telegram
+//! asks for, a broken connection and a restart lose no step. A cursor holds ids and access hashes, never names.
+
+use std::collections::{BTreeSet, HashMap};
+
+use grammers_tl_types::{enums, functions, types};
+use serde::{Deserialize, Serialize};
+
+use crate::model::reaction::{Reaction, react};
+use crate::model::{PersonId, Reference, Timestamp};
+
+use super::decode::{self, AfterDialog};
+use super::encode::user_peer;
+use super::grammers::Client;
+use super::{CallError, Cursor, MEMBERS_PAGE, Met, Place, PlaceKind};
+
+/// Whom to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Find {
+    /// Participants of a group or channel.
+    Members {
+        /// Which.
+        place: Reference,
+    },
+    /// Who wrote in a group.
+    Authors {
+        /// Which.
+        place: Reference,
+        /// Not before; ever where absent.
+        since: Option<Timestamp>,
+    },
+    /// Who commented under a channel's last posts.
+    Commenters {
+        /// Which.
+        place: Reference,
+        /// How many posts.
+        posts: u32,
+    },
+    /// Who has written to the account in private.
+    Dialogs {
+        /// Not before; ever where absent.
+        since: Option<Timestamp>,
+    },
+    /// Its address book.
+    Contacts,
+}
+
+impl Find {
+    fn place(&self) -> Option<&Reference> {
+        match self {
+            Find::Members { place }
+            | Find::Authors { place, .. }
+            | Find::Commenters { place, .. } => Some(place),
+            Find::Dialogs { .. } | Find::Contacts => None,
+        }
+    }
+}
+
+/// One step of a look-up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundPage {
+    /// Who was found. Who came as `min` may come again in a later step, then with an access hash.
+    pub people: Vec<Met>,
+    /// Absent when the look-up is done.
+    pub next: Option<Cursor>,
+    /// How many people there are, where Telegram tells.
+    pub total: Option<u64>,
+    /// Only at the end: why this is not everybody, and how to find more.
+    pub partial: Option<String>,
+    /// Whether the account is creator or admin of the place (true where there is no place).
+    pub admin: bool,
+}
+
+/// The most messages or dialogs that are asked for at once (core.telegram.org/method/messages.getHistory).
+const PAGE: i32 = 100;
+
+/// Users in one `users.getUsers`: no limit is documented, a page's worth never exceeds it.
+const USERS_AT_ONCE: usize = 100;
+
+/// Pages of a dialog that are read to find a message of the other side, where the newest one is the account's own: who
+/// said nothing among the last 500 messages is no conversation.
+const DIALOG_PAGES: u32 = 5;
+
+/// Telegram's own service account, which writes login codes (core.telegram.org/api/auth).
+const SERVICE_ACCOUNT: i64 = 777_000;
+
+/// How else to find people of a place that does not show them.
+const WIDEN_GROUP: &str =
+    "a source of type `authors` finds those who write there, whoever may list the members";
+const WIDEN_CHANNEL: &str =
+    "make the account an admin, or find those who comment with a source of type `commenters`";
+
+/// A place as a peer, in a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum PeerRef {
+    Chat(i64),
+    Channel(i64, i64),
+    User(i64, i64),
+}
+
+impl PeerRef {
+    fn of_place(place: &Place) -> PeerRef {
+        match place.kind {
+            PlaceKind::BasicGroup => PeerRef::Chat(place.id),
+            PlaceKind::Supergroup | PlaceKind::Channel => {
+                PeerRef::Channel(place.id, place.access_hash)
+            }
+        }
+    }
+
+    fn of_input(peer: &enums::InputPeer) -> Option<PeerRef> {
+        match peer {
+            enums::InputPeer::Chat(chat) => Some(PeerRef::Chat(chat.chat_id)),
+            enums::InputPeer::Channel(channel) => {
+                Some(PeerRef::Channel(channel.channel_id, channel.access_hash))
+            }
+            enums::InputPeer::User(user) => Some(PeerRef::User(user.user_id, user.access_hash)),
+            _ => None,
+        }
+    }
+
+    fn input(self) -> enums::InputPeer {
+        match self {
+            PeerRef::Chat(chat_id) => types::InputPeerChat { chat_id }.into(),
+            PeerRef::Channel(channel_id, access_hash) => types::InputPeerChannel {
+                channel_id,
+                access_hash,
+            }
+            .into(),
+            PeerRef::User(user_id, access_hash) => user_peer(PersonId(user_id), access_hash),
+        }
+    }
+}
+
+/// The last dialog of a page: date, message, peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct After(i32, i32, PeerRef);
+
+impl After {
+    fn of(after: &AfterDialog) -> Option<After> {
+        PeerRef::of_input(&after.peer).map(|peer| After(after.date, after.id, peer))
+    }
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Step {
+    /// Find the place.
+    Place,
+    /// Members from here on.
+    Members(i32),
+    /// Messages older than this one.
+    History(i32),
+    /// Whether the channel has a discussion group.
+    Discussion,
+    /// Posts older than this one, at most so many more.
+    Posts(i32, u32),
+    /// Comments under the first of these posts, older than this one; then posts from there on.
+    Comments(Vec<i32>, i32, (i32, u32)),
+    /// Dialogs after this one, of a folder.
+    Dialogs(Option<After>, Option<i32>),
+    /// Whether the first of these has written: messages older than this one, at most so many pages; then dialogs.
+    Check(Vec<(i64, i64)>, i32, u32, Box<Option<Step>>),
+    /// The address book.
+    Contacts,
+}
+
+/// Where a look-up is: what a [`Cursor`] holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct At {
+    step: Step,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<Place>,
+    /// People who came without an access hash, by the message that shows them, and where that message stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    min: Vec<(i64, i32)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_in: Option<PeerRef>,
+    /// The folder of archived dialogs is yet to be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    folder: Option<i32>,
+    /// Nothing comes after the people of `min`.
+    #[serde(default)]
+    last: bool,
+}
+
+impl At {
+    fn begin(what: &Find) -> At {
+        At {
+            step: match what {
+                Find::Dialogs { .. } => Step::Dialogs(None, None),
+                Find::Contacts => Step::Contacts,
+                _ => Step::Place,
+            },
+            place: None,
+            min: Vec::new(),
+            min_in: None,
+            folder: None,
+            last: false,
+        }
+    }
+
+    fn parse(cursor: &Cursor) -> Result<At, CallError> {
+        serde_json::from_str(&cursor.0)
+            .map_err(|_| CallError::Unexpected("the place where a look-up stopped".to_owned()))
+    }
+
+    fn admin(&self) -> bool {
+        self.place.as_ref().is_none_or(|place| place.admin)
+    }
+
+    /// A page with what comes after it.
+    fn page(self, people: Vec<Met>, total: Option<u64>) -> Result<FoundPage, CallError> {
+        let admin = self.admin();
+        let next = serde_json::to_string(&self)
+            .map(Cursor)
+            .map_err(|error| CallError::Unexpected(error.to_string()))?;
+        Ok(FoundPage {
+            people,
+            next: Some(next),
+            total,
+            partial: None,
+            admin,
+        })
+    }
+
+    /// The last page, unless somebody came as `min` and is to be asked for.
+    fn end(mut self, people: Vec<Met>, partial: Option<String>) -> Result<FoundPage, CallError> {
+        if !self.min.is_empty() {
+            self.last = true;
+            return self.page(people, None);
+        }
+        Ok(FoundPage {
+            people,
+            next: None,
+            total: None,
+            partial,
+            admin: self.admin(),
+        })
+    }
+}
+
+/// A page of messages, of whatever shape the answer was.
+struct Messages {
+    messages: Vec<enums::Message>,
+    users: Vec<enums::User>,
+    chats: Vec<enums::Chat>,
+    /// The answer says that there are no more.
+    whole: bool,
+}
+
+impl Messages {
+    fn of(answer: enums::messages::Messages) -> Result<Messages, CallError> {
+        use enums::messages::Messages as M;
+        let (messages, users, chats, whole) = match answer {
+            M::Messages(all) => (all.messages, all.users, all.chats, true),
+            M::Slice(some) => (some.messages, some.users, some.chats, false),
+            M::ChannelMessages(some) => (some.messages, some.users, some.chats, false),
+            M::NotModified(_) => {
+                return Err(CallError::Unexpected(
+                    "it says that the messages did not change, which was not asked".to_owned(),
+                ));
+            }
+        };
+        Ok(Messages {
+            messages,
+            users,
+            chats,
+            whole,
+        })
+    }
+
+    /// Where the next page begins, unless this is the last one.
+    fn next(&self, offset: i32) -> Option<i32> {
+        let oldest = self.messages.iter().map(id_of).min()?;
+        let goes_on = oldest > 1 && (offset == 0 || oldest < offset);
+        (goes_on && !self.whole).then_some(oldest)
+    }
+}
+
+fn id_of(message: &enums::Message) -> i32 {
+    match message {
+        enums::Message::Empty(one) => one.id,
+        enums::Message::Message(one) => one.id,
+        enums::Message::Service(one) => one.id,
+    }
+}
+
+fn date_of(message: &enums::Message) -> Option<i32> {
+    match message {
+        enums::Message::Empty(_) => None,
+        enums::Message::Message(one) => Some(one.date),
+        enums::Message::Service(one) => Some(one.date),
+    }
+}
+
+/// Who wrote a message in a group. Nobody: a service message, a channel's post, an anonymous admin.
+fn author(message: &enums::Message) -> Option<(i64, &types::Message)> {
+    match message {
+        enums::Message::Message(one) => match &one.from_id {
+            Some(enums::Peer::User(user)) => Some((user.user_id, one)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_older(date: i32, since: Option<Timestamp>) -> bool {
+    since.is_some_and(|since| Timestamp::from_seconds(date.into()) < since)
+}
+
+impl Client {
+    /// The next step of a look-up. `seen`: who was found by earlier steps; he is not named again.
+    pub(super) async fn find(
+        &self,
+        what: &Find,
+        cursor: Option<&Cursor>,
+        seen: &BTreeSet<PersonId>,
+    ) -> Result<FoundPage, CallError> {
+        let at = match cursor {
+            Some(cursor) => At::parse(cursor)?,
+            None => At::begin(what),
+        };
+        if !at.min.is_empty() {
+            return self.ask_for_min(at).await;
+        }
+        match at.step.clone() {
+            Step::Place => self.find_place(what, at).await,
+            Step::Members(offset) => self.find_members(at, offset).await,
+            Step::History(offset) => {
+                let since = match what {
+                    Find::Authors { since, .. } => *since,
+                    _ => None,
+                };
+                self.find_authors(at, offset, since, seen).await
+            }
+            Step::Discussion => self.find_discussion(what, at).await,
+            Step::Posts(offset, left) => self.find_posts(at, offset, left).await,
+            Step::Comments(posts, offset, then) => {
+                self.find_comments(at, posts, offset, then, seen).await
+            }
+            Step::Dialogs(after, folder) => self.find_dialogs(what, at, after, folder, seen).await,
+            Step::Check(people, offset, pages, then) => {
+                self.check_dialog(what, at, people, offset, pages, *then)
+                    .await
+            }
+            Step::Contacts => self.find_contacts(at).await,
+        }
+    }
+
+    async fn find_place(&self, what: &Find, mut at: At) -> Result<FoundPage, CallError> {
+        use super::AccountClient as _;
+        let Some(reference) = what.place() else {
+            return Err(CallError::Unexpected(
+                "this source names no place".to_owned(),
+            ));
+        };
+        let place = self.place(reference).await?;
+        at.step = match (what, place.kind) {
+            (Find::Authors { .. }, PlaceKind::Channel) => {
+                return Err(CallError::Unfit(format!(
+                    "{reference} is a channel, whose posts name nobody: `authors` reads groups, `commenters` finds \
+                     who writes under a channel's posts"
+                )));
+            }
+            (Find::Commenters { .. }, PlaceKind::BasicGroup | PlaceKind::Supergroup) => {
+                return Err(CallError::Unfit(format!(
+                    "{reference} is a group: `commenters` reads channels, `authors` finds who writes in a group"
+                )));
+            }
+            (Find::Authors { .. }, _) => Step::History(0),
+            (Find::Commenters { .. }, _) => Step::Discussion,
+            _ => Step::Members(0),
+        };
+        let total = match what {
+            Find::Members { .. } => place.members.and_then(|n| u64::try_from(n).ok()),
+            _ => None,
+        };
+        at.place = Some(place);
+        at.page(Vec::new(), total)
+    }
+
+    async fn find_members(&self, mut at: At, offset: i32) -> Result<FoundPage, CallError> {
+        use super::AccountClient as _;
+        let place = place_of(&at)?.clone();
+        let cursor = (offset > 0).then(|| Cursor(offset.to_string()));
+        let widen = match place.kind {
+            PlaceKind::Channel => WIDEN_CHANNEL,
+            PlaceKind::Supergroup | PlaceKind::BasicGroup => WIDEN_GROUP,
+        };
+        let page = match self.members_page(&place, cursor, MEMBERS_PAGE).await {
+            Err(CallError::Rpc(fault)) if fault.base() == "CHAT_ADMIN_REQUIRED" => {
+                return Err(CallError::Unfit(format!(
+                    "{} shows its members to its admins only ({}): {widen}",
+                    place.title, fault.message
+                )));
+            }
+            other => other?,
+        };
+        let total = page.total.and_then(|n| u64::try_from(n).ok());
+        match page.next.and_then(|next| next.0.parse().ok()) {
+            Some(next) => {
+                at.step = Step::Members(next);
+                at.page(page.people, total)
+            }
+            None => at.end(
+                page.people,
+                page.partial.map(|why| format!("{why}; {widen}")),
+            ),
+        }
+    }
+
+    async fn find_authors(
+        &self,
+        mut at: At,
+        offset: i32,
+        since: Option<Timestamp>,
+        seen: &BTreeSet<PersonId>,
+    ) -> Result<FoundPage, CallError> {
+        let peer = PeerRef::of_place(place_of(&at)?);
+        let page = Messages::of(self.invoke(&history(peer, offset, PAGE)).await?)?;
+        // Messages come newest first: the first that is too old ends it.
+        let too_old =
+            |message: &&enums::Message| date_of(message).is_some_and(|d| is_older(d, since));
+        let over = page.messages.iter().any(|message| too_old(&message));
+        let young: Vec<&enums::Message> = page.messages.iter().filter(|m| !too_old(m)).collect();
+        let people = self.writers(&mut at, peer, &young, &page.users, seen);
+        match page.next(offset).filter(|_| !over) {
+            Some(next) => {
+                at.step = Step::History(next);
+                at.page(people, None)
+            }
+            None => at.end(people, None),
+        }
+    }
+
+    /// Who wrote these messages, each once; whoever came as `min` is asked for next.
+    fn writers(
+        &self,
+        at: &mut At,
+        peer: PeerRef,
+        messages: &[&enums::Message],
+        users: &[enums::User],
+        seen: &BTreeSet<PersonId>,
+    ) -> Vec<Met> {
+        let by_id: HashMap<i64, &enums::User> =
+            users.iter().map(|user| (user.id(), user)).collect();
+        let mut named = BTreeSet::new();
+        let mut people = Vec::new();
+        for (user, message) in messages.iter().filter_map(|message| author(message)) {
+            if seen.contains(&PersonId(user)) || !named.insert(user) {
+                continue;
+            }
+            let met = by_id
+                .get(&user)
+                .and_then(|user| decode::met(user, self.own_name(), super::now()));
+            match met {
+                Some(met) if is_self(by_id.get(&user)) => people.push(met),
+                Some(met) => {
+                    if met.min {
+                        at.min.push((user, message.id));
+                        at.min_in = Some(peer);
+                    }
+                    people.push(met);
+                }
+                // Named, and not described: an answer may leave out whom the client should know already.
+                None if !by_id.contains_key(&user) => {
+                    at.min.push((user, message.id));
+                    at.min_in = Some(peer);
+                }
+                None => {}
+            }
+        }
+        people
+    }
+
+    /// Asks for people by the messages that show them (core.telegram.org/api/min).
+    async fn ask_for_min(&self, mut at: At) -> Result<FoundPage, CallError> {
+        let rest = at.min.split_off(at.min.len().min(USERS_AT_ONCE));
+        let asked = std::mem::replace(&mut at.min, rest);
+        let mut people = Vec::new();
+        if let Some(peer) = at.min_in {
+            let id = asked
+                .iter()
+                .map(|(user_id, msg_id)| {
+                    types::InputUserFromMessage {
+                        peer: peer.input(),
+                        msg_id: *msg_id,
+                        user_id: *user_id,
+                    }
+                    .into()
+                })
+                .collect();
+            match self.invoke(&functions::users::GetUsers { id }).await {
+                Ok(users) => {
+                    let wanted: BTreeSet<i64> = asked.iter().map(|(user, _)| *user).collect();
+                    people.extend(
+                        users
+                            .iter()
+                            .filter(|user| wanted.contains(&user.id()))
+                            .filter_map(|user| decode::met(user, self.own_name(), super::now())),
+                    );
+                }
+                // A message that is gone by now shows nobody: they stay without an address.
+                Err(CallError::Rpc(fault))
+                    if matches!(
+                        react(&fault),
+                        Reaction::LookUpAgain
+                            | Reaction::FailRecipient
+                            | Reaction::SkipRecipient { .. }
+                    ) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if at.last && at.min.is_empty() {
+            return at.end(people, None);
+        }
+        at.page(people, None)
+    }
+
+    async fn find_discussion(&self, what: &Find, mut at: At) -> Result<FoundPage, CallError> {
+        let place = place_of(&at)?;
+        let request = functions::channels::GetFullChannel {
+            channel: types::InputChannel {
+                channel_id: place.id,
+                access_hash: place.access_hash,
+            }
+            .into(),
+        };
+        let enums::messages::ChatFull::Full(answer) = self.invoke(&request).await?;
+        if let enums::ChatFull::ChannelFull(full) = &answer.full_chat
+            && full.linked_chat_id.is_none()
+        {
+            return Err(CallError::Unfit(format!(
+                "{} has no discussion group, so that nobody can comment there",
+                place.title
+            )));
+        }
+        let posts = match what {
+            Find::Commenters { posts, .. } => *posts,
+            _ => 0,
+        };
+        at.step = Step::Posts(0, posts);
+        at.page(Vec::new(), None)
+    }
+
+    async fn find_posts(&self, mut at: At, offset: i32, left: u32) -> Result<FoundPage, CallError> {
+        let peer = PeerRef::of_place(place_of(&at)?);
+        let limit = i32::try_from(left).unwrap_or(PAGE).clamp(1, PAGE);
+        let page = Messages::of(self.invoke(&history(peer, offset, limit)).await?)?;
+        let mut left = left;
+        let mut commented = Vec::new();
+        let mut album = None;
+        for message in &page.messages {
+            let enums::Message::Message(post) = message else {
+                continue;
+            };
+            // The pictures of an album are one post.
+            if post.grouped_id.is_none() || post.grouped_id != album {
+                if left == 0 {
+                    break;
+                }
+                left -= 1;
+            }
+            album = post.grouped_id;
+            if let Some(enums::MessageReplies::Replies(replies)) = &post.replies
+                && replies.comments
+                && replies.replies > 0
+            {
+                commented.push(post.id);
+            }
+        }
+        let next = page.next(offset).filter(|_| left > 0);
+        let then = (next.unwrap_or(0), next.map_or(0, |_| left));
+        at.step = match (commented.is_empty(), next) {
+            (false, _) => Step::Comments(commented, 0, then),
+            (true, Some(_)) => Step::Posts(then.0, then.1),
+            (true, None) => return at.end(Vec::new(), None),
+        };
+        at.page(Vec::new(), None)
+    }
+
+    async fn find_comments(
+        &self,
+        mut at: At,
+        mut posts: Vec<i32>,
+        offset: i32,
+        then: (i32, u32),
+        seen: &BTreeSet<PersonId>,
+    ) -> Result<FoundPage, CallError> {
+        let Some(post) = posts.first().copied() else {
+            return at.end(Vec::new(), None);
+        };
+        let request = functions::messages::GetReplies {
+            peer: PeerRef::of_place(place_of(&at)?).input(),
+            msg_id: post,
+            offset_id: offset,
+            offset_date: 0,
+            add_offset: 0,
+            limit: PAGE,
+            max_id: 0,
+            min_id: 0,
+            hash: 0,
+        };
+        let page = match self.invoke(&request).await {
+            Ok(answer) => Messages::of(answer)?,
+            // The post was deleted, or its thread.
+            Err(CallError::Rpc(fault))
+                if fault.base().starts_with("MSG_ID") || fault.base() == "MESSAGE_ID_INVALID" =>
+            {
+                Messages {
+                    messages: Vec::new(),
+                    users: Vec::new(),
+                    chats: Vec::new(),
+                    whole: true,
+                }
+            }
+            Err(error) => return Err(error),
+        };
+        // Comments stand in the discussion group, which the answer brings along.
+        let group = page.messages.iter().find_map(|message| match message {
+            enums::Message::Message(one) => match &one.peer_id {
+                enums::Peer::Channel(peer) => decode::place_among(&page.chats, peer.channel_id),
+                _ => None,
+            },
+            _ => None,
+        });
+        let peer = PeerRef::of_place(match &group {
+            Some(group) => group,
+            None => place_of(&at)?,
+        });
+        let all: Vec<&enums::Message> = page.messages.iter().collect();
+        let people = self.writers(&mut at, peer, &all, &page.users, seen);
+        if let Some(next) = page.next(offset) {
+            at.step = Step::Comments(posts, next, then);
+            return at.page(people, None);
+        }
+        posts.remove(0);
+        if !posts.is_empty() {
+            at.step = Step::Comments(posts, 0, then);
+        } else if then.1 > 0 {
+            at.step = Step::Posts(then.0, then.1);
+        } else {
+            return at.end(people, None);
+        }
+        at.page(people, None)
+    }
+
+    async fn find_dialogs(
+        &self,
+        what: &Find,
+        mut at: At,
+        after: Option<After>,
+        folder: Option<i32>,
+        seen: &BTreeSet<PersonId>,
+    ) -> Result<FoundPage, CallError> {
+        let since = since_of(what);
+        let request = functions::messages::GetDialogs {
+            exclude_pinned: after.is_some(),
+            folder_id: folder,
+            offset_date: after.map_or(0, |a| a.0),
+            offset_id: after.map_or(0, |a| a.1),
+            offset_peer: after.map_or(enums::InputPeer::Empty, |a| a.2.input()),
+            limit: PAGE,
+            hash: 0,
+        };
+        let page = decode::dialogs(self.invoke(&request).await?)?;
+        let users: HashMap<i64, &enums::User> =
+            page.users.iter().map(|user| (user.id(), user)).collect();
+        let mut people = Vec::new();
+        let mut check = Vec::new();
+        // Dialogs come by the date of their newest message, pinned ones first.
+        let mut over = false;
+        for dialog in &page.dialogs {
+            let dialog = match dialog {
+                enums::Dialog::Dialog(dialog) => dialog,
+                enums::Dialog::Folder(archived) => {
+                    let enums::Folder::Folder(archive) = &archived.folder;
+                    if folder.is_none() {
+                        at.folder = Some(archive.id);
+                    }
+                    continue;
+                }
+                enums::Dialog::Community(_) => continue,
+            };
+            let top = page.messages.iter().find(|m| {
+                id_of(m) == dialog.top_message && decode::peer_of(m) == Some(&dialog.peer)
+            });
+            if let Some(date) = top.and_then(date_of)
+                && is_older(date, since)
+            {
+                over |= !dialog.pinned;
+                continue;
+            }
+            let enums::Peer::User(peer) = &dialog.peer else {
+                continue;
+            };
+            let Some(user) = users.get(&peer.user_id) else {
+                continue;
+            };
+            if is_self(Some(user)) || is_service(user) || seen.contains(&PersonId(peer.user_id)) {
+                continue;
+            }
+            let Some(met) = decode::met(user, self.own_name(), super::now()) else {
+                continue;
+            };
+            match top {
+                Some(enums::Message::Message(message)) if !message.out => people.push(met),
+                _ => {
+                    if let Some(hash) = met.person.hashes.get(self.own_name()) {
+                        check.push((peer.user_id, *hash));
+                    }
+                }
+            }
+        }
+        let next = page.next.as_ref().and_then(After::of);
+        let then = match next
+            .filter(|next| !over && after.is_none_or(|a| (a.0, a.1) != (next.0, next.1)))
+        {
+            Some(next) => Some(Step::Dialogs(Some(next), folder)),
+            None => at
+                .folder
+                .take()
+                .map(|archive| Step::Dialogs(None, Some(archive))),
+        };
+        if !check.is_empty() {
+            at.step = Step::Check(check, 0, DIALOG_PAGES, Box::new(then));
+            return at.page(people, None);
+        }
+        match then {
+            Some(step) => {
+                at.step = step;
+                at.page(people, None)
+            }
+            None => at.end(people, None),
+        }
+    }
+
+    /// Whether somebody has written, where the dialog's newest message is the account's own.
+    async fn check_dialog(
+        &self,
+        what: &Find,
+        mut at: At,
+        mut check: Vec<(i64, i64)>,
+        offset: i32,
+        pages: u32,
+        then: Option<Step>,
+    ) -> Result<FoundPage, CallError> {
+        let since = since_of(what);
+        let mut people = Vec::new();
+        if let Some((user, hash)) = check.first().copied() {
+            let page = match self
+                .invoke(&history(PeerRef::User(user, hash), offset, PAGE))
+                .await
+            {
+                Ok(answer) => Messages::of(answer)?,
+                // He cannot be addressed any more: no dialog.
+                Err(CallError::Rpc(fault)) if react(&fault) == Reaction::LookUpAgain => Messages {
+                    messages: Vec::new(),
+                    users: Vec::new(),
+                    chats: Vec::new(),
+                    whole: true,
+                },
+                Err(error) => return Err(error),
+            };
+            let wrote = page.messages.iter().any(|message| match message {
+                enums::Message::Message(one) => !one.out && !is_older(one.date, since),
+                _ => false,
+            });
+            let over = page
+                .messages
+                .iter()
+                .any(|m| date_of(m).is_some_and(|d| is_older(d, since)));
+            if wrote {
+                let known = page.users.iter().find(|one| one.id() == user);
+                people.extend(
+                    known
+                        .and_then(|user| decode::met(user, self.own_name(), super::now()))
+                        .or_else(|| {
+                            Some(decode::only_address(
+                                user,
+                                hash,
+                                self.own_name(),
+                                super::now(),
+                            ))
+                        }),
+                );
+            } else if let Some(next) = page.next(offset).filter(|_| !over && pages > 1) {
+                at.step = Step::Check(check, next, pages - 1, Box::new(then));
+                return at.page(people, None);
+            }
+            check.remove(0);
+        }
+        if !check.is_empty() {
+            at.step = Step::Check(check, 0, DIALOG_PAGES, Box::new(then));
+            return at.page(people, None);
+        }
+        match then {
+            Some(step) => {
+                at.step = step;
+                at.page(people, None)
+            }
+            None => at.end(people, None),
+        }
+    }
+
+    async fn find_contacts(&self, at: At) -> Result<FoundPage, CallError> {
+        let answer = self
+            .invoke(&functions::contacts::GetContacts { hash: 0 })
+            .await?;
+        let enums::contacts::Contacts::Contacts(book) = answer else {
+            return Err(CallError::Unexpected(
+                "it says that the contacts did not change, which was not asked".to_owned(),
+            ));
+        };
+        let users: HashMap<i64, &enums::User> =
+            book.users.iter().map(|user| (user.id(), user)).collect();
+        let people = book
+            .contacts
+            .iter()
+            .filter_map(|enums::Contact::Contact(contact)| {
+                let user = users.get(&contact.user_id)?;
+                (!is_self(Some(user)))
+                    .then(|| decode::met(user, self.own_name(), super::now()))
+                    .flatten()
+            })
+            .collect();
+        at.end(people, None)
+    }
+}
+
+fn since_of(what: &Find) -> Option<Timestamp> {
+    match what {
+        Find::Authors { since, .. } | Find::Dialogs { since } => *since,
+        _ => None,
+    }
+}
+
+fn place_of(at: &At) -> Result<&Place, CallError> {
+    at.place
+        .as_ref()
+        .ok_or_else(|| CallError::Unexpected("the place where a look-up stopped".to_owned()))
+}
+
+fn history(peer: PeerRef, offset_id: i32, limit: i32) -> functions::messages::GetHistory {
+    functions::messages::GetHistory {
+        peer: peer.input(),
+        offset_id,
+        offset_date: 0,
+        add_offset: 0,
+        limit,
+        max_id: 0,
+        min_id: 0,
+        hash: 0,
+    }
+}
+
+fn is_self(user: Option<&&enums::User>) -> bool {
+    matches!(user, Some(enums::User::User(user)) if user.is_self)
+}
+
+/// Telegram's own accounts: nobody who could be a recipient.
+fn is_service(user: &enums::User) -> bool {
+    matches!(user, enums::User::User(user) if user.id == SERVICE_ACCOUNT || user.support)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_being_written_down() {
+        let at = At {
+            step: Step::Check(
+                vec![(7, -9)],
+                0,
+                DIALOG_PAGES,
+                Box::new(Some(Step::Dialogs(
+                    Some(After(1, 2, PeerRef::Channel(3, 4))),
+                    Some(1),
+                ))),
+            ),
+            place: None,
+            min: vec![(5, 6)],
+            min_in: Some(PeerRef::Chat(8)),
+            folder: Some(1),
+            last: true,
+        };
+        let page = at.clone().page(Vec::new(), None).unwrap();
+        assert_eq!(At::parse(&page.next.unwrap()).unwrap(), at);
+    }
+
+    #[test]
+    fn a_cursor_of_another_make_is_an_error_and_no_panic() {
+        assert!(At::parse(&Cursor("200".to_owned())).is_err());
+    }
+
+    #[test]
+    fn the_last_page_waits_for_those_who_came_as_min() {
+        let mut at = At::begin(&Find::Contacts);
+        assert!(at.clone().end(Vec::new(), None).unwrap().next.is_none());
+        at.min.push((5, 6));
+        assert!(at.end(Vec::new(), None).unwrap().next.is_some());
+    }
+}
