@@ -16,6 +16,7 @@
 
 mod accounts;
 pub mod audience;
+mod estimate;
 mod gate;
 mod lookups;
 mod report;
