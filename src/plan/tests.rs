@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+mod estimate;
+
 use super::*;
 use crate::desired::{EngineFile, Environment, History, Input, resolve};
 use crate::model::{

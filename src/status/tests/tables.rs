@@ -174,7 +174,7 @@ fn one_campaign_tells_its_whole_story() {
     WAITING    PEOPLE  UNTIL                      WHY
     FloodWait     421  in 2 hours (13:30:00 UTC)  Telegram told the account to wait.
     Next action in 2 hours (13:30:00 UTC).
-    At this pace all is done in 10 days (Fri 11 Dec 12:21 UTC).
+    At this pace all is done in 10 days (Fri 11 Dec 13:51 UTC).
 
     SOURCE                   FOUND  READ            RESULT
     members of @rust_meetup    446  30 minutes ago  complete
