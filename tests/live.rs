@@ -225,7 +225,7 @@ async fn a_removed_spec_stops_at_once_and_brought_back_contacts_nobody_again() {
     std::fs::remove_file(world.path().join("campaigns/hello.yaml")).unwrap();
     let gone = world
         .until_campaign("hello", "it is retired", |c| {
-            condition(c, "Ready") == "False Retired"
+            condition(c, "Ready") == "True Retired"
         })
         .await;
     let settled = gone["progress"]["sent"].as_u64().unwrap();
@@ -510,4 +510,148 @@ async fn where_settings_say_so_the_last_good_version_goes_on() {
             .iter()
             .all(|e| e.text.as_deref() == Some("good words"))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_file_of_a_known_name_is_shown_and_disturbs_nobody() {
+    let world = world(&crowd(40)).await;
+    let text = saying("hello", "hello");
+    world.write("campaigns/hello.yaml", &text);
+    let daemon = world.daemon();
+    sent_at_least(&world, 3).await;
+    let newcomer = "campaigns/a/hello.yaml";
+    world.write(newcomer, text.replace("'hello'", "'not this'"));
+    let it = world
+        .until_campaign("hello", "the newcomer is shown", |c| {
+            !c["warnings"].as_array().unwrap().is_empty()
+        })
+        .await;
+    assert_eq!(it["file"], "campaigns/hello.yaml");
+    assert_eq!(condition(&it, "SpecValid"), "True Valid");
+    let said = it["warnings"][0].as_str().unwrap();
+    assert!(
+        said.contains(newcomer) && said.contains("campaigns/hello.yaml"),
+        "{said}"
+    );
+    let status = world.status().await;
+    assert_eq!(status["invalid_files"][0]["file"], newcomer, "{status:#}");
+    assert_eq!(status["invalid_files"][0]["campaign"], "hello");
+    let report = serde_json::from_value(status).unwrap();
+    assert!(tidings::status::needs_person(&report), "--check says so");
+    let told = events(&world).await;
+    assert!(
+        told.iter().any(|e| e["type"] == "file_checked"
+            && e["error"] == true
+            && e["campaign"] == "hello"
+            && e["message"].as_str().unwrap().contains(newcomer)),
+        "{told:#?}"
+    );
+    std::fs::remove_file(world.path().join(newcomer)).unwrap();
+    world
+        .until_campaign("hello", "it is gone", |c| {
+            c["warnings"].as_array().unwrap().is_empty() && c["progress"]["sent"] == 40
+        })
+        .await;
+    daemon.stop().await.unwrap();
+    assert_nobody_twice(&world);
+    assert!(
+        world
+            .delivered()
+            .iter()
+            .all(|e| e.text.as_deref() == Some("hello"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_new_files_of_one_name_are_held_however_often_they_are_looked_at() {
+    let world = world(&crowd(5)).await;
+    let text = saying("hello", "hello");
+    world.write("campaigns/hello.yaml", &text);
+    world.write("campaigns/a/hello.yaml", &text);
+    for _ in 0..2 {
+        let daemon = world.daemon();
+        let it = world
+            .until_campaign("hello", "it is held", |c| {
+                condition(c, "SpecValid") == "False SpecInvalid"
+            })
+            .await;
+        let said = it["conditions"].to_string();
+        assert!(said.contains("campaigns/a/hello.yaml") && said.contains("campaigns/hello.yaml"));
+        assert!(matches!(
+            world.ask(Command::Reload).await,
+            Reply::Refused { .. }
+        ));
+        daemon.stop().await.unwrap();
+    }
+    assert_eq!(world.delivered().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_broken_settings_the_last_good_ones_go_on_and_it_is_said_where_they_break() {
+    let world = world(&crowd(40)).await;
+    world.write("campaigns/hello.yaml", saying("hello", "hello"));
+    let daemon = world.daemon();
+    sent_at_least(&world, 3).await;
+    let good = std::fs::read_to_string(world.path().join("tidings.yaml")).unwrap();
+    world.write("tidings.yaml", format!("{good}limitz: {{}}\n"));
+    let place = format!("tidings.yaml:{}:1: ", good.lines().count() + 1);
+    let broken = |status: &serde_json::Value| {
+        status["invalid_files"][0]["message"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let mut status = world.status().await;
+    for _ in 0..100 {
+        if broken(&status).is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        status = world.status().await;
+    }
+    let said = broken(&status).unwrap_or_else(|| panic!("{status:#}"));
+    assert!(said.starts_with(&place), "{said}");
+    assert_eq!(
+        status["invalid_files"][0]["campaign"],
+        serde_json::Value::Null
+    );
+    let report = serde_json::from_value(status).unwrap();
+    assert!(tidings::status::needs_person(&report), "--check says so");
+    match world.ask(Command::Reload).await {
+        Reply::Refused { message, .. } => assert!(message.contains(&place), "{message}"),
+        other => panic!("{other:?}"),
+    }
+    let told = events(&world).await;
+    assert!(
+        told.iter()
+            .any(|e| e["type"] == "file_checked"
+                && e["message"].as_str().unwrap().contains(&place)),
+        "{told:#?}"
+    );
+    world
+        .until("all are sent by the last good ones", |world| {
+            world.delivered().len() == 40
+        })
+        .await;
+    world.write("tidings.yaml", good);
+    for _ in 0..100 {
+        if broken(&world.status().await).is_none() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(broken(&world.status().await), None);
+    daemon.stop().await.unwrap();
+    assert_nobody_twice(&world);
+}
+
+async fn events(world: &World) -> Vec<serde_json::Value> {
+    let command = Command::Events {
+        name: None,
+        after: 0,
+        limit: 1000,
+    };
+    match world.ask(command).await {
+        Reply::Document { body } => body["events"].as_array().unwrap().clone(),
+        other => panic!("{other:?}"),
+    }
 }

@@ -680,3 +680,32 @@ async fn an_uploaded_file_that_telegram_forgot_is_uploaded_again() {
     assert_nobody_twice(&world);
     assert_eq!(world.calls("upload.saveFilePart").len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_own_account_that_cannot_connect_is_known_by_its_session_file_and_not_written_to() {
+    use grammers_session::Session as _;
+    let world = world(&crowd_of(&["sales-1", "sales-2"], 3)).await;
+    // A file of before, whose server is gone.
+    let file = world.path().join("sessions/sales-2.session");
+    {
+        let session = grammers_session::storages::SqliteSession::open(&file)
+            .await
+            .unwrap();
+        let mut option = world.sandbox.dc_option(1);
+        option.ipv4.set_port(1);
+        session.set_dc_option(&option).await.unwrap();
+    }
+    world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
+    let telegram = Arc::new(Impatient(Duration::from_secs(5)));
+    world
+        .once_on(telegram, Duration::from_millis(1))
+        .await
+        .unwrap();
+    assert_eq!(world.who(), [101, 102, 103]);
+    let campaign = world.campaign("hello").await;
+    assert_eq!(
+        campaign["audience"]["excluded"]["own_account"], 2,
+        "{campaign:#}"
+    );
+    assert_eq!(world.account("sales-2").await["state"], "unreachable");
+}

@@ -220,12 +220,41 @@ impl Core {
             .resolve(&history(&self.observed), Some(&self.desired));
         self.accept(resolution);
         let events = self.changes();
-        if events.is_empty() {
+        let bad_files = self.bad_files();
+        let changed = !events.is_empty();
+        self.record([events, bad_files].concat(), Durability::Now)?;
+        if !changed {
             return Ok(false);
         }
-        self.record(events, Durability::Now)?;
         self.commits = super::commits::last_commits(&self.workspace.root);
         Ok(true)
+    }
+
+    /// Files that are no campaign's own and became unusable, otherwise so, or usable again.
+    fn bad_files(&self) -> Vec<Event> {
+        let known = &self.observed.invalid_files;
+        let mut events: Vec<Event> = Vec::new();
+        for bad in &self.desired.invalid_files {
+            if known.get(&bad.file).is_none_or(|k| k.error != bad.message) {
+                events.push(Event::FileChecked {
+                    file: bad.file.clone(),
+                    campaign: bad.campaign.as_ref().map(|(_, line)| line.clone()),
+                    error: Some(bad.message.clone()),
+                });
+            }
+        }
+        for (file, was) in known {
+            // Of a folder that cannot be read nobody knows what it holds.
+            let unknown = was.campaign.is_some() && self.desired.folder_error.is_some();
+            if !unknown && !self.desired.invalid_files.iter().any(|b| b.file == *file) {
+                events.push(Event::FileChecked {
+                    file: file.clone(),
+                    campaign: was.campaign.clone(),
+                    error: None,
+                });
+            }
+        }
+        events
     }
 
     /// New versions, moved files, retired campaigns.
@@ -411,6 +440,10 @@ pub(crate) fn history(observed: &Observed) -> History {
             .iter()
             .filter_map(|(name, line)| {
                 let known = observed.campaigns.get(line)?;
+                // What was never valid has no history: of two such files of one name neither goes on.
+                if known.observed_generation == 0 {
+                    return None;
+                }
                 let sent = known.settled(|outcome| outcome == Outcome::Sent) > 0;
                 Some((
                     name.clone(),

@@ -396,8 +396,8 @@ impl Engine {
                 }
             }
         }
-        if !self.core.config_valid {
-            tracing::warn!("tidings.yaml is invalid: the last good one goes on");
+        for bad in &self.core.desired.invalid_files {
+            tracing::warn!(file = %bad.file, "{}", bad.message);
         }
         Ok(())
     }

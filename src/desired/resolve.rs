@@ -8,7 +8,7 @@ use super::digest;
 use super::engine;
 use super::environment::{EnvDefaults, Environment};
 use super::names::{self, Claim, History, Verdict};
-use super::types::{Desired, DesiredCampaign, Engine, SourceKind, SourceRole};
+use super::types::{Desired, DesiredCampaign, Engine, InvalidFile, SourceKind, SourceRole};
 use crate::spec::check::CheckContext;
 use crate::spec::files::{CAMPAIGNS, Files};
 use crate::spec::load::{Loaded, read};
@@ -97,7 +97,18 @@ pub fn resolve(input: &Input<'_>) -> Resolution {
             (Vec::new(), Some(error.to_string()))
         }
     };
-    let mut campaigns = campaigns(input, &engine, &env, &paths, &mut diagnostics);
+    let mut invalid_files = Vec::new();
+    if !engine_valid {
+        invalid_files.extend(broken_settings(input, &diagnostics));
+    }
+    let mut campaigns = campaigns(
+        input,
+        &engine,
+        &env,
+        &paths,
+        &mut diagnostics,
+        &mut invalid_files,
+    );
     inherit_bases(&mut campaigns);
     for campaign in campaigns.values() {
         for name in campaign.spec.iter().flat_map(|spec| &spec.accounts) {
@@ -118,6 +129,7 @@ pub fn resolve(input: &Input<'_>) -> Resolution {
             engine,
             campaigns,
             folder_error,
+            invalid_files,
         },
         diagnostics,
         engine_valid,
@@ -231,6 +243,45 @@ fn clamp_defaults(
     }
 }
 
+/// What is said of a broken tidings.yaml beside its diagnostics.
+fn broken_settings(input: &Input<'_>, diagnostics: &[Diagnostic]) -> Option<InvalidFile> {
+    let file = match input.engine {
+        EngineFile::Absent => return None,
+        EngineFile::Unreadable(file, _) | EngineFile::Bytes(file, _) => file,
+    };
+    let file = if file.is_empty() { ENGINE_FILE } else { file };
+    let mut errors = diagnostics
+        .iter()
+        .filter(|d| d.is_error() && d.file == file);
+    let first = errors.next()?;
+    let more = match errors.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more; `tidings validate` shows all)"),
+    };
+    Some(InvalidFile {
+        file: file.to_owned(),
+        campaign: None,
+        message: format!("{first}{more}. The last good settings go on."),
+    })
+}
+
+/// What is said of a second file of a name whose first has the history.
+fn newcomer(one: DesiredCampaign) -> InvalidFile {
+    let errors = || one.diagnostics.iter().filter(|d| d.is_error());
+    let message = errors()
+        .find(|d| d.code == codes::DUPLICATE_CAMPAIGN)
+        .or_else(|| errors().next())
+        .map_or_else(
+            || format!("{}: another file has this name", one.file),
+            |d| format!("{d}. {}", d.detail),
+        );
+    InvalidFile {
+        file: one.file,
+        campaign: Some((one.name, one.lineage)),
+        message,
+    }
+}
+
 /// One file on its way.
 struct Entry<'a> {
     path: &'a str,
@@ -243,6 +294,7 @@ fn campaigns(
     env: &EnvDefaults,
     paths: &[String],
     out: &mut Vec<Diagnostic>,
+    invalid_files: &mut Vec<InvalidFile>,
 ) -> BTreeMap<String, DesiredCampaign> {
     let entries: Vec<Entry<'_>> = paths
         .iter()
@@ -281,7 +333,7 @@ fn campaigns(
         let one = one(entry, claim, &cx, found, engine, pace, input);
         out.extend(one.diagnostics.iter().cloned());
         match (verdict, campaigns.get_mut(&one.name)) {
-            (Verdict::Newcomer, _) => {}
+            (Verdict::Newcomer, _) => invalid_files.push(newcomer(one)),
             // Both are held: one entry, with what is wrong with either.
             (_, Some(other)) => {
                 other.diagnostics.extend(one.diagnostics);

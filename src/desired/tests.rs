@@ -266,6 +266,16 @@ fn of_two_files_of_one_name_the_one_with_history_goes_on() {
             codes(&resolution.diagnostics),
             [pair("duplicate-campaign", other)]
         );
+        let [bad] = resolution.desired.invalid_files.as_slice() else {
+            panic!("{:?}", resolution.desired.invalid_files)
+        };
+        assert_eq!(bad.file, other);
+        assert_eq!(bad.campaign, Some(("a".to_owned(), "a".into())));
+        assert!(
+            bad.message.contains(file) && bad.message.contains(other),
+            "{}",
+            bad.message
+        );
     }
 }
 

@@ -23,6 +23,19 @@ pub struct Desired {
     pub campaigns: BTreeMap<String, DesiredCampaign>,
     /// Set where the campaigns' folder is missing or unreadable: then nothing is retired, and everything is held.
     pub folder_error: Option<String>,
+    /// Files that cannot be used and are no campaign's own: `tidings.yaml`, and newcomers to a name that has a history.
+    pub invalid_files: Vec<InvalidFile>,
+}
+
+/// A file that cannot be used, and that no entry of [`Desired::campaigns`] tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidFile {
+    /// Relative to the workspace.
+    pub file: String,
+    /// Name and lineage of the campaign whose name it takes; absent for `tidings.yaml`.
+    pub campaign: Option<(String, Lineage)>,
+    /// What is wrong, with its place, and what goes on meanwhile.
+    pub message: String,
 }
 
 /// `tidings.yaml` with its defaults.

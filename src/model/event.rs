@@ -432,4 +432,20 @@ pub enum Event {
         /// Which account.
         account: AccountName,
     },
+    /// A file beside the campaigns' own cannot be used, or can again: `tidings.yaml`, or a second file of a name.
+    FileChecked {
+        /// Relative to the workspace.
+        file: String,
+        /// The campaign whose name it takes.
+        campaign: Option<Lineage>,
+        /// What is wrong, with its place; absent: nothing any more, or the file is gone.
+        error: Option<String>,
+    },
+    /// Who an account is by its session file alone: it need not have connected.
+    SessionNames {
+        /// Which account.
+        account: AccountName,
+        /// The user id that its file holds.
+        person: PersonId,
+    },
 }

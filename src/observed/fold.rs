@@ -302,18 +302,9 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         }
         Event::AccountIs { account, person } => {
             account_of(state, account).person = Some(*person);
-            let handle = state.persons.intern(*person);
-            state.own.insert(handle.0);
-            for campaign in state.campaigns.values_mut() {
-                if campaign
-                    .recipients
-                    .get(&handle.0)
-                    .is_some_and(|r| r.status == Status::Pending)
-                {
-                    campaign.unjudged.insert(handle.0);
-                }
-            }
+            own(state, *person);
         }
+        Event::SessionNames { person, .. } => own(state, *person),
         Event::Stalled { campaign, why } => {
             if let Some(it) = state.campaigns.get_mut(campaign) {
                 it.stalled = Some((why.clone(), at));
@@ -377,6 +368,37 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         }
         Event::LookupAt { .. } | Event::LookupResumed { .. } | Event::LookupSpent { .. } => {
             super::lookups::fold(state, recorded);
+        }
+        Event::FileChecked {
+            file,
+            campaign,
+            error: Some(error),
+        } => {
+            let since = state.invalid_files.get(file).map_or(at, |bad| bad.since);
+            let bad = super::BadFile {
+                campaign: campaign.clone(),
+                error: error.clone(),
+                since,
+            };
+            state.invalid_files.insert(file.clone(), bad);
+        }
+        Event::FileChecked { file, .. } => {
+            state.invalid_files.remove(file);
+        }
+    }
+}
+
+/// One of one's own: nobody writes to him, and who waits for a message is asked about again.
+fn own(state: &mut Observed, person: PersonId) {
+    let handle = state.persons.intern(person);
+    state.own.insert(handle.0);
+    for campaign in state.campaigns.values_mut() {
+        if campaign
+            .recipients
+            .get(&handle.0)
+            .is_some_and(|r| r.status == Status::Pending)
+        {
+            campaign.unjudged.insert(handle.0);
         }
     }
 }

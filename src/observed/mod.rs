@@ -72,6 +72,17 @@ pub struct Contacted {
     pub handled: BTreeMap<u16, i32>,
 }
 
+/// A file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadFile {
+    /// The campaign whose name it takes.
+    pub campaign: Option<Lineage>,
+    /// What is wrong.
+    pub error: String,
+    /// Since when it has been wrong, one way or another.
+    pub since: Timestamp,
+}
+
 /// The whole observed state.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Observed {
@@ -111,6 +122,9 @@ pub struct Observed {
     pub relook: BTreeSet<(u16, u32)>,
     /// Those that were looked up again already.
     pub relooked: BTreeSet<(u16, u32)>,
+    /// Files that cannot be used, other than a campaign's own.
+    #[serde(default)]
+    pub invalid_files: BTreeMap<String, BadFile>,
 }
 
 impl Observed {

@@ -1,6 +1,6 @@
 //! Kubernetes-style conditions: what holds of a campaign, why, and since when.
 
-use super::report::or_else;
+use super::report::{newcomers, or_else};
 use super::types::{
     AccountStatus, Condition, DaemonInfo, Moment, Progress, Sync, Truth, WaitStatus,
 };
@@ -143,8 +143,9 @@ impl Facts<'_> {
                 .seen
                 .and_then(|seen| seen.retired)
                 .unwrap_or(self.inputs.now);
+            // Nobody must act: it rests because somebody took its file away.
             return said(
-                Truth::False,
+                Truth::True,
                 "Retired",
                 "Its file is gone: nothing is sent, its history stays, and bringing the file back resumes it.",
                 since,
@@ -161,6 +162,17 @@ impl Facts<'_> {
             } if self.all_settled() => {
                 said(Truth::True, "Succeeded", message.clone(), self.moved())
             }
+            // People are left over, and that is how it was wished: nobody must act.
+            Gate::Blocked {
+                condition: "Ended",
+                message,
+                ..
+            } => said(
+                Truth::True,
+                "Ended",
+                message.clone(),
+                self.blocked_since("Ended"),
+            ),
             Gate::Blocked {
                 condition, message, ..
             } => said(
@@ -399,7 +411,12 @@ impl Facts<'_> {
                 }
                 said(Truth::False, "SpecInvalid", message, since)
             }
-            Sync::Current | Sync::Changed | Sync::Unseen => said(Truth::True, "Valid", "", since),
+            Sync::Current | Sync::Changed | Sync::Unseen => {
+                let others = self
+                    .wanted
+                    .and_then(|wanted| newcomers(self.inputs, wanted).next());
+                said(Truth::True, "Valid", others.unwrap_or_default(), since)
+            }
         }
     }
 

@@ -174,6 +174,11 @@ impl StatusReport {
         }
         self.campaigns
             .retain(|campaign| names.contains(&campaign.name));
+        self.invalid_files.retain(|bad| {
+            bad.campaign
+                .as_ref()
+                .is_none_or(|name| names.contains(name))
+        });
         let used = |name: &String| self.campaigns.iter().any(|c| c.accounts.contains(name));
         self.accounts.retain(|account| used(&account.name));
         Ok(self)

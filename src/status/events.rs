@@ -398,6 +398,11 @@ fn say(event: &Event, observed: &Observed) -> Words {
         Event::AccountIs { account, person } => {
             words("account_is", format!("The account is {person}.")).by(account)
         }
+        Event::SessionNames { account, person } => words(
+            "session_names",
+            format!("Its session file says that it is {person}."),
+        )
+        .by(account),
         Event::Stalled { campaign, why } => {
             words("stalled", format!("{}: {}", why.reason, why.message))
                 .of(campaign, observed)
@@ -421,6 +426,30 @@ fn say(event: &Event, observed: &Observed) -> Words {
         Event::Suppressed { person, why } => {
             words("suppressed", format!("Suppressed: {why}.")).about(person)
         }
+        Event::FileChecked {
+            campaign,
+            error: Some(error),
+            ..
+        } => hold(
+            words("file_checked", format!("Invalid: {error}")).bad(),
+            campaign.as_ref(),
+            observed,
+        ),
+        Event::FileChecked {
+            file,
+            campaign,
+            error: None,
+        } => hold(
+            words(
+                "file_checked",
+                match campaign {
+                    Some(_) => format!("{file} no longer takes its name."),
+                    None => format!("{file} is valid again."),
+                },
+            ),
+            campaign.as_ref(),
+            observed,
+        ),
         Event::UpdatesAt { account, pts, .. } => {
             words("updates_at", format!("Updates are read up to {pts}.")).by(account)
         }

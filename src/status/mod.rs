@@ -38,6 +38,7 @@ pub use reasons::reasons_markdown;
 pub use report::{FORMAT_VERSION, report};
 pub use table::{Look, accounts_table, needs_person, needs_person_list, table};
 pub use types::{
-    AccountStatus, AccountsDocument, Audience, CampaignStatus, Condition, DaemonInfo, LookupStatus,
-    Moment, Progress, SourceStatus, StatusReport, Step, Sync, TemplateStatus, Truth, WaitStatus,
+    AccountStatus, AccountsDocument, Audience, CampaignStatus, Condition, DaemonInfo,
+    InvalidFileStatus, LookupStatus, Moment, Progress, SourceStatus, StatusReport, Step, Sync,
+    TemplateStatus, Truth, WaitStatus,
 };

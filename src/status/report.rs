@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::conditions::{self, Facts};
 use super::types::{
-    AccountStatus, Audience, CampaignStatus, DaemonInfo, LookupStatus, Moment, Progress,
-    SourceStatus, StatusReport, Step, Sync, TemplateStatus, WaitStatus,
+    AccountStatus, Audience, CampaignStatus, DaemonInfo, InvalidFileStatus, LookupStatus, Moment,
+    Progress, SourceStatus, StatusReport, Step, Sync, TemplateStatus, WaitStatus,
 };
 use crate::desired::{DesiredCampaign, ResolvedSource, SourceKind, SourceRole};
 use crate::model::{AccountName, Lineage, Outcome, Timestamp, Waiting};
@@ -49,6 +49,23 @@ pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusRep
         generated_at: Moment::from(inputs.now),
         daemon,
         folder_error: inputs.desired.folder_error.clone(),
+        invalid_files: inputs
+            .desired
+            .invalid_files
+            .iter()
+            .map(|bad| InvalidFileStatus {
+                file: bad.file.clone(),
+                campaign: bad.campaign.as_ref().map(|(name, _)| name.clone()),
+                message: bad.message.clone(),
+                since: Moment::of(
+                    inputs
+                        .observed
+                        .invalid_files
+                        .get(&bad.file)
+                        .map(|b| b.since),
+                ),
+            })
+            .collect(),
         not_active: inputs
             .desired
             .engine
@@ -208,13 +225,31 @@ fn campaign(
                     .diagnostics
                     .iter()
                     .filter(|d| d.severity == Severity::Warning)
-                    .take(MAX_WARNINGS)
                     .map(ToString::to_string)
+                    .chain(newcomers(inputs, wanted).map(ToOwned::to_owned))
+                    .take(MAX_WARNINGS)
                     .collect()
             })
             .unwrap_or_default(),
         waiting,
     }
+}
+
+/// What is said of other files that take a campaign's name.
+pub(super) fn newcomers<'a>(
+    inputs: &'a Inputs<'_>,
+    wanted: &'a DesiredCampaign,
+) -> impl Iterator<Item = &'a str> {
+    inputs
+        .desired
+        .invalid_files
+        .iter()
+        .filter(|bad| {
+            bad.campaign
+                .as_ref()
+                .is_some_and(|(name, _)| *name == wanted.name)
+        })
+        .map(|bad| bad.message.as_str())
 }
 
 fn progress(state: &Campaign) -> Progress {

@@ -212,6 +212,12 @@ pub fn needs_person_list(report: &StatusReport) -> Vec<(String, String)> {
             ),
         ));
     }
+    for bad in &report.invalid_files {
+        list.push((
+            plain(&bad.file),
+            format!("Invalid: {}", plain(&bad.message)),
+        ));
+    }
     for campaign in &report.campaigns {
         if campaign.sync == Sync::Unreadable {
             continue;
@@ -283,7 +289,8 @@ fn condition(campaign: &CampaignStatus, kind: ConditionType, status: Truth) -> O
 
 /// Whether it wants to send and is not held on purpose.
 fn is_live(campaign: &CampaignStatus) -> bool {
-    let held = condition(campaign, ConditionType::Ready, Truth::False)
+    let held = campaign
+        .condition(ConditionType::Ready)
         .is_some_and(|ready| DELIBERATE.contains(&ready.reason.as_str()));
     campaign.sync != Sync::Retired && !held && !campaign.is(ConditionType::Succeeded)
 }
@@ -304,9 +311,9 @@ fn state_cell(campaign: &CampaignStatus, look: &Look) -> Cell {
         return Cell::new("");
     };
     let colour = match ready.status {
+        _ if DELIBERATE.contains(&ready.reason.as_str()) => Color::DarkGrey,
         Truth::True if campaign.is(ConditionType::Throttled) => Color::Yellow,
         Truth::True => Color::Green,
-        Truth::False if DELIBERATE.contains(&ready.reason.as_str()) => Color::DarkGrey,
         Truth::False => Color::Red,
         Truth::Unknown => Color::DarkGrey,
     };

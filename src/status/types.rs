@@ -62,6 +62,10 @@ pub struct StatusReport {
     /// Why the campaigns' folder cannot be read (an addition): then everything is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder_error: Option<String>,
+    /// Files that cannot be used and are no campaign's own (an addition): `tidings.yaml`, of which the last good version
+    /// goes on, and second files of a campaign's name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invalid_files: Vec<InvalidFileStatus>,
     /// What tidings.yaml asks for the workspace as a whole and this version does not do yet (an addition).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_active: Vec<String>,
@@ -69,6 +73,19 @@ pub struct StatusReport {
     pub campaigns: Vec<CampaignStatus>,
     /// By name.
     pub accounts: Vec<AccountStatus>,
+}
+
+/// A file that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvalidFileStatus {
+    /// Relative to the workspace.
+    pub file: String,
+    /// The campaign whose name it takes.
+    pub campaign: Option<String>,
+    /// What is wrong, with its place, and what goes on meanwhile.
+    pub message: String,
+    /// Since when an engine has known it.
+    pub since: Option<Moment>,
 }
 
 /// The daemon, where one runs.

@@ -106,6 +106,10 @@ impl Connector {
         &self.file.auth_key
     }
 
+    pub(super) fn self_id(&self) -> Option<i64> {
+        self.file.self_id
+    }
+
     /// Makes a call and gives the answer's bytes.
     pub(super) async fn call(&self, request: &[u8]) -> Result<Vec<u8>, CallError> {
         if request.len() < 4 || !request.len().is_multiple_of(4) || request.len() > MAX_REQUEST {

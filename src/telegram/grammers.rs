@@ -225,6 +225,10 @@ impl AccountClient for Client {
         &self.name
     }
 
+    fn session_person(&self) -> Option<PersonId> {
+        self.connector.self_id().map(PersonId)
+    }
+
     fn me(&self) -> BoxFuture<'_, Result<Me, CallError>> {
         Box::pin(async move {
             let request = functions::users::GetUsers {

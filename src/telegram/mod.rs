@@ -308,6 +308,9 @@ pub trait AccountClient: Send + Sync {
     /// Its name.
     fn name(&self) -> &AccountName;
 
+    /// Who it is by its session file, where that says so. No network.
+    fn session_person(&self) -> Option<PersonId>;
+
     /// Who it is.
     fn me(&self) -> BoxFuture<'_, Result<Me, CallError>>;
 

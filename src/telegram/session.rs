@@ -31,6 +31,8 @@ pub(super) struct SessionFile {
     ipv6: SocketAddrV6,
     /// The account's authorization key.
     pub(super) auth_key: [u8; 256],
+    /// Whose account it is, where the program that logged in noted it.
+    pub(super) self_id: Option<i64>,
 }
 
 impl std::fmt::Debug for SessionFile {
@@ -66,6 +68,7 @@ pub(super) async fn read(path: &Path) -> Result<SessionFile, CallError> {
             ipv4: found.ipv4,
             ipv6: found.ipv6,
             auth_key,
+            self_id: found.own.filter(|id| *id > 0),
         }),
         None => Err(CallError::Session(format!(
             "session file {}: holds no key: nobody is logged in with it",
@@ -356,6 +359,27 @@ mod tests {
             .expect("writes");
     }
 
+    #[tokio::test]
+    async fn a_file_tells_whose_it_is_where_a_login_noted_it() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("a.session");
+        write(&path, Some([7; 256])).await;
+        assert_eq!(read(&path).await.expect("reads").self_id, None);
+        let note = |id: i64, own: bool| PeerInfo::User {
+            id,
+            auth: None,
+            bot: Some(false),
+            is_self: Some(own),
+        };
+        {
+            let session = SqliteSession::open(&path).await.expect("opens");
+            for peer in [note(55, false), note(777, true)] {
+                session.cache_peer(peer).await.expect("writes");
+            }
+        }
+        assert_eq!(read(&path).await.expect("reads").self_id, Some(777));
+    }
+
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).expect("is there").permissions().mode() & 0o7777
     }
@@ -470,6 +494,7 @@ mod tests {
             ipv4: ADDRESS.parse().expect("an address"),
             ipv6: "[::1]:4430".parse().expect("an address"),
             auth_key: [7; 256],
+            self_id: None,
         })
     }
 

@@ -134,6 +134,19 @@ impl Engine {
                 if let Some(first) = self.same_key(name, &client) {
                     return self.hold_twin(name, first);
                 }
+                // An account that cannot connect is one's own all the same: nobody writes to it.
+                let observed = &self.core.observed;
+                let is_own = |person| {
+                    observed
+                        .handle(person)
+                        .is_some_and(|handle| observed.own.contains(handle.0))
+                };
+                if let Some(person) = client.session_person()
+                    && !is_own(person)
+                {
+                    let account = name.clone();
+                    self.write(&mut vec![Event::SessionNames { account, person }])?;
+                }
                 let task = AccountTask::start(client, self.reports.clone());
                 self.tasks.insert(name.clone(), task);
                 self.listen(name);
