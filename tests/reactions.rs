@@ -698,7 +698,7 @@ async fn an_own_account_that_cannot_connect_is_known_by_its_session_file_and_not
     world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
     let telegram = Arc::new(Impatient(Duration::from_secs(5)));
     world
-        .once_on(telegram, Duration::from_millis(1))
+        .once_on(telegram, Duration::from_millis(1500))
         .await
         .unwrap();
     assert_eq!(world.who(), [101, 102, 103]);
