@@ -40,6 +40,8 @@ pub enum Form {
     Table,
     /// For programs
     Json,
+    /// For programs, one event a line
+    Jsonl,
 }
 
 pub(super) fn run(global: &Global, args: &EventsArgs) -> Ended {
@@ -65,7 +67,7 @@ pub(super) fn run(global: &Global, args: &EventsArgs) -> Ended {
                 output::complain("Nothing happened yet.")
             }
             Form::Table => output::text(&status::events_text(&events))?,
-            Form::Json => {
+            Form::Json | Form::Jsonl => {
                 for event in &events {
                     output::json_line(event)?;
                 }

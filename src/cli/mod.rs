@@ -6,17 +6,25 @@
 
 mod account;
 mod approve;
+mod audit;
+mod backup;
+mod columns;
 mod completions;
 pub mod demo;
 mod events;
+mod explain;
+mod forget;
 mod inactive;
 mod init;
 mod logging;
 mod man;
+mod optout;
 mod output;
 mod plan;
 mod reconcile;
 mod render;
+mod report;
+mod resolve;
 mod run;
 mod sandbox;
 mod schema;
@@ -258,6 +266,23 @@ pub enum Verb {
     Resume(suspend::ResumeArgs),
     /// Approve a canary, a large run, or a new state; says first what is approved
     Approve(approve::ApproveArgs),
+    /// Show and keep the list of those who are never written to
+    #[command(subcommand)]
+    Optout(optout::OptoutVerb),
+    /// Say why a person did or did not get a message
+    Explain(explain::ExplainArgs),
+    /// Show who changed what
+    Audit(audit::AuditArgs),
+    /// Show what came of the messages of a time
+    Report(report::ReportArgs),
+    /// Say what became of a message that is `uncertain`
+    Resolve(resolve::ResolveArgs),
+    /// Write the whole state into a file
+    Backup(backup::BackupArgs),
+    /// Make the state from a backup, united with what is known now
+    Restore(backup::RestoreArgs),
+    /// Suppress a person and erase what is known of him
+    Forget(forget::ForgetArgs),
     /// Show the accounts
     #[command(subcommand)]
     Account(account::AccountVerb),
@@ -276,37 +301,13 @@ pub enum Verb {
     SendTest(inactive::Anything),
     /// Not active in this version yet
     #[command(hide = true)]
-    Explain(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
-    Audit(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
     Retry(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
-    Resolve(inactive::Anything),
     /// Not active in this version yet
     #[command(hide = true)]
     Replies(inactive::Anything),
     /// Not active in this version yet
     #[command(hide = true)]
-    Report(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
     Audience(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
-    Optout(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
-    Forget(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
-    Backup(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
-    Restore(inactive::Anything),
 }
 
 /// The whole command: reads the arguments, does it, says what went wrong.
@@ -357,23 +358,23 @@ fn dispatch(cli: Cli) -> Ended {
         Verb::Suspend(args) => suspend::suspend(global, &args),
         Verb::Resume(args) => suspend::resume(global, &args),
         Verb::Approve(args) => approve::run(global, &args),
+        Verb::Optout(verb) => optout::run(global, &verb),
+        Verb::Explain(args) => explain::run(global, &args),
+        Verb::Audit(args) => audit::run(global, &args),
+        Verb::Report(args) => report::run(global, &args),
+        Verb::Resolve(args) => resolve::run(global, &args),
+        Verb::Backup(args) => backup::backup(global, &args),
+        Verb::Restore(args) => backup::restore(global, &args),
+        Verb::Forget(args) => forget::run(global, &args),
         Verb::Account(verb) => account::run(global, &verb),
         Verb::Schema(args) => schema::run(global, &args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
         Verb::Test(_) => inactive::say("test"),
         Verb::SendTest(_) => inactive::say("send-test"),
-        Verb::Explain(_) => inactive::say("explain"),
-        Verb::Audit(_) => inactive::say("audit"),
         Verb::Retry(_) => inactive::say("retry"),
-        Verb::Resolve(_) => inactive::say("resolve"),
         Verb::Replies(_) => inactive::say("replies"),
-        Verb::Report(_) => inactive::say("report"),
         Verb::Audience(_) => inactive::say("audience"),
-        Verb::Optout(_) => inactive::say("optout"),
-        Verb::Forget(_) => inactive::say("forget"),
-        Verb::Backup(_) => inactive::say("backup"),
-        Verb::Restore(_) => inactive::say("restore"),
     }
 }
 

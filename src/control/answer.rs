@@ -13,27 +13,27 @@ const MAX_EVENTS: usize = 10_000;
 /// Events of one answer where nobody says how many.
 const EVENTS: usize = 200;
 
-fn refused(message: impl Into<String>) -> Reply {
+pub(super) fn refused(message: impl Into<String>) -> Reply {
     Reply::Refused {
         message: message.into(),
         usage: false,
     }
 }
 
-fn misused(message: impl Into<String>) -> Reply {
+pub(super) fn misused(message: impl Into<String>) -> Reply {
     Reply::Refused {
         message: message.into(),
         usage: true,
     }
 }
 
-fn done(message: impl Into<String>) -> Reply {
+pub(super) fn done(message: impl Into<String>) -> Reply {
     Reply::Done {
         message: message.into(),
     }
 }
 
-fn document(body: &impl Serialize) -> Reply {
+pub(super) fn document(body: &impl Serialize) -> Reply {
     match serde_json::to_value(body) {
         Ok(body) => Reply::Document { body },
         Err(error) => refused(format!("the report cannot be written: {error}")),
@@ -273,6 +273,8 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
         }
         // The loop reads the workspace itself.
         Command::Reload => (verdict(core), nothing),
+        // These may change more than the journal: `operator::act` answers them.
+        Command::Operator(_) => (refused("this is not answered here"), nothing),
     }
 }
 
@@ -405,6 +407,9 @@ pub(super) async fn offline(
     command: Command,
 ) -> Result<Reply, RequestError> {
     let changes = matches!(
+        &command,
+        Command::Operator(command) if command.changes()
+    ) || matches!(
         command,
         Command::Suspend { .. }
             | Command::Resume { .. }
@@ -423,6 +428,19 @@ pub(super) async fn offline(
     if matches!(command, Command::Reload | Command::Ping) {
         return Ok(refused("no daemon is running"));
     }
+    if let Command::Operator(crate::model::OperatorCommand::Restore {
+        file,
+        with_sessions,
+        by,
+    }) = &command
+    {
+        return Ok(super::operator::restore_offline(
+            workspace,
+            file,
+            *with_sessions,
+            by,
+        )?);
+    }
     let how = if changes { Open::Write } else { Open::Read };
     let mut core = Core::open(
         workspace.clone(),
@@ -432,6 +450,11 @@ pub(super) async fn offline(
     )?;
     if changes {
         core.reload()?;
+    }
+    if let Command::Operator(command) = command {
+        let acted = super::operator::act(&mut core, command)?;
+        core.close().await?;
+        return Ok(acted.reply);
     }
     let (reply, events) = answer(&core, command, false);
     if !events.is_empty() {

@@ -1,8 +1,10 @@
 //! Which commit a spec's file comes from, where the workspace is a git repository.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+use crate::model::Timestamp;
 
 /// The last commit that touched each file under `campaigns/`, by the path relative to the workspace. Empty where there
 /// is no repository or no git: the report then says nothing about commits.
@@ -45,6 +47,104 @@ pub(super) fn last_commits(root: &Path) -> BTreeMap<String, String> {
         }
     }
     commits
+}
+
+/// A commit that touched a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Commit {
+    /// Its hash.
+    pub(super) hash: String,
+    /// `Name <address>`.
+    pub(super) author: String,
+    /// When it was made.
+    pub(super) at: Timestamp,
+}
+
+fn git(root: &Path, args: &[&str]) -> Option<String> {
+    if !root.ancestors().any(|dir| dir.join(".git").exists()) {
+        return None;
+    }
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(["-c", "core.quotePath=false"])
+        .args(args)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Every commit that touched a file under `campaigns/`, the newest first, by the path relative to the workspace.
+pub(super) fn commits_of(root: &Path) -> BTreeMap<String, Vec<Commit>> {
+    let asked = git(
+        root,
+        &[
+            "log",
+            "--format=%x01%H%x02%an <%ae>%x02%ct",
+            "--name-only",
+            "--relative",
+            "--max-count=5000",
+            "--",
+            "campaigns",
+        ],
+    );
+    let mut commits: BTreeMap<String, Vec<Commit>> = BTreeMap::new();
+    let mut current: Option<Commit> = None;
+    for line in asked.unwrap_or_default().lines() {
+        if let Some(head) = line.strip_prefix('\u{1}') {
+            let mut parts = head.split('\u{2}');
+            current = (|| {
+                Some(Commit {
+                    hash: parts.next()?.to_owned(),
+                    author: parts.next()?.to_owned(),
+                    at: Timestamp::from_seconds(parts.next()?.trim().parse().ok()?),
+                })
+            })();
+        } else if !line.is_empty()
+            && let Some(commit) = &current
+        {
+            commits
+                .entry(line.to_owned())
+                .or_default()
+                .push(commit.clone());
+        }
+    }
+    commits
+}
+
+/// The files under `campaigns/` that are not as the last commit has them, by the path relative to the workspace.
+pub(super) fn uncommitted(root: &Path) -> BTreeSet<String> {
+    let asked = git(
+        root,
+        &[
+            "ls-files",
+            "--modified",
+            "--others",
+            "--deleted",
+            "--",
+            "campaigns",
+        ],
+    );
+    let staged = git(
+        root,
+        &[
+            "diff",
+            "--cached",
+            "--name-only",
+            "--relative",
+            "--",
+            "campaigns",
+        ],
+    );
+    asked
+        .iter()
+        .chain(&staged)
+        .flat_map(|text| text.lines())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::operator::suppressed::changes_suppression;
 use super::people_store::PeopleStore;
+use super::requests::Requests;
 use super::{Clock, Workspace};
 use crate::desired::{Desired, History, Known, Resolution};
 use crate::model::{AccountName, Event, Outcome, Recorded};
@@ -74,6 +76,7 @@ pub struct Core {
     /// The commit of each spec's file.
     pub(super) commits: BTreeMap<String, String>,
     journal: Journal,
+    requests: Requests,
     checkpointed: u64,
 }
 
@@ -109,6 +112,7 @@ impl Core {
             Err(error) => return Err(error.into()),
         };
         let mut observed = Observed::default();
+        let mut requests = Requests::default();
         let mut checkpointed = 0;
         if let Some(store) = &store {
             let loaded = store.load()?;
@@ -121,9 +125,11 @@ impl Core {
                 checkpointed = checkpoint.seq;
             }
             for row in loaded.events {
-                let (seq, recorded) = row?;
+                let (seq, mut recorded) = row?;
+                requests.fill(store, seq, &mut recorded)?;
                 fold(&mut observed, seq, &recorded);
             }
+            requests.after_load(store, &mut observed)?;
         }
         let people = PeopleStore::new(store.as_ref().map(Store::people));
         let journal = match (store, how) {
@@ -147,9 +153,11 @@ impl Core {
             people,
             commits: BTreeMap::new(),
             journal,
+            requests,
             checkpointed,
         };
         core.commits = super::commits::last_commits(&core.workspace.root);
+        core.people.suppress(&core.observed.suppression);
         core.accept(resolution);
         if how != Open::Daemon {
             core.idle_links();
@@ -222,7 +230,8 @@ impl Core {
         let events = self.changes();
         let bad_files = self.bad_files();
         let changed = !events.is_empty();
-        self.record([events, bad_files].concat(), Durability::Now)?;
+        let facts = super::operator::spec_facts(self, &events);
+        self.record([events, facts, bad_files].concat(), Durability::Now)?;
         if !changed {
             return Ok(false);
         }
@@ -322,6 +331,8 @@ impl Core {
         events: Vec<Event>,
         durability: Durability,
     ) -> Result<Option<Appended>, CoreError> {
+        // Whoever turned up and stands on the suppression list is suppressed before anything is done about him.
+        let events = self.with_suppressed(events);
         if events.is_empty() {
             return Ok(None);
         }
@@ -346,21 +357,30 @@ impl Core {
             .into_iter()
             .map(|event| Recorded { at, event })
             .collect();
+        let bare = super::requests::bare(&recorded);
+        let rows = super::requests::rows(&recorded, &bare);
         let (first, appended) = match &self.journal {
             Journal::None | Journal::Reading(_) => (self.observed.seq + 1, None),
             Journal::Direct(store) => {
-                let (first, last) = store.append(&recorded)?;
+                let (first, last) = store.append_with_payloads(&rows)?;
                 store.sync(last)?;
                 (first, None)
             }
             Journal::Daemon(handle) => {
-                let appended = handle.append(&recorded, durability)?;
+                let appended = handle.append_with_payloads(&rows, durability)?;
                 (appended.first, Some(appended))
             }
         };
         for (offset, recorded) in recorded.iter().enumerate() {
-            tracing::debug!(event = ?recorded.event, "recorded");
+            tracing::debug!(event = ?bare.get(&offset).map_or(&recorded.event, |it| &it.event), "recorded");
             fold(&mut self.observed, first + offset as u64, recorded);
+        }
+        let settled = self.requests.after(first, &recorded, &self.observed);
+        if let Some(store) = self.store() {
+            store.settle(settled);
+        }
+        if recorded.iter().any(|it| changes_suppression(&it.event)) {
+            self.people.suppress(&self.observed.suppression);
         }
         Ok(appended)
     }
@@ -417,6 +437,18 @@ impl Core {
         }
         self.checkpointed = self.observed.seq;
         Ok(())
+    }
+
+    /// Leaves no trace of what was removed from the trees before: a fresh database, outbox and checkpoint. Answers the
+    /// copies from before migrations that were removed with it.
+    pub(crate) fn erase_now(&mut self) -> Result<Vec<std::path::PathBuf>, CoreError> {
+        self.checkpointed = self.checkpointed.min(self.observed.seq.saturating_sub(1));
+        self.checkpoint(true)?;
+        let Some(store) = self.store() else {
+            return Ok(Vec::new());
+        };
+        store.drop_old_checkpoints()?;
+        Ok(store.erase_now()?)
     }
 
     /// Lets the state go.

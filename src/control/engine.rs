@@ -5,6 +5,7 @@ mod accounts;
 mod actions;
 mod known;
 mod looking;
+mod operate;
 mod reports;
 
 use std::collections::{BTreeMap, HashMap};
@@ -121,16 +122,31 @@ pub async fn run_with(
     options: RunOptions,
     telegram: Arc<dyn Telegram>,
 ) -> Result<ExitKind, RunError> {
+    loop {
+        let (kind, restored) =
+            live(workspace.clone(), options.clone(), Arc::clone(&telegram)).await?;
+        if !restored {
+            return Ok(kind);
+        }
+    }
+}
+
+/// One life of the engine: to its end, or until a restored state is to be taken.
+async fn live(
+    workspace: Workspace,
+    options: RunOptions,
+    telegram: Arc<dyn Telegram>,
+) -> Result<(ExitKind, bool), RunError> {
     let core = open(workspace, &options).await?;
     let mut engine = Engine::new(core, options, telegram);
     let ended = engine.run().await;
     engine.tasks.clear();
     let _ = std::fs::remove_file(engine.core.workspace.socket_path());
-    let Engine { core, .. } = engine;
+    let Engine { core, restored, .. } = engine;
     let closed = core.close().await;
     let kind = ended?;
     closed?;
-    Ok(kind)
+    Ok((kind, restored))
 }
 
 /// Takes the state. A command lets go of it within moments and is waited for; another daemon is not.
@@ -195,6 +211,10 @@ struct Engine {
     last_report: Timestamp,
     /// Accounts that are being logged out.
     leaving: Arc<std::sync::Mutex<std::collections::BTreeSet<AccountName>>>,
+    /// Accounts that read their dialogs after a restore, and when one that failed is to do so again.
+    gaps: BTreeMap<AccountName, Timestamp>,
+    /// A restored state waits to be taken: this life of the engine ends.
+    restored: bool,
 }
 
 #[allow(
@@ -239,6 +259,8 @@ impl Engine {
             sessions_looked: None,
             last_report: Timestamp::MIN,
             leaving: Arc::default(),
+            gaps: BTreeMap::new(),
+            restored: false,
         }
     }
 
@@ -267,6 +289,7 @@ impl Engine {
         );
         let ended = loop {
             self.accounts().await?;
+            self.read_gaps();
             let plan = self.passes().await?;
             self.core.checkpoint(false)?;
             self.observe(&plan);
@@ -288,6 +311,9 @@ impl Engine {
             };
             let mut events = Vec::new();
             self.take(first, &mut events).await?;
+            if self.restored {
+                break ExitKind::Done;
+            }
             let mut left = REPORTS_AT_ONCE;
             loop {
                 while left > 0
@@ -326,6 +352,7 @@ impl Engine {
                         self.reload()?;
                         answer::verdict(&self.core)
                     }
+                    Command::Operator(command) => self.operate(command).await?,
                     command => {
                         let (answered, events) = answer::answer(&self.core, command, true);
                         if !events.is_empty() {
@@ -485,6 +512,7 @@ impl Engine {
             || !runtime.looking_up.is_empty()
             || !runtime.resolving.is_empty()
             || !runtime.uploading.is_empty()
+            || self.gaps.values().any(|again| *again == Timestamp::MAX)
             || runtime
                 .links
                 .values()

@@ -17,9 +17,11 @@ mod commits;
 mod core;
 mod engine;
 mod lookups;
+mod operator;
 mod outcome;
 mod people_store;
 mod readiness;
+mod requests;
 pub mod socket;
 mod workspace;
 
@@ -29,6 +31,7 @@ pub use accounts::{AccountConfigError, account_config};
 pub use clock::Clock;
 pub use core::{Core, CoreError};
 pub use engine::{ExitKind, RunError, RunOptions, run, run_with};
+pub use operator::{Listed, ListedProblem, Place, places_of, read_list};
 pub use workspace::{Workspace, WorkspaceError, WorkspaceOptions};
 
 use crate::model::{Command, Reply};

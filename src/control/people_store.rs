@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::model::{Person, PersonId};
+use super::operator::suppressed::Suppressed;
+use crate::model::{Person, PersonId, RefHash};
+use crate::observed::Suppression;
 use crate::people::People;
 use crate::store::{self, StoreError};
 
@@ -17,6 +19,8 @@ pub(crate) struct PeopleStore {
     cache: Mutex<HashMap<PersonId, Option<Person>>>,
     /// People were written that the end of the process would still take.
     unsaved: AtomicBool,
+    /// Whom the suppression list names by reference.
+    suppressed: Suppressed,
 }
 
 impl PeopleStore {
@@ -25,7 +29,48 @@ impl PeopleStore {
             tree,
             cache: Mutex::default(),
             unsaved: AtomicBool::new(false),
+            suppressed: Suppressed::default(),
         }
+    }
+
+    /// Takes over what the suppression list says now.
+    pub(crate) fn suppress(&self, list: &Suppression) {
+        self.suppressed.set(list);
+    }
+
+    /// People who turned up since the last call and whom the suppression list names.
+    pub(crate) fn take_suppressed(&self) -> Vec<(PersonId, RefHash)> {
+        self.suppressed.take()
+    }
+
+    /// Erases people. What their rows leave in the database's file goes with [`crate::store::Store::erase_now`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn remove(&self, people: &[PersonId]) -> Result<usize, StoreError> {
+        let Some(tree) = &self.tree else {
+            return Ok(0);
+        };
+        let removed = tree.remove(people)?;
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        for person in people {
+            cache.remove(person);
+        }
+        Ok(removed)
+    }
+
+    /// Calls `each` with everybody who is known.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn scan(&self, mut each: impl FnMut(PersonId, Person)) -> Result<(), StoreError> {
+        let Some(tree) = &self.tree else {
+            return Ok(());
+        };
+        tree.scan(|id, bytes| match rmp_serde::from_slice(bytes) {
+            Ok(person) => each(id, person),
+            Err(error) => tracing::error!(%error, "a person's row could not be decoded"),
+        })
     }
 
     /// Whether there is anything to be synced, which the caller does now.
@@ -76,6 +121,7 @@ impl PeopleStore {
             };
             merged.insert(id, person);
         }
+        merged.retain(|id, person| !self.suppressed.look(*id, person));
         for (id, person) in &merged {
             match rmp_serde::to_vec_named(person) {
                 Ok(bytes) => rows.push((*id, bytes)),

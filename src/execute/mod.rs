@@ -24,11 +24,11 @@ use tokio::sync::mpsc;
 
 use crate::model::reaction::{Reaction, react};
 use crate::model::{
-    AccountName, Attachment, Lineage, Person, PersonId, Reference, SendKey, SourceId,
+    AccountName, Attachment, Lineage, Person, PersonId, Reference, SendKey, SourceId, Timestamp,
 };
 use crate::telegram::{
     AccountClient, CallError, Cursor, Delivered, Find, HistoryMessage, Me, MediaHandle, Met,
-    Received, UpdatesState,
+    Received, UpdatesState, WrittenSince,
 };
 
 /// What an account's task is asked to do.
@@ -88,6 +88,11 @@ pub enum Order {
         key: SendKey,
         /// The account's own access hash of the person.
         access_hash: i64,
+    },
+    /// Read the private dialogs since a moment.
+    ReadSince {
+        /// From then on.
+        since: Timestamp,
     },
     /// Receive private messages from here on.
     Listen {
@@ -165,6 +170,8 @@ pub enum Report {
         /// The newest messages.
         result: Result<Vec<HistoryMessage>, CallError>,
     },
+    /// The private dialogs since a moment.
+    ReadSince(Result<Vec<WrittenSince>, CallError>),
     /// Something came in by itself.
     Received(Received),
     /// The task broke off (a bug): it is started anew.
@@ -422,6 +429,13 @@ async fn work(
                         .last_messages(key.person, access_hash, LOOK_BACK)
                         .await;
                     let _ = reports.send((name, Report::LookedBack { key, result }));
+                });
+            }
+            Order::ReadSince { since } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.written_since(since).await;
+                    let _ = reports.send((name, Report::ReadSince(result)));
                 });
             }
             Order::Listen { from } => {

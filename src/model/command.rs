@@ -100,6 +100,8 @@ pub enum Command {
     Reload,
     /// Whether anybody is there.
     Ping,
+    /// About people, results and the state as a whole.
+    Operator(super::OperatorCommand),
 }
 
 /// The engine's answer.

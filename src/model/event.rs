@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::reaction::CallClass;
-use super::{AccountName, AccountState, Exclusion, Lineage, Outcome, PersonId, SendKey, Timestamp};
+use super::{
+    AccountName, AccountState, Exclusion, Lineage, Outcome, PersonId, RefHash, SendKey,
+    SuppressionKey, Timestamp,
+};
 
 /// A source of a campaign: the first 8 bytes of the SHA-256 of what it says, so that it stays the same
 /// while other sources are added and removed around it.
@@ -448,4 +451,117 @@ pub enum Event {
         /// The user id that its file holds.
         person: PersonId,
     },
+    /// The key under which references on the suppression list are hashed.
+    SuppressionKey {
+        /// The key.
+        key: SuppressionKey,
+    },
+    /// An operator put people on the suppression list.
+    SuppressionAdded {
+        /// Everybody who was known by what was named, and the stand-ins of those who were not.
+        people: Vec<PersonId>,
+        /// What was named, hashed, and whom it meant then.
+        hashes: Vec<(RefHash, PersonId)>,
+        /// Why.
+        why: String,
+        /// Who.
+        by: String,
+    },
+    /// An operator took people off the suppression list.
+    SuppressionRemoved {
+        /// Whom.
+        people: Vec<PersonId>,
+        /// What named them.
+        hashes: Vec<RefHash>,
+        /// Why.
+        why: String,
+        /// Who.
+        by: String,
+    },
+    /// Somebody turned up whom the suppression list names.
+    SuppressionMatched {
+        /// Who.
+        person: PersonId,
+        /// By which entry.
+        hash: RefHash,
+    },
+    /// What was known of a person was erased. The suppression list keeps the hashes of what named him.
+    Forgotten {
+        /// His ids, stand-ins among them.
+        people: Vec<PersonId>,
+        /// What named him, hashed.
+        hashes: Vec<RefHash>,
+        /// Who asked.
+        by: String,
+    },
+    /// What was known of a spec's version beside its bytes when it was seen.
+    SpecFacts {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Which version.
+        generation: u64,
+        /// The commit that its file is from; absent where the file stood in no commit then.
+        commit: Option<String>,
+        /// That commit's author.
+        author: Option<String>,
+        /// The note of a consent that is attested: the operator answers for it.
+        attested: Option<String>,
+    },
+    /// An operator said what became of a send that was uncertain.
+    OperatorResolved {
+        /// Which send.
+        key: SendKey,
+        /// It arrived; else it may be sent again.
+        sent: bool,
+        /// Who.
+        by: String,
+    },
+    /// The whole state was written into a file.
+    BackedUp {
+        /// The file.
+        file: String,
+        /// Who asked.
+        by: String,
+    },
+    /// Sends that the state before a restore knew and the backup does not.
+    KeysUnited {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// What is settled.
+        settled: Vec<SettledElsewhere>,
+        /// People whose follow-ups went further than the backup knows: they get no more.
+        #[serde(default)]
+        steps: Vec<PersonId>,
+    },
+    /// A backup took the place of the state that was there.
+    Restored {
+        /// From then on messages may have left that nobody here knows.
+        since: Timestamp,
+        /// When the backup was taken.
+        taken_at: Timestamp,
+        /// Accounts whose dialogs since then are to be read before their campaigns go on.
+        accounts: Vec<AccountName>,
+        /// Who asked.
+        by: String,
+    },
+    /// An account's dialogs since a restore's gap were read.
+    DialogsRead {
+        /// Which account.
+        account: AccountName,
+        /// To whom it wrote since.
+        wrote_to: Vec<PersonId>,
+    },
+}
+
+/// People who are settled alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettledElsewhere {
+    /// How.
+    pub outcome: Outcome,
+    /// By which account.
+    pub account: Option<AccountName>,
+    /// With which variant.
+    pub variant: Option<String>,
+    /// Who, and when it was accepted, in seconds of Unix time; 0 where it was not.
+    pub people: Vec<(PersonId, u32)>,
 }

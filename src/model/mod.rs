@@ -7,18 +7,23 @@ mod contact;
 mod event;
 mod ids;
 mod media;
+mod operator;
 pub mod reaction;
 mod reasons;
+mod suppression;
 mod timestamp;
 
 pub use command::{Command, Reply};
 pub use contact::{Contact, LastSeen, Person};
 pub use event::{
-    Event, HoldReason, InDoubtWhy, Intent, LookupEnd, Recorded, SourceId, StallReason,
+    Event, HoldReason, InDoubtWhy, Intent, LookupEnd, Recorded, SettledElsewhere, SourceId,
+    StallReason,
 };
 pub use ids::{
     AccountName, CampaignName, Lineage, PersonId, RandomKey, Reference, ReferenceError, SendKey,
 };
 pub use media::{Attachment, Entity, EntityKind, Formatted, utf16_len};
+pub use operator::{OperatorCommand, ReportBy, ResolveAs};
 pub use reasons::{AccountState, ConditionType, Exclusion, Outcome, Waiting};
+pub use suppression::{RefHash, SuppressionKey};
 pub use timestamp::Timestamp;

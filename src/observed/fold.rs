@@ -5,6 +5,7 @@ use super::{
     Approval, Campaign, ClassId, Contacted, Handle, Hold, InFlight, Judgement, Observed, Recipient,
     Source, Status,
 };
+use super::{restored, suppression};
 use crate::model::{
     AccountName, AccountState, Event, InDoubtWhy, Intent, Outcome, PersonId, Recorded, SendKey,
     SourceId, Timestamp,
@@ -12,6 +13,9 @@ use crate::model::{
 
 /// The lineage of the confirmations of opt-outs: they belong to no campaign.
 pub const OPT_OUT_LINEAGE: &str = "#opt-out";
+
+/// Backups whose names are kept: a daily one for a year.
+const MAX_BACKUPS: usize = 366;
 
 /// Folds one event into the state. `seq` is its place in the journal.
 pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
@@ -195,6 +199,13 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             finished,
         } => {
             judged(state, campaign, included, excluded, dropped);
+            if state.restored.is_some() {
+                for person in included {
+                    if let Some(handle) = state.persons.get(state.persons.resolve(*person)) {
+                        restored::settle_unknown(state, handle);
+                    }
+                }
+            }
             if let Some(it) = state.campaigns.get_mut(campaign)
                 && let Some(digest) = finished
             {
@@ -209,7 +220,14 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             reference,
             person,
             account,
-        } => resolved(state, *reference, *person, account),
+        } => {
+            resolved(state, *reference, *person, account);
+            if state.restored.is_some()
+                && let Some(handle) = state.persons.get(*person)
+            {
+                restored::settle_unknown(state, handle);
+            }
+        }
         Event::Intent(intent) => intend(state, intent, at),
         Event::Sent {
             key,
@@ -325,15 +343,17 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         Event::OptedOut { person, account } => {
             let handle = state.persons.intern(*person);
             let first = state.opted_out.insert(handle.0);
+            suppression::opted_out(state, handle, account.as_ref(), at);
             silence(state, handle, true);
             if first && let Some(account) = account {
                 let index = index_of(state, Some(account));
                 state.confirmations.insert(handle.0, index);
             }
         }
-        Event::Suppressed { person, .. } => {
+        Event::Suppressed { person, why } => {
             let handle = state.persons.intern(*person);
             state.suppressed.insert(handle.0);
+            suppression::blocked(state, handle, why, at);
             silence(state, handle, false);
         }
         Event::Unreached { account, person } => {
@@ -366,6 +386,23 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         } => {
             account_of(state, account).updates = Some((*pts, *qts, *date, *seq));
         }
+        Event::SpecFacts { .. } => {}
+        Event::BackedUp { file, .. } => {
+            state.backups.retain(|(known, _)| known != file);
+            state.backups.push((file.clone(), at));
+            if state.backups.len() > MAX_BACKUPS {
+                state.backups.remove(0);
+            }
+        }
+        Event::KeysUnited { .. } | Event::Restored { .. } | Event::DialogsRead { .. } => {
+            restored::fold(state, &recorded.event, at);
+        }
+        Event::OperatorResolved { key, sent, .. } => operator_resolved(state, key, *sent, at),
+        Event::SuppressionKey { .. }
+        | Event::SuppressionAdded { .. }
+        | Event::SuppressionRemoved { .. }
+        | Event::SuppressionMatched { .. }
+        | Event::Forgotten { .. } => suppression::fold(state, &recorded.event, at),
         Event::LookupAt { .. } | Event::LookupResumed { .. } | Event::LookupSpent { .. } => {
             super::lookups::fold(state, recorded);
         }
@@ -554,7 +591,11 @@ fn judged(
 }
 
 /// Takes a pending or excluded person out; false where he is being sent to or settled, which nothing undoes.
-fn remove_unsettled(it: &mut Campaign, persons: &mut super::Persons, handle: Handle) -> bool {
+pub(super) fn remove_unsettled(
+    it: &mut Campaign,
+    persons: &mut super::Persons,
+    handle: Handle,
+) -> bool {
     match it.recipients.get(&handle.0).copied() {
         None => true,
         Some(recipient) => match recipient.status {
@@ -587,6 +628,7 @@ fn resolved(state: &mut Observed, reference: PersonId, person: PersonId, account
     let known = state.persons.get(reference);
     state.persons.set_resolved(reference, person);
     let Some(old) = known else { return };
+    suppression::moved(state, old, handle);
     let Observed {
         persons,
         campaigns,
@@ -850,6 +892,62 @@ fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at: Timestamp
     }
 }
 
+/// An uncertain send becomes what an operator says: delivered, or pending again by the same account, whose `random_id`
+/// stays the same.
+fn operator_resolved(state: &mut Observed, key: &SendKey, was_sent: bool, at: Timestamp) {
+    let Some(handle) = state.persons.get(key.person) else {
+        return;
+    };
+    let Observed {
+        persons,
+        campaigns,
+        contacted,
+        accounts,
+        ..
+    } = state;
+    let Some(it) = campaigns.get_mut(&key.lineage) else {
+        return;
+    };
+    let Some(recipient) = it
+        .recipients
+        .get_mut(&handle.0)
+        .filter(|r| key.step == 0 && r.status == Status::Settled(Outcome::Uncertain))
+    else {
+        return;
+    };
+    uncount(&mut it.outcomes, Outcome::Uncertain);
+    if was_sent {
+        recipient.status = Status::Settled(Outcome::Sent);
+        recipient.sent_at = u32::try_from(at.seconds()).unwrap_or(0);
+        *it.outcomes.entry(Outcome::Sent).or_default() += 1;
+        if let Some((_, count)) = recipient
+            .variant
+            .and_then(|v| it.variants.get_index_mut(usize::from(v)))
+        {
+            count.sent += 1;
+        }
+        let known = contacted.entry(handle.0).or_default();
+        known.account = recipient.account.or(known.account);
+        known.last_sent = known.last_sent.max(Some(at));
+        known.last_campaign = Some(key.lineage.clone());
+        return;
+    }
+    let gone = recipient
+        .account
+        .and_then(|index| accounts.get_index(usize::from(index)))
+        .is_some_and(|(_, account)| account.trouble.is_some());
+    recipient.status = Status::Pending;
+    recipient.variant = None;
+    recipient.bound = !gone;
+    if gone {
+        recipient.account = None;
+    }
+    let recipient = *recipient;
+    let class = class_of(persons, &recipient, handle);
+    it.enqueue(handle, persons, class);
+    it.unjudged.insert(handle.0);
+}
+
 fn released(state: &mut Observed, key: &SendKey, keep: bool) {
     let Some(flight) = land(state, key) else {
         return;
@@ -892,7 +990,9 @@ fn released(state: &mut Observed, key: &SendKey, keep: bool) {
     let recipient = *recipient;
     let class = class_of(persons, &recipient, handle);
     it.enqueue(handle, persons, class);
-    if silenced {
+    if silenced && suppression::excludes(state, handle) {
+        suppression::exclude(state, handle);
+    } else if silenced {
         let line = key.lineage.clone();
         settle_pending(state, &line, handle, Outcome::OptedOut);
     }

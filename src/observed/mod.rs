@@ -13,7 +13,9 @@ mod fold;
 mod lookups;
 mod meter;
 mod persons;
+mod restored;
 mod steps;
+mod suppression;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +32,9 @@ pub use campaign::{
 pub use fold::{OPT_OUT_LINEAGE, fold};
 pub use meter::Meter;
 pub use persons::{ClassId, Handle, Persons};
+pub use restored::Restored;
 pub use steps::{StepCounts, StepGroup, StepTotals, StepWaiter, Steps};
+pub use suppression::{Entry as SuppressionEntry, Suppression};
 
 use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp};
 
@@ -38,6 +42,7 @@ use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct InFlight {
     /// What was written before the send.
+    #[serde(serialize_with = "without_request")]
     pub intent: Intent,
     /// When.
     pub at: Timestamp,
@@ -125,6 +130,15 @@ pub struct Observed {
     /// Files that cannot be used, other than a campaign's own.
     #[serde(default)]
     pub invalid_files: BTreeMap<String, BadFile>,
+    /// Why people are on the suppression list, and whom it names that nobody has found yet.
+    #[serde(default)]
+    pub suppression: Suppression,
+    /// Backups that were written, and when: they hold people who were erased later.
+    #[serde(default)]
+    pub backups: Vec<(String, Timestamp)>,
+    /// The last restore.
+    #[serde(default)]
+    pub restored: Option<Restored>,
 }
 
 impl Observed {
@@ -165,6 +179,18 @@ impl Observed {
             .get(account)
             .map_or(0, |account| account.in_flight as usize)
     }
+}
+
+/// The request holds a text: it stands with its payload in the store, and in no checkpoint.
+fn without_request<S: serde::Serializer>(
+    intent: &Intent,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    Intent {
+        request: Vec::new(),
+        ..intent.clone()
+    }
+    .serialize(serializer)
 }
 
 /// A map with composite keys as a list of pairs, since the checkpoint's format has text keys only.

@@ -171,6 +171,9 @@ fn gate(
     if inputs.runtime.draining {
         return waits(Waiting::Held, None, "The daemon is stopping.");
     }
+    if let Some(gate) = super::restored::gate(inputs, spec) {
+        return gate;
+    }
     if campaign.run == 0 {
         plan.actions.push(Action::Record(Event::RunOpened {
             campaign: wanted.lineage.clone(),

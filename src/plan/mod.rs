@@ -17,9 +17,11 @@
 mod accounts;
 pub mod audience;
 mod estimate;
+mod explain;
 mod gate;
 mod lookups;
 mod report;
+mod restored;
 mod sends;
 mod steps;
 #[cfg(test)]
@@ -29,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use accounts::account_view;
+pub use explain::{ExcludedFor, Explained, FoundBy, WaitsFor, explain};
 pub use lookups::limited as found_by;
 pub use report::{AccountView, CampaignView, Gate, Report, Wait};
 

@@ -699,7 +699,7 @@ fn is_in_hand(inputs: &Inputs<'_>, plan: &Plan, person: PersonId) -> bool {
 }
 
 /// Whether `limits.per_person` makes him wait, and until when.
-fn person_gap(inputs: &Inputs<'_>, number: u32) -> Option<Timestamp> {
+pub(super) fn person_gap(inputs: &Inputs<'_>, number: u32) -> Option<Timestamp> {
     const MONTH: Duration = Duration::from_secs(30 * 86_400);
     let limits = &inputs.desired.engine.limits;
     let contacted = inputs.observed.contacted.get(&number)?;

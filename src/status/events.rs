@@ -453,6 +453,113 @@ fn say(event: &Event, observed: &Observed) -> Words {
         Event::UpdatesAt { account, pts, .. } => {
             words("updates_at", format!("Updates are read up to {pts}.")).by(account)
         }
+        Event::SuppressionKey { .. } => words(
+            "suppression_key",
+            "The key for the suppression list was drawn.",
+        ),
+        Event::SuppressionAdded {
+            people, why, by, ..
+        } => about_one(
+            words(
+                "suppression_added",
+                format!(
+                    "{by} suppressed {}: {why}",
+                    plain::people(people.len() as u64)
+                ),
+            ),
+            people,
+        ),
+        Event::SuppressionRemoved {
+            people, why, by, ..
+        } => about_one(
+            words(
+                "suppression_removed",
+                format!("{by} took a person off the suppression list: {why}"),
+            ),
+            people,
+        ),
+        Event::SpecFacts {
+            campaign,
+            generation,
+            commit,
+            author,
+            attested,
+        } => {
+            let mut message = match (commit, author) {
+                (Some(commit), Some(author)) => {
+                    format!("Generation {generation} is commit {commit} by {author}.")
+                }
+                _ => format!("Generation {generation} is in no commit."),
+            };
+            if let Some(note) = attested {
+                message.push_str(&format!(" Consent is attested: {note}"));
+            }
+            words("spec_facts", message).of(campaign, observed)
+        }
+        Event::OperatorResolved { key, sent, by } => words(
+            "operator_resolved",
+            if *sent {
+                format!("{by} says that it was sent.")
+            } else {
+                format!("{by} says that it may be sent again.")
+            },
+        )
+        .of(&key.lineage, observed)
+        .about(key.person),
+        Event::BackedUp { file, by } => words("backed_up", format!("{by} wrote a backup: {file}.")),
+        Event::KeysUnited {
+            campaign, settled, ..
+        } => {
+            let count: usize = settled.iter().map(|group| group.people.len()).sum();
+            words(
+                "keys_united",
+                format!(
+                    "Settled before the restore, and not known to the backup: {}.",
+                    plain::people(count as u64)
+                ),
+            )
+            .of(campaign, observed)
+        }
+        Event::Restored {
+            since,
+            taken_at,
+            accounts,
+            by,
+        } => words(
+            "restored",
+            format!(
+                "{by} restored a backup of {taken_at}. Dialogs since {since} are read first: {}.",
+                if accounts.is_empty() {
+                    "no account was used".to_owned()
+                } else {
+                    accounts.join(", ")
+                }
+            ),
+        ),
+        Event::DialogsRead { account, wrote_to } => words(
+            "dialogs_read",
+            format!(
+                "Its dialogs since the backup were read; it wrote to {}.",
+                plain::people(wrote_to.len() as u64)
+            ),
+        )
+        .by(account),
+        Event::Forgotten { people, by, .. } => about_one(
+            words("forgotten", format!("{by} had what was known erased.")),
+            people,
+        ),
+        Event::SuppressionMatched { person, hash } => words(
+            "suppression_matched",
+            format!("Turned up, and is on the suppression list ({hash})."),
+        )
+        .about(person),
+    }
+}
+
+fn about_one(it: Words, people: &[crate::model::PersonId]) -> Words {
+    match people {
+        [one] => it.about(one),
+        _ => it,
     }
 }
 

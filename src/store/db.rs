@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::StoreError;
@@ -32,20 +34,28 @@ pub(crate) type Changes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 #[derive(Debug)]
 pub(crate) struct Db {
     path: PathBuf,
-    db: sled::Db,
+    pub(super) db: RwLock<Option<sled::Db>>,
     failure: Failure,
     hooks: Hooks,
+    /// Every tree that was handed out: [`super::rewrite`] exchanges what stands behind them.
+    pub(super) slots: Mutex<Vec<(&'static str, Slot)>>,
+    /// Readings under way.
+    pub(super) readers: Arc<AtomicUsize>,
 }
+
+/// What stands behind a tree; empty while the database is written anew, and after that failed.
+pub(super) type Slot = Arc<RwLock<Option<sled::Tree>>>;
 
 /// A tree of the database whose values are sealed.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
     name: &'static str,
-    tree: sled::Tree,
+    slot: Slot,
     failure: Failure,
+    readers: Arc<AtomicUsize>,
 }
 
-fn caught<T>(
+pub(super) fn caught<T>(
     action: &'static str,
     work: impl FnOnce() -> sled::Result<T>,
 ) -> Result<T, StoreError> {
@@ -74,8 +84,21 @@ impl Db {
         hooks: Hooks,
     ) -> Result<(Self, Vec<PathBuf>), StoreError> {
         let removed = remove_partial_snapshots(path)?;
+        let db = Self {
+            path: path.to_owned(),
+            db: RwLock::new(Some(Self::open_sled(path)?)),
+            failure,
+            hooks,
+            slots: Mutex::default(),
+            readers: Arc::default(),
+        };
+        db.tighten()?;
+        Ok((db, removed))
+    }
+
+    pub(super) fn open_sled(path: &Path) -> Result<sled::Db, StoreError> {
         let started = Instant::now();
-        let db = loop {
+        loop {
             let config = sled::Config::new()
                 .path(path)
                 .mode(sled::Mode::LowSpace)
@@ -85,7 +108,7 @@ impl Db {
                 .flush_every_ms(None)
                 .print_profile_on_drop(false);
             match caught("open", || config.open()) {
-                Ok(db) => break db,
+                Ok(db) => return Ok(db),
                 Err(StoreError::Database { cause, .. })
                     if cause.contains("could not acquire lock")
                         && started.elapsed() < LOCK_GRACE =>
@@ -94,33 +117,47 @@ impl Db {
                 }
                 Err(error) => return Err(error),
             }
-        };
-        let db = Self {
-            path: path.to_owned(),
-            db,
-            failure,
-            hooks,
-        };
-        db.tighten()?;
-        Ok((db, removed))
+        }
+    }
+
+    /// Does something with the database itself.
+    fn with<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&sled::Db) -> sled::Result<T>,
+    ) -> Result<T, StoreError> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        let db = db.as_ref().ok_or(StoreError::Closed)?;
+        caught(action, || work(db))
     }
 
     pub(crate) fn tree(&self, name: &'static str) -> Result<Tree, StoreError> {
-        let tree = caught("open a tree", || self.db.open_tree(name))
+        let tree = self
+            .with("open a tree", |db| db.open_tree(name))
             .map_err(|error| self.failure.note(error))?;
+        let slot: Slot = Arc::new(RwLock::new(Some(tree)));
+        self.slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((name, Arc::clone(&slot)));
         Ok(Tree {
             name,
-            tree,
+            slot,
             failure: self.failure.clone(),
+            readers: Arc::clone(&self.readers),
         })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Copies every tree as it stands, in steps of some rows.
     pub(crate) fn copy_to(&self, other: &Db) -> Result<(), StoreError> {
-        for name in caught("list its trees", || Ok(self.db.tree_names()))? {
-            let (from, to) = caught("open a tree", || {
-                Ok((self.db.open_tree(&name)?, other.db.open_tree(&name)?))
-            })?;
+        for name in self.with("list its trees", |db| Ok(db.tree_names()))? {
+            let from = self.with("open a tree", |db| db.open_tree(&name))?;
+            let to = other.with("open a tree", |db| db.open_tree(&name))?;
             let mut rows = from.iter();
             loop {
                 let mut batch = sled::Batch::default();
@@ -145,7 +182,7 @@ impl Db {
         self.hooks
             .at(Point::DatabaseSync)
             .map_err(|cause| StoreError::io("sync", &self.path, &cause))
-            .and_then(|()| caught("flush", || self.db.flush()))
+            .and_then(|()| self.with("flush", |db| db.flush()))
             .and_then(|_| self.sync_files())
             .map_err(|error| self.failure.note(error))
     }
@@ -176,7 +213,7 @@ impl Db {
 
     /// Bytes on the disk.
     pub(crate) fn size(&self) -> Result<u64, StoreError> {
-        caught("measure its size", || self.db.size_on_disk())
+        self.with("measure its size", |db| db.size_on_disk())
     }
 }
 
@@ -242,14 +279,23 @@ fn remove_partial_snapshots(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
 }
 
 impl Tree {
+    /// Does something with the tree itself.
+    fn with<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&sled::Tree) -> sled::Result<T>,
+    ) -> Result<T, StoreError> {
+        let slot = self.slot.read().unwrap_or_else(PoisonError::into_inner);
+        let tree = slot.as_ref().ok_or(StoreError::Closed)?;
+        caught(action, || work(tree)).map_err(|error| self.failure.note(error))
+    }
+
     fn broken(&self, key: &[u8], what: String) -> StoreError {
         StoreError::corrupt(format!("tree {}, key {}", self.name, show_key(key)), what)
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value =
-            caught("read", || self.tree.get(key)).map_err(|error| self.failure.note(error))?;
-        value
+        self.with("read", |tree| tree.get(key))?
             .map(|value| unseal(key, &value).map_err(|what| self.broken(key, what)))
             .transpose()
     }
@@ -264,7 +310,7 @@ impl Tree {
                 None => batch.remove(key),
             }
         }
-        caught("write", || self.tree.apply_batch(batch)).map_err(|error| self.failure.note(error))
+        self.with("write", |tree| tree.apply_batch(batch))
     }
 
     pub(crate) fn put(&self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
@@ -282,71 +328,88 @@ impl Tree {
             Bound::Included(from),
             below.map_or(Bound::Unbounded, Bound::Excluded),
         );
-        Pairs {
-            tree: self.clone(),
-            iter: self.tree.range::<Vec<u8>, _>(bounds),
-        }
+        Pairs::new(self, |tree| tree.range::<Vec<u8>, _>(bounds))
     }
 
     pub(crate) fn prefix(
         &self,
         prefix: &[u8],
     ) -> impl DoubleEndedIterator<Item = Result<Record, StoreError>> + use<> {
-        Pairs {
-            tree: self.clone(),
-            iter: self.tree.scan_prefix(prefix),
-        }
+        Pairs::new(self, |tree| tree.scan_prefix(prefix))
     }
 
     /// The keys alone, without checking their values.
     pub(crate) fn keys(&self, from: Vec<u8>, below: Vec<u8>) -> Result<Vec<Vec<u8>>, StoreError> {
-        caught("read", || {
-            self.tree
-                .range(from..below)
+        self.with("read", |tree| {
+            tree.range(from..below)
                 .map(|pair| pair.map(|(key, _)| key.to_vec()))
                 .collect()
         })
-        .map_err(|error| self.failure.note(error))
     }
 
     /// Flips a bit of a stored value, as a failing disk would.
     #[cfg(test)]
     pub(crate) fn damage(&self, key: &[u8]) {
-        let mut value = self.tree.get(key).unwrap().unwrap().to_vec();
-        let at = value.len() / 2;
-        value[at] ^= 1;
-        self.tree.insert(key, value).unwrap();
+        self.with("damage", |tree| {
+            let mut value = tree.get(key)?.unwrap().to_vec();
+            let at = value.len() / 2;
+            value[at] ^= 1;
+            tree.insert(key, value)
+        })
+        .unwrap();
     }
 
     /// The last key below or at `key`.
     pub(crate) fn key_at_or_before(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let pair = caught("read", || {
-            self.tree.range(..=key.to_vec()).next_back().transpose()
-        });
-        self.key_of(pair)
+        self.with("read", |tree| {
+            tree.range(..=key.to_vec()).next_back().transpose()
+        })
+        .map(|pair| pair.map(|(key, _)| key.to_vec()))
     }
 
     /// The first key of all.
     pub(crate) fn first_key(&self) -> Result<Option<Vec<u8>>, StoreError> {
-        let pair = caught("read", || self.tree.first());
-        self.key_of(pair)
-    }
-
-    fn key_of(
-        &self,
-        pair: Result<Option<(sled::IVec, sled::IVec)>, StoreError>,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        pair.map(|pair| pair.map(|(key, _)| key.to_vec()))
-            .map_err(|error| self.failure.note(error))
+        self.with("read", sled::Tree::first)
+            .map(|pair| pair.map(|(key, _)| key.to_vec()))
     }
 }
 
 struct Pairs {
     tree: Tree,
-    iter: sled::Iter,
+    /// `None` where there is no database behind the tree any more.
+    iter: Option<sled::Iter>,
+}
+
+impl Drop for Pairs {
+    fn drop(&mut self) {
+        self.iter = None;
+        self.tree.readers.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Pairs {
+    fn new(tree: &Tree, iter: impl FnOnce(&sled::Tree) -> sled::Iter) -> Pairs {
+        // Under the slot's lock, so that no reading begins while the database is exchanged.
+        let slot = tree.slot.read().unwrap_or_else(PoisonError::into_inner);
+        tree.readers.fetch_add(1, Ordering::AcqRel);
+        let iter = slot.as_ref().map(iter);
+        Pairs {
+            tree: tree.clone(),
+            iter,
+        }
+    }
+
+    fn step(
+        &mut self,
+        step: impl FnOnce(&mut sled::Iter) -> Option<sled::Result<(sled::IVec, sled::IVec)>>,
+    ) -> Option<Result<Record, StoreError>> {
+        let Some(iter) = &mut self.iter else {
+            return Some(Err(StoreError::Closed));
+        };
+        let pair = caught("read", || step(iter).transpose());
+        self.checked(pair)
+    }
+
     fn checked(
         &self,
         pair: Result<Option<(sled::IVec, sled::IVec)>, StoreError>,
@@ -367,15 +430,13 @@ impl Iterator for Pairs {
     type Item = Result<Record, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let pair = caught("read", || self.iter.next().transpose());
-        self.checked(pair)
+        self.step(Iterator::next)
     }
 }
 
 impl DoubleEndedIterator for Pairs {
     fn next_back(&mut self) -> Option<Self::Item> {
-        let pair = caught("read", || self.iter.next_back().transpose());
-        self.checked(pair)
+        self.step(DoubleEndedIterator::next_back)
     }
 }
 

@@ -18,8 +18,8 @@ use super::schema::write_whole;
 
 /// Present while an erasure waits for the next opening.
 const MARK: &str = "erase";
-const OLD: &str = "db.old";
-const NEW: &str = "db.new";
+pub(super) const OLD: &str = "db.old";
+pub(super) const NEW: &str = "db.new";
 
 /// Notes that the database is to be written anew at the next opening.
 pub(crate) fn request(dir: &Path) -> Result<(), StoreError> {
@@ -60,11 +60,22 @@ pub(crate) fn run(dir: &Path) -> Result<bool, StoreError> {
     rename(dir, &db, &old)?;
     rename(dir, &new, &db)?;
     shred(&old)?;
-    fs::remove_file(&mark).map_err(|cause| StoreError::io("remove", &mark, &cause))?;
+    done(dir)?;
     Ok(true)
 }
 
-fn rename(dir: &Path, from: &Path, to: &Path) -> Result<(), StoreError> {
+/// Nothing is left to be erased.
+pub(super) fn done(dir: &Path) -> Result<(), StoreError> {
+    let mark = dir.join(MARK);
+    match fs::remove_file(&mark) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::io("remove", &mark, &cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn rename(dir: &Path, from: &Path, to: &Path) -> Result<(), StoreError> {
     fs::rename(from, to)
         .and_then(|()| File::open(dir)?.sync_all())
         .map_err(|cause| StoreError::io("rename", from, &cause))

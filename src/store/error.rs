@@ -66,6 +66,14 @@ pub enum StoreError {
         /// The database's words.
         cause: String,
     },
+    /// A backup cannot be used.
+    #[error("the backup {} cannot be used: {what}", path.display())]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
     /// Stored bytes are not what was written.
     #[error("the state is damaged: {place}: {what}; restore a backup, or look at the disk")]
     Corrupt {

@@ -41,6 +41,7 @@
 //! No meaning: events are any serde type, checkpoints and people are bytes. No clock, no chance:
 //! ids and times are arguments.
 
+mod archive;
 mod checkpoint;
 mod codec;
 mod db;
@@ -54,6 +55,7 @@ mod open;
 mod outbox;
 mod payloads;
 mod people;
+mod rewrite;
 mod schema;
 mod state;
 mod trees;
@@ -61,6 +63,7 @@ mod trees;
 #[cfg(test)]
 mod tests;
 
+pub use archive::{BackupFile, BackupHead, check_backup, commit_staged, stage_backup};
 pub use checkpoint::Checkpoint;
 pub use error::StoreError;
 pub use handle::{Appended, Durability, StoreHandle};

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use tokio::sync::watch;
 
+use super::archive;
 use super::checkpoint;
 use super::codec::{items, le_u32, le_u64};
 use super::db::{Db, tighten};
@@ -31,7 +32,7 @@ impl Inner {
     pub(crate) fn open(dir: &Path, options: Options) -> Result<(Self, OpenReport), StoreError> {
         let mut report = OpenReport::default();
         let read_only = options.access == Access::Read;
-        if read_only && !dir.join("state.json").exists() {
+        if read_only && !dir.join("state.json").exists() && !dir.join("restore").is_dir() {
             return Err(StoreError::NotFound {
                 dir: dir.to_owned(),
             });
@@ -39,6 +40,7 @@ impl Inner {
         make_dir(dir)?;
         restrict(dir)?;
         let lock = Lock::take(dir, options.wait)?;
+        report.restored = archive::take_restored(dir)?;
         let mut file = StateFile::read(dir, schema::VERSION)?;
         erase::finish(dir)?;
         if let Some(file) = &mut file

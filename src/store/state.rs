@@ -84,6 +84,8 @@ pub struct OpenReport {
     pub erased: bool,
     /// Copies that were made before the state was brought to a newer version.
     pub migrated: Vec<PathBuf>,
+    /// A restored state took the place of the one that was there.
+    pub restored: bool,
 }
 
 /// What [`Store::load`] found.
@@ -437,6 +439,48 @@ impl<E> Store<E> {
             erase::shred(&file).map_err(|error| self.inner.fail(error))?;
         }
         erase::request(&self.inner.dir)
+    }
+
+    /// Erases at once what [`Store::erase_traces`] leaves to the next opening, and the copies that were made before
+    /// migrations. Everybody waits meanwhile: a second per 100 MB. Answers the copies that were removed.
+    ///
+    /// # Errors
+    /// Where it fails after the point of no return the store is failed, and the next opening ends what was begun.
+    pub fn erase_now(&self) -> Result<Vec<PathBuf>, StoreError> {
+        self.inner.check_writable()?;
+        self.erase_traces()?;
+        let mut copies = Vec::new();
+        for entry in fs::read_dir(&self.inner.dir)
+            .map_err(|cause| StoreError::io("list", &self.inner.dir, &cause))?
+        {
+            let path = entry
+                .map_err(|cause| StoreError::io("list", &self.inner.dir, &cause))?
+                .path();
+            let is_copy = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| name.starts_with("before-v"));
+            if is_copy {
+                erase::shred(&path).map_err(|error| self.inner.fail(error))?;
+                copies.push(path);
+            }
+        }
+        self.inner
+            .db
+            .rewrite()
+            .map_err(|error| self.inner.fail(error))?;
+        Ok(copies)
+    }
+
+    /// Drops all checkpoints but the newest.
+    pub fn drop_old_checkpoints(&self) -> Result<(), StoreError> {
+        for (_, path) in checkpoint::list(&self.inner.checkpoints())?
+            .into_iter()
+            .skip(1)
+        {
+            erase::shred(&path).map_err(|error| self.inner.fail(error))?;
+        }
+        Ok(())
     }
 
     /// Makes all writes to people, audiences, look-ups, conversations and meta so far outlive a

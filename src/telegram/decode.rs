@@ -556,7 +556,7 @@ pub(super) fn dialogs(answer: enums::messages::Dialogs) -> Result<DialogsPage, C
     })
 }
 
-fn input_peer(
+pub(super) fn input_peer(
     peer: &enums::Peer,
     chats: &[enums::Chat],
     users: &[enums::User],

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::model::reaction::{Reaction, react};
-use crate::model::{AccountName, PersonId, RandomKey, Reference};
+use crate::model::{AccountName, PersonId, RandomKey, Reference, Timestamp};
 
 use super::connect::Connector;
 use super::decode::{self, Offset};
@@ -17,7 +17,7 @@ use super::encode::{handle_of, uploaded, user_peer};
 use super::{
     AccountClient, AccountConfig, CallError, Cursor, Delivered, Find, FoundPage, HistoryMessage,
     INCOMING_CAPACITY, MEMBERS_PAGE, Me, MediaHandle, MembersPage, Met, Place, PlaceKind, Received,
-    Telegram, UpdatesState, session, updates,
+    Telegram, UpdatesState, WrittenSince, session, updates,
 };
 
 /// Telegram over MTProto.
@@ -382,6 +382,13 @@ impl AccountClient for Client {
             };
             decode::history(self.invoke(&request).await?)
         })
+    }
+
+    fn written_since(
+        &self,
+        since: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<WrittenSince>, CallError>> {
+        Box::pin(self.dialogs_since(since))
     }
 
     fn start_updates(&self, from: Option<UpdatesState>) -> mpsc::Receiver<Received> {

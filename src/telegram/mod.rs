@@ -13,6 +13,7 @@ mod find;
 mod grammers;
 pub mod login;
 mod session;
+mod since;
 mod updates;
 
 use std::collections::BTreeSet;
@@ -31,6 +32,7 @@ use crate::model::{AccountName, InDoubtWhy, Person, PersonId, RandomKey, Referen
 pub use encode::{encode_send, text_of};
 pub use find::{Find, FoundPage};
 pub use grammers::GrammersTelegram;
+pub use since::WrittenSince;
 
 /// The most time a call takes (contract, section 6).
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -360,6 +362,12 @@ pub trait AccountClient: Send + Sync {
         access_hash: i64,
         limit: i32,
     ) -> BoxFuture<'_, Result<Vec<HistoryMessage>, CallError>>;
+
+    /// The private dialogs with messages since a moment: after a restore.
+    fn written_since(
+        &self,
+        since: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<WrittenSince>, CallError>>;
 
     /// From now on private messages come in through the receiver: what was missed since `from`, then live. A second
     /// call takes the place of the first. Best called before the first call, so that no connection is made twice.

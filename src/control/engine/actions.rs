@@ -217,6 +217,11 @@ impl Engine {
             return;
         };
         let (account, request) = (flight.intent.account.clone(), flight.intent.request.clone());
+        if request.is_empty() {
+            // A damaged state lost its bytes: the dialog decides.
+            self.look_back(key);
+            return;
+        }
         if let Some(task) = self.tasks.get(&account) {
             self.core.runtime.executing.insert(key.clone());
             task.send(key, request);

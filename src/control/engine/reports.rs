@@ -126,6 +126,7 @@ impl Engine {
                     now,
                 ));
             }
+            Report::ReadSince(result) => self.read_since(name, result, events)?,
             Report::Received(received) => self.received(name, received, events)?,
             Report::Panicked(why) => {
                 tracing::error!(account = %name, "{why}");
@@ -462,14 +463,13 @@ impl Engine {
                         .map_err(CoreError::from)?;
                     events.push(skip(
                         crate::model::Outcome::Unreachable,
-                        format!("{reference} belongs to somebody else now"),
+                        "the username belongs to somebody else now".to_owned(),
                     ));
                     return Ok(());
                 }
                 if !known.hashes.contains_key(name) {
-                    let detail = format!(
-                        "Telegram tells {name} who {reference} is, but not how to address him"
-                    );
+                    let detail =
+                        format!("Telegram tells {name} who he is, but not how to address him");
                     events.push(skip(crate::model::Outcome::Unreachable, detail));
                     if !person.is_user() {
                         events.push(Event::Nobody { reference: person });
@@ -500,13 +500,13 @@ impl Engine {
             Err(CallError::NotAPerson(_)) => {
                 events.push(skip(
                     crate::model::Outcome::NotFound,
-                    format!("{reference} is a group or channel"),
+                    "it names a group or channel".to_owned(),
                 ));
             }
             Err(CallError::NotMet(_)) => {
                 events.push(skip(
                     crate::model::Outcome::Unreachable,
-                    format!("{name} has not met {reference}"),
+                    format!("{name} has not met him"),
                 ));
             }
             Err(CallError::Rpc(fault)) => match react(&fault) {

@@ -647,6 +647,50 @@ fn erased_people_leave_no_trace_in_any_file() {
 }
 
 #[test]
+fn an_erasure_while_the_state_is_open_leaves_no_trace_and_everybody_goes_on() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("state");
+    let (store, _) = open(&dir);
+    let secret = b"Zebulon";
+    let people = store.people();
+    people
+        .put(&[
+            (PersonId(5), secret.to_vec()),
+            (PersonId(6), b"six".to_vec()),
+        ])
+        .unwrap();
+    store.append(&events(1, 1500)).unwrap();
+    store.fold(true).unwrap();
+    store.save_checkpoint(1500, secret).unwrap();
+    std::fs::create_dir(dir.join("before-v1")).unwrap();
+    std::fs::write(dir.join("before-v1/db"), secret).unwrap();
+    people.remove(&[PersonId(5)]).unwrap();
+    store.append(&events(1501, 1501)).unwrap();
+    store.save_checkpoint(1501, b"clean").unwrap();
+    store.drop_old_checkpoints().unwrap();
+    assert_eq!(store.erase_now().unwrap(), [dir.join("before-v1")]);
+    assert!(!holds_bytes(&dir, secret));
+    // The handles from before go on.
+    assert_eq!(
+        people.get(PersonId(6)).unwrap().as_deref(),
+        Some(&b"six"[..])
+    );
+    people.put(&[(PersonId(7), b"seven".to_vec())]).unwrap();
+    store.append(&events(1502, 1600)).unwrap();
+    store.fold(true).unwrap();
+    assert_holds(&store, 1600);
+    drop((people, store));
+    let (store, report) = open(&dir);
+    assert!(!report.erased, "it was done already");
+    assert_eq!(
+        store.people().get(PersonId(7)).unwrap().as_deref(),
+        Some(&b"seven"[..])
+    );
+    assert_holds(&store, 1600);
+    assert_eq!(store.verify().unwrap().problems, Vec::<String>::new());
+}
+
+#[test]
 fn an_erasure_cut_short_at_any_step_is_finished_at_the_next_opening() {
     let tmp = tempfile::tempdir().unwrap();
     let base = tmp.path().join("base");

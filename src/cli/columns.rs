@@ -1,0 +1,128 @@
+//! Columns of text that line up whatever the script, and cells that no spreadsheet runs as a formula.
+
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::status::plain;
+
+/// The widest cell but the last of a row; longer ones are cut.
+const MAX_CELL: usize = 60;
+
+/// Rows under a head, two spaces between the columns. The last column is as wide as it is.
+pub(super) fn columns(head: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = std::iter::once(head.iter().map(|c| (*c).to_owned()).collect())
+        .chain(
+            rows.iter()
+                .map(|row| row.iter().map(|cell| plain(cell)).collect()),
+        )
+        .map(|row: Vec<String>| {
+            let last = row.len().saturating_sub(1);
+            row.into_iter()
+                .enumerate()
+                .map(|(at, cell)| if at < last { cut(&cell) } else { cell })
+                .collect()
+        })
+        .collect();
+    let mut widths = vec![0; head.len()];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.width());
+        }
+    }
+    let mut out = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            line.push_str(cell);
+            if at + 1 < row.len() {
+                line.push_str(&" ".repeat(width - cell.width() + 2));
+            }
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn cut(cell: &str) -> String {
+    if cell.width() <= MAX_CELL {
+        return cell.to_owned();
+    }
+    let mut out = String::new();
+    for c in cell.chars() {
+        if out.width() + 2 > MAX_CELL {
+            break;
+        }
+        out.push(c);
+    }
+    out.push('…');
+    out
+}
+
+/// A cell that spreadsheets show and do not run (OWASP: a cell that begins with `=`, `+`, `-`, `@`, a tab or a line
+/// break can be a formula).
+pub(super) fn neutral(cell: &str) -> String {
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
+    }
+}
+
+/// A line of CSV (RFC 4180), its end included.
+pub(super) fn csv_line<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> String {
+    let cells: Vec<String> = cells
+        .into_iter()
+        .map(|cell| {
+            let cell = cell.as_ref();
+            if cell.contains([',', ';', '"', '\n', '\r']) {
+                format!("\"{}\"", cell.replace('"', "\"\""))
+            } else {
+                cell.to_owned()
+            }
+        })
+        .collect();
+    format!("{}\r\n", cells.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_in_every_script() {
+        let rows = vec![
+            vec!["Анна".to_owned(), "x".to_owned(), "one".to_owned()],
+            vec![
+                "李雷 🙂".to_owned(),
+                "yy\u{1b}[31m".to_owned(),
+                String::new(),
+            ],
+        ];
+        insta::assert_snapshot!(columns(&["NAME", "B", "C"], &rows), @r"
+        NAME     B   C
+        Анна     x   one
+        李雷 🙂  yy
+        ");
+    }
+
+    #[test]
+    fn a_line_of_csv_is_read_as_it_was_meant() {
+        assert_eq!(
+            csv_line(["a", "b,c", "d\"e", "f\ng", ""]),
+            "a,\"b,c\",\"d\"\"e\",\"f\ng\",\r\n"
+        );
+    }
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for (cell, expected) in [
+            ("=1+1", "'=1+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-2", "'-2"),
+            ("Anna", "Anna"),
+            ("", ""),
+        ] {
+            assert_eq!(neutral(cell), expected);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `tidings explain`
+
+use std::fmt::Write as _;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use super::columns::columns;
+use super::optout::person;
+use super::{DONE, Ended, Global, output};
+use crate::model::{Command, OperatorCommand};
+use crate::status::plain;
+
+/// `tidings explain`
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The campaign
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// @username, +phone, id:123 or a t.me link
+    #[arg(value_name = "PERSON")]
+    pub person: String,
+    /// The form
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub output: Form,
+}
+
+/// The form of an explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+    /// For people and programs
+    Yaml,
+}
+
+pub(super) fn run(global: &Global, args: &ExplainArgs) -> Ended {
+    let who = person(&args.person)?;
+    let workspace = global.workspace()?;
+    let body = super::document(
+        &workspace,
+        Command::Operator(OperatorCommand::Explain {
+            name: args.name.clone(),
+            person: who,
+        }),
+    )?;
+    match args.output {
+        Form::Json => output::json(&body)?,
+        Form::Yaml => output::yaml(&body)?,
+        Form::Table => output::text(&as_text(&body))?,
+    }
+    Ok(DONE)
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(plain(text)),
+        other => Some(other.to_string()),
+    }
+}
+
+fn list(value: &Value) -> Vec<&Value> {
+    value
+        .as_array()
+        .map(|a| a.iter().collect())
+        .unwrap_or_default()
+}
+
+fn as_text(body: &Value) -> String {
+    let mut out = String::new();
+    let person = &body["person"];
+    let mut who: Vec<String> = Vec::new();
+    who.extend(text(&person["name"]));
+    who.extend(text(&person["username"]).map(|name| format!("@{name}")));
+    who.extend(text(&person["phone"]));
+    who.extend(text(&person["person"]));
+    let _ = writeln!(
+        out,
+        "{} in `{}`",
+        who.join(", "),
+        text(&body["campaign"]).unwrap_or_default()
+    );
+    let _ = writeln!(out, "{}\n", text(&body["summary"]).unwrap_or_default());
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut row = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            rows.push(vec![name.to_owned(), value]);
+        }
+    };
+    row("State", text(&body["state"]));
+    let found: Vec<String> = list(&body["found_by"])
+        .into_iter()
+        .filter_map(|source| {
+            let label = text(&source["source"])?;
+            Some(match source["role"].as_str() {
+                Some("in") => format!("{label} (filters.in)"),
+                Some("exclude") => format!("{label} (filters.exclude)"),
+                _ => label,
+            })
+        })
+        .collect();
+    row(
+        "Found by",
+        Some(if found.is_empty() {
+            "no source".to_owned()
+        } else {
+            found.join("; ")
+        }),
+    );
+    row(
+        "Excluded",
+        text(&body["exclusion"]["reason"]).map(|reason| {
+            format!(
+                "{reason}: {}",
+                text(&body["exclusion"]["message"]).unwrap_or_default()
+            )
+        }),
+    );
+    row(
+        "Waits for",
+        text(&body["waits_for"]["reason"]).map(|reason| {
+            let until = text(&body["waits_for"]["until"])
+                .map(|until| format!(" until {until}"))
+                .unwrap_or_default();
+            format!(
+                "{reason}{until}: {}",
+                text(&body["waits_for"]["message"]).unwrap_or_default()
+            )
+        }),
+    );
+    let accounts: Vec<String> = list(&body["accounts"])
+        .into_iter()
+        .filter_map(text)
+        .collect();
+    row(
+        "Account",
+        (!accounts.is_empty()).then(|| accounts.join(", ")),
+    );
+    row("Variant", text(&body["variant"]));
+    row(
+        "Text now",
+        text(&body["text"]).or_else(|| text(&body["text_error"]).map(|e| format!("none: {e}"))),
+    );
+    row(
+        "Suppressed",
+        text(&body["suppression"]["reason"]).map(|reason| {
+            let by = text(&body["suppression"]["by"])
+                .map(|by| format!(" by {by}"))
+                .unwrap_or_default();
+            format!(
+                "{reason}{by} since {}: {}",
+                text(&body["suppression"]["at"]).unwrap_or_else(|| "some time".to_owned()),
+                text(&body["suppression"]["why"]).unwrap_or_default()
+            )
+        }),
+    );
+    row("Wrote last", text(&body["last_reply_at"]));
+    for other in list(&body["other_campaigns"]) {
+        row(
+            "Also in",
+            text(&other["campaign"]).map(|name| {
+                let at = text(&other["at"])
+                    .map(|at| format!(" at {at}"))
+                    .unwrap_or_default();
+                format!(
+                    "{name}: {}{at}",
+                    text(&other["outcome"]).unwrap_or_default()
+                )
+            }),
+        );
+    }
+    let width = rows
+        .iter()
+        .map(|row| row.first().map_or(0, String::len))
+        .max()
+        .unwrap_or(0);
+    for row in &rows {
+        if let [name, value] = row.as_slice() {
+            let _ = writeln!(out, "{name:<width$}  {value}");
+        }
+    }
+    let history = list(&body["history"]);
+    if !history.is_empty() {
+        out.push('\n');
+        let rows: Vec<Vec<String>> = history
+            .into_iter()
+            .map(|step| {
+                vec![
+                    text(&step["at"]).unwrap_or_default(),
+                    text(&step["event"]).unwrap_or_default(),
+                    text(&step["step"]).unwrap_or_default(),
+                    text(&step["account"]).unwrap_or_default(),
+                    text(&step["variant"]).unwrap_or_default(),
+                    text(&step["outcome"]).unwrap_or_default(),
+                    text(&step["detail"]).unwrap_or_default(),
+                ]
+            })
+            .collect();
+        out.push_str(&columns(
+            &[
+                "WHEN", "WHAT", "STEP", "ACCOUNT", "VARIANT", "OUTCOME", "DETAIL",
+            ],
+            &rows,
+        ));
+    }
+    out
+}

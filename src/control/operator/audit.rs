@@ -1,0 +1,262 @@
+//! `tidings audit`: who changed what.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::Serialize;
+
+use crate::control::commits::{Commit, commits_of, uncommitted};
+use crate::control::{Core, CoreError};
+use crate::model::{Event, Lineage, Recorded, Reply, Timestamp};
+use crate::spec::Basis;
+use crate::status::{self, Moment};
+
+/// Entries of one answer where nobody says how many.
+const ENTRIES: usize = 200;
+/// The most entries of one answer.
+const MAX_ENTRIES: usize = 10_000;
+
+/// One change.
+#[derive(Debug, Clone, Serialize)]
+struct Entry {
+    seq: u64,
+    at: Moment,
+    #[serde(rename = "type")]
+    kind: String,
+    campaign: Option<String>,
+    account: Option<String>,
+    person: Option<String>,
+    /// Who: of a spec the commit's author, of an order the one who gave it.
+    by: Option<String>,
+    file: Option<String>,
+    generation: Option<u64>,
+    digest: Option<String>,
+    /// The commit that the spec's version is from; absent where it stood in no commit then.
+    commit: Option<String>,
+    message: String,
+}
+
+/// Answers with the newest changes, the oldest of them first.
+pub(super) fn audit(
+    core: &Core,
+    name: Option<&str>,
+    after: u64,
+    limit: usize,
+) -> Result<Reply, CoreError> {
+    let limit = match limit {
+        0 => ENTRIES,
+        limit => limit.min(MAX_ENTRIES),
+    };
+    let mut entries: VecDeque<Entry> = VecDeque::new();
+    if let Some(store) = core.store() {
+        let from = store.first_seq()?.max(after + 1);
+        for row in store.events_from(from)? {
+            let (seq, recorded) = row?;
+            if let Event::SpecFacts {
+                campaign,
+                generation,
+                commit,
+                author,
+                attested,
+            } = &recorded.event
+            {
+                facts(
+                    core,
+                    &mut entries,
+                    (campaign, *generation),
+                    commit.as_ref(),
+                    author.as_ref(),
+                    attested.as_ref(),
+                );
+                continue;
+            }
+            let Some(by) = changed_by(&recorded.event) else {
+                continue;
+            };
+            let entry = entry(core, seq, &recorded, by);
+            if name.is_some_and(|name| entry.campaign.as_deref() != Some(name)) {
+                continue;
+            }
+            entries.push_back(entry);
+            if entries.len() > limit {
+                entries.pop_front();
+            }
+        }
+    }
+    let mut entries: Vec<Entry> = entries.into();
+    committed_later(core, &mut entries);
+    Ok(Reply::Document {
+        body: serde_json::json!({
+            "format_version": status::FORMAT_VERSION,
+            "entries": entries,
+        }),
+    })
+}
+
+/// Whether an event is a change, and who made it.
+fn changed_by(event: &Event) -> Option<Option<&str>> {
+    match event {
+        Event::SpecSeen { .. } | Event::Retired { .. } | Event::ReconcileRequested { .. } => {
+            Some(None)
+        }
+        Event::Suspended { by, .. }
+        | Event::Resumed { by, .. }
+        | Event::Approved { by, .. }
+        | Event::StateTaken { by, .. }
+        | Event::SuppressionAdded { by, .. }
+        | Event::SuppressionRemoved { by, .. }
+        | Event::Forgotten { by, .. }
+        | Event::OperatorResolved { by, .. }
+        | Event::BackedUp { by, .. }
+        | Event::Restored { by, .. } => Some(Some(by)),
+        _ => None,
+    }
+}
+
+fn entry(core: &Core, seq: u64, recorded: &Recorded, by: Option<&str>) -> Entry {
+    let line = status::event_line(seq, recorded, &core.observed);
+    let (file, generation, digest) = match &recorded.event {
+        Event::SpecSeen {
+            file,
+            generation,
+            digest,
+            ..
+        } => (Some(file.clone()), Some(*generation), Some(digest.clone())),
+        _ => (None, None, None),
+    };
+    Entry {
+        seq,
+        at: line.at,
+        kind: line.kind,
+        campaign: line.campaign,
+        account: line.account,
+        person: line.person,
+        by: by.map(str::to_owned),
+        file,
+        generation,
+        digest,
+        commit: None,
+        message: line.message,
+    }
+}
+
+/// What was known of a spec's version when it was seen.
+fn facts(
+    core: &Core,
+    entries: &mut VecDeque<Entry>,
+    (campaign, generation): (&Lineage, u64),
+    commit: Option<&String>,
+    author: Option<&String>,
+    attested: Option<&String>,
+) {
+    let name = core
+        .observed
+        .campaigns
+        .get(campaign)
+        .map_or(campaign.as_ref(), |it| it.name.as_str());
+    let seen = entries.iter_mut().rev().find(|entry| {
+        entry.generation == Some(generation) && entry.campaign.as_deref() == Some(name)
+    });
+    if let Some(entry) = seen {
+        entry.commit = commit.cloned();
+        entry.by = author.cloned();
+        if let Some(note) = attested {
+            entry.message = format!("{} Consent is attested: {note}", entry.message);
+        }
+    }
+}
+
+/// A version that was seen before it was committed belongs to the first commit of its file after that, and before the
+/// next version.
+fn committed_later(core: &Core, entries: &mut [Entry]) {
+    let open = |entry: &Entry| entry.file.is_some() && entry.commit.is_none();
+    if !entries.iter().any(open) {
+        return;
+    }
+    let commits: BTreeMap<String, Vec<Commit>> = commits_of(&core.workspace.root);
+    for place in 0..entries.len() {
+        let Some(entry) = entries.get(place).filter(|entry| open(entry)) else {
+            continue;
+        };
+        let (file, since) = (entry.file.clone(), entry.at.0);
+        let next = entries
+            .iter()
+            .skip(place + 1)
+            .find(|later| later.file == file)
+            .map_or(Timestamp::MAX, |later| later.at.0);
+        let first = file
+            .as_ref()
+            .and_then(|file| commits.get(file))
+            .and_then(|commits| {
+                // The newest come first.
+                commits
+                    .iter()
+                    .rev()
+                    .find(|commit| commit.at >= since && commit.at < next)
+            });
+        if let Some(commit) = first
+            && let Some(entry) = entries.get_mut(place)
+        {
+            entry.commit = Some(commit.hash.clone());
+            entry.by = Some(commit.author.clone());
+        }
+    }
+}
+
+/// What is known of the versions that these events say were seen: the commit and its author, and whether the operator
+/// answers for the consent.
+pub(in crate::control) fn spec_facts(core: &Core, events: &[Event]) -> Vec<Event> {
+    let seen: Vec<(&Lineage, &String, &String, u64)> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::SpecSeen {
+                campaign,
+                name,
+                file,
+                generation,
+                ..
+            } => Some((campaign, name, file, *generation)),
+            _ => None,
+        })
+        .collect();
+    if seen.is_empty() {
+        return Vec::new();
+    }
+    let commits = commits_of(&core.workspace.root);
+    let changed = if commits.is_empty() {
+        std::collections::BTreeSet::new()
+    } else {
+        uncommitted(&core.workspace.root)
+    };
+    seen.into_iter()
+        .filter_map(|(campaign, name, file, generation)| {
+            let commit = commits
+                .get(file)
+                .and_then(|commits| commits.first())
+                .filter(|_| !changed.contains(file));
+            let attested = core
+                .desired
+                .campaigns
+                .get(name)
+                .and_then(|wanted| wanted.spec.as_ref())
+                .and_then(|spec| {
+                    spec.sources
+                        .iter()
+                        .any(|source| source.basis == Some(Basis::Attested))
+                        .then(|| {
+                            spec.spec
+                                .consent
+                                .as_ref()
+                                .and_then(|consent| consent.note.clone())
+                                .unwrap_or_else(|| "no note".to_owned())
+                        })
+                });
+            (commit.is_some() || attested.is_some()).then(|| Event::SpecFacts {
+                campaign: campaign.clone(),
+                generation,
+                commit: commit.map(|commit| commit.hash.clone()),
+                author: commit.map(|commit| commit.author.clone()),
+                attested,
+            })
+        })
+        .collect()
+}

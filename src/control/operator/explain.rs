@@ -1,0 +1,535 @@
+//! `tidings explain`: why this person did or did not get a message.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::optout::{entries_of, name_of};
+use super::suppressed::references_of;
+use crate::control::answer::{document, misused};
+use crate::control::{Core, CoreError};
+use crate::model::{
+    Event, InDoubtWhy, Lineage, Outcome, PersonId, Recorded, Reference, Reply, SendKey,
+};
+use crate::observed::{OPT_OUT_LINEAGE, Status};
+use crate::people::People as _;
+use crate::plan::{Explained, explain as planned};
+use crate::status::{self, Moment};
+
+/// Steps of history that are shown; the newest.
+const MAX_HISTORY: usize = 200;
+
+/// `explain -o json`.
+#[derive(Debug, Serialize)]
+struct Explanation {
+    format_version: &'static str,
+    campaign: String,
+    kind: String,
+    run: u32,
+    person: Named,
+    /// `not_found`, `excluded`, `pending`, `in_flight`, or the outcome.
+    state: String,
+    /// One sentence that says it all.
+    summary: String,
+    #[serde(flatten)]
+    told: Explained,
+    suppression: Option<Suppressed>,
+    replied: bool,
+    last_reply_at: Option<Moment>,
+    /// What happened to him in this campaign, the oldest first.
+    history: Vec<Step>,
+    /// What other campaigns sent him.
+    other_campaigns: Vec<Other>,
+}
+
+/// Who is meant.
+#[derive(Debug, Serialize)]
+struct Named {
+    person: String,
+    id: Option<i64>,
+    username: Option<String>,
+    phone: Option<String>,
+    name: Option<String>,
+    /// Where he was found, in the operator's words.
+    origins: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Suppressed {
+    reason: &'static str,
+    why: String,
+    by: Option<String>,
+    at: Option<Moment>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, Serialize)]
+struct Step {
+    at: Moment,
+    /// The event's kind: `intent`, `sent`, `refused`, …
+    event: &'static str,
+    step: Option<u16>,
+    run: Option<u32>,
+    account: Option<String>,
+    variant: Option<String>,
+    outcome: Option<Outcome>,
+    /// In Telegram's words where it said some.
+    detail: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Other {
+    campaign: String,
+    at: Option<Moment>,
+    outcome: String,
+}
+
+/// Answers for any person, found or not.
+pub(super) fn explain(core: &Core, name: &str, who: &Reference) -> Result<Reply, CoreError> {
+    let line = core
+        .desired
+        .campaigns
+        .get(name)
+        .map(|wanted| wanted.lineage.clone())
+        .or_else(|| core.observed.names.get(name).cloned());
+    let Some(line) = line else {
+        return Ok(misused(format!("there is no campaign `{name}`")));
+    };
+    let (mut ids, hashes) = entries_of(core, who)?;
+    ids.extend(
+        ids.clone()
+            .iter()
+            .flat_map(|id| core.observed.persons.references_of(*id).collect::<Vec<_>>()),
+    );
+    // Who he is: the user id before a stand-in, one that a source found before one that only is named.
+    let person = ids
+        .iter()
+        .copied()
+        .filter(|id| id.is_user())
+        .max_by_key(|id| core.observed.handle(*id).is_some())
+        .or_else(|| {
+            ids.iter()
+                .copied()
+                .find(|id| core.observed.handle(*id).is_some())
+        })
+        .unwrap_or_else(|| who.person());
+    let known = ids
+        .iter()
+        .find_map(|id| (*id == person).then(|| core.people.get(*id)).flatten())
+        .or_else(|| ids.iter().find_map(|id| core.people.get(*id)))
+        .unwrap_or_default();
+    let references = references_of(person, &known);
+    let handle = core.observed.handle(person);
+    let plan = core.plan_report();
+    let inputs = core.inputs();
+    let campaign = core.observed.campaigns.get(&line);
+    let wanted = core.desired.campaigns.get(name);
+    let spec = wanted.and_then(|wanted| wanted.spec.as_ref());
+    let told = match (spec, campaign) {
+        (Some(spec), Some(campaign)) => planned(&inputs, &plan, &line, spec, campaign, person),
+        _ => Explained::default(),
+    };
+    let recipient = handle.and_then(|handle| campaign?.recipients.get(&handle.0));
+    let history = history(core, &line, &ids)?;
+    let state = match recipient.map(|r| r.status) {
+        None => "not_found".to_owned(),
+        Some(Status::Pending) => "pending".to_owned(),
+        Some(Status::InFlight) => "in_flight".to_owned(),
+        Some(Status::Excluded(_)) => "excluded".to_owned(),
+        Some(Status::Settled(outcome)) => outcome.name().to_owned(),
+    };
+    let suppression = suppression(core, &ids, !hashes.is_empty());
+    let contacted = handle.and_then(|handle| core.observed.contacted.get(&handle.0));
+    let named = Named {
+        person: person.to_string(),
+        id: known.contact.id.or(person.is_user().then_some(person.0)),
+        username: references.iter().find_map(|r| match r {
+            Reference::Username(name) => Some(name.clone()),
+            _ => None,
+        }),
+        phone: references.iter().find_map(|r| match r {
+            Reference::Phone(digits) => Some(format!("+{digits}")),
+            _ => None,
+        }),
+        name: name_of(&known),
+        origins: known.origins.clone(),
+    };
+    let summary = summary(
+        core,
+        name,
+        campaign.is_some(),
+        spec.is_some(),
+        &state,
+        &told,
+        &history,
+        &suppression,
+    );
+    let explanation = Explanation {
+        format_version: status::FORMAT_VERSION,
+        campaign: name.to_owned(),
+        kind: spec.map(|spec| spec.kind.to_string()).unwrap_or_default(),
+        run: campaign.map_or(0, |campaign| campaign.run),
+        person: named,
+        state,
+        summary,
+        told,
+        suppression,
+        replied: recipient.is_some_and(|r| r.replied),
+        last_reply_at: contacted.and_then(|c| Moment::of(c.last_reply)),
+        history,
+        other_campaigns: others(core, &line, handle),
+    };
+    Ok(document(&explanation))
+}
+
+#[allow(clippy::too_many_arguments)]
+fn summary(
+    core: &Core,
+    name: &str,
+    seen: bool,
+    valid: bool,
+    state: &str,
+    told: &Explained,
+    history: &[Step],
+    suppression: &Option<Suppressed>,
+) -> String {
+    if !seen {
+        return format!("`{name}` was not looked at by a daemon yet: nothing is known of it.");
+    }
+    if let Some(last) = history.iter().rev().find(|step| {
+        matches!(step.event, "sent" | "refused" | "skipped")
+            && step.outcome.is_some_and(|outcome| outcome.name() == state)
+    }) {
+        let by = last
+            .account
+            .as_ref()
+            .map(|account| format!(" by {account}"))
+            .unwrap_or_default();
+        let detail = last
+            .detail
+            .as_ref()
+            .filter(|detail| !detail.is_empty())
+            .map(|detail| format!(" ({detail})"))
+            .unwrap_or_default();
+        return match state {
+            "sent" => format!("He got the message at {}{by}.", last.at),
+            other => {
+                let meaning = last.outcome.map_or("", Outcome::meaning);
+                format!(
+                    "Nothing is sent to him any more: `{other}` at {}{by}{detail}. {meaning}",
+                    last.at
+                )
+            }
+        };
+    }
+    match state {
+        "pending" => match &told.waits_for {
+            Some(waits) => {
+                let until = Moment::of(waits.until)
+                    .map(|until| format!(", until {until}"))
+                    .unwrap_or_default();
+                format!(
+                    "He waits: {}{until}. {}",
+                    waits.reason.name(),
+                    waits.message
+                )
+            }
+            None if !valid => {
+                "He waits: the spec is invalid or gone, so that nothing leaves.".to_owned()
+            }
+            None => "He waits.".to_owned(),
+        },
+        "in_flight" => "A message to him is on its way.".to_owned(),
+        "excluded" => match &told.exclusion {
+            Some(excluded) => format!(
+                "He is not in the audience: `{}`. {}",
+                excluded.reason, excluded.message
+            ),
+            None => "He is not in the audience; the filters are applied anew.".to_owned(),
+        },
+        "not_found" => {
+            let would = match (&told.exclusion, suppression) {
+                (_, Some(_)) => {
+                    " He is on the suppression list, and would get nothing if one did.".to_owned()
+                }
+                (Some(excluded), None) => format!(
+                    " Were he found, he would be left out as `{}`.",
+                    excluded.reason
+                ),
+                (None, None) => String::new(),
+            };
+            let looking = core
+                .observed
+                .campaign(name)
+                .is_some_and(crate::observed::Campaign::looking_up);
+            let looking = if looking {
+                " Sources are being looked up now."
+            } else {
+                ""
+            };
+            format!("No source of `{name}` found him.{looking}{would}")
+        }
+        outcome => format!("He is settled: `{outcome}`."),
+    }
+}
+
+fn suppression(core: &Core, ids: &BTreeSet<PersonId>, hashed: bool) -> Option<Suppressed> {
+    let observed = &core.observed;
+    let found = ids
+        .iter()
+        .filter_map(|id| observed.handle(*id))
+        .find(|handle| observed.is_silenced(*handle));
+    let Some(handle) = found else {
+        return hashed.then(|| Suppressed {
+            reason: "suppressed",
+            why: "the list names him".to_owned(),
+            by: None,
+            at: None,
+        });
+    };
+    let entry = observed.suppression.people.get(&handle.0);
+    Some(Suppressed {
+        reason: if observed.suppressed.contains(handle.0) {
+            "suppressed"
+        } else {
+            "opted_out"
+        },
+        why: entry.map(|entry| entry.why.clone()).unwrap_or_default(),
+        by: entry
+            .map(|entry| entry.by.clone())
+            .filter(|by| !by.is_empty()),
+        at: entry.map(|entry| Moment::from(entry.at)),
+    })
+}
+
+/// What the journal says of him in this campaign.
+fn history(core: &Core, line: &Lineage, ids: &BTreeSet<PersonId>) -> Result<Vec<Step>, CoreError> {
+    let Some(store) = core.store() else {
+        return Ok(Vec::new());
+    };
+    let mut steps: std::collections::VecDeque<Step> = std::collections::VecDeque::new();
+    let mut by: BTreeMap<SendKey, (String, String)> = BTreeMap::new();
+    for row in store.events_from(store.first_seq()?)? {
+        let (_, Recorded { at, event }) = row?;
+        let Some(mut step) = step_of(&event, line, ids) else {
+            continue;
+        };
+        step.at = Moment::from(at);
+        match &event {
+            Event::Intent(intent) => {
+                by.insert(
+                    intent.key.clone(),
+                    (intent.account.to_string(), intent.variant.clone()),
+                );
+            }
+            Event::Sent { key, .. }
+            | Event::Refused { key, .. }
+            | Event::Released { key, .. }
+            | Event::InDoubt { key, .. } => {
+                if let Some((account, variant)) = by.get(key) {
+                    step.account = Some(account.clone());
+                    step.variant = Some(variant.clone());
+                }
+            }
+            _ => {}
+        }
+        steps.push_back(step);
+        if steps.len() > MAX_HISTORY {
+            steps.pop_front();
+        }
+    }
+    Ok(steps.into())
+}
+
+fn step_of(event: &Event, line: &Lineage, ids: &BTreeSet<PersonId>) -> Option<Step> {
+    let blank = |event: &'static str| Step {
+        at: Moment::from(crate::model::Timestamp(0)),
+        event,
+        step: None,
+        run: None,
+        account: None,
+        variant: None,
+        outcome: None,
+        detail: None,
+    };
+    let of = |event: &'static str, key: &SendKey| {
+        (key.lineage == *line && ids.contains(&key.person)).then(|| Step {
+            step: Some(key.step),
+            run: (key.run != 0).then_some(key.run),
+            ..blank(event)
+        })
+    };
+    match event {
+        Event::Intent(intent) => of("intent", &intent.key).map(|step| Step {
+            account: Some(intent.account.to_string()),
+            variant: Some(intent.variant.clone()),
+            ..step
+        }),
+        Event::Sent {
+            key,
+            earlier,
+            message_id,
+            ..
+        } => of("sent", key).map(|step| Step {
+            outcome: Some(Outcome::Sent),
+            detail: Some(if *earlier {
+                format!("message {message_id}, delivered by an earlier try")
+            } else {
+                format!("message {message_id}")
+            }),
+            ..step
+        }),
+        Event::Refused {
+            key,
+            outcome,
+            detail,
+        } => of("refused", key).map(|step| Step {
+            outcome: Some(*outcome),
+            detail: Some(detail.clone()),
+            ..step
+        }),
+        Event::Released { key, detail, .. } => of("released", key).map(|step| Step {
+            detail: Some(detail.clone()),
+            ..step
+        }),
+        Event::InDoubt { key, why } => of("in_doubt", key).map(|step| Step {
+            detail: Some(
+                match why {
+                    InDoubtWhy::Restart => "the engine stopped before the answer",
+                    InDoubtWhy::Timeout => "no answer in time",
+                    InDoubtWhy::Connection => "the connection broke",
+                    InDoubtWhy::Server => "Telegram had an internal error",
+                }
+                .to_owned(),
+            ),
+            ..step
+        }),
+        Event::Skipped {
+            campaign,
+            person,
+            step,
+            outcome,
+            detail,
+        } if campaign == line && ids.contains(person) => Some(Step {
+            step: Some(*step),
+            outcome: Some(*outcome),
+            detail: Some(detail.clone()),
+            ..blank("skipped")
+        }),
+        Event::StepSkipped {
+            key,
+            outcome,
+            detail,
+        } => of("step_skipped", key).map(|step| Step {
+            outcome: Some(*outcome),
+            detail: Some(detail.clone()),
+            ..step
+        }),
+        Event::Judged {
+            campaign,
+            included,
+            excluded,
+            dropped,
+            ..
+        } if campaign == line => {
+            if included.iter().any(|person| ids.contains(person)) {
+                Some(Step {
+                    detail: Some("in the audience".to_owned()),
+                    ..blank("judged")
+                })
+            } else if let Some((reason, _)) = excluded
+                .iter()
+                .find(|(_, people)| people.iter().any(|person| ids.contains(person)))
+            {
+                Some(Step {
+                    detail: Some(format!("not in the audience: {reason}")),
+                    ..blank("judged")
+                })
+            } else if dropped.iter().any(|person| ids.contains(person)) {
+                Some(Step {
+                    detail: Some("no longer found".to_owned()),
+                    ..blank("judged")
+                })
+            } else {
+                None
+            }
+        }
+        Event::Incoming {
+            account,
+            person,
+            message_id,
+        } if ids.contains(person) => Some(Step {
+            account: Some(account.to_string()),
+            detail: Some(format!("he wrote message {message_id}")),
+            ..blank("incoming")
+        }),
+        Event::OptedOut { person, account } if ids.contains(person) => Some(Step {
+            account: account.as_ref().map(ToString::to_string),
+            detail: Some("he asked to hear no more".to_owned()),
+            ..blank("opted_out")
+        }),
+        Event::Suppressed { person, why } if ids.contains(person) => Some(Step {
+            detail: Some(why.clone()),
+            ..blank("suppressed")
+        }),
+        Event::SuppressionAdded {
+            people, why, by, ..
+        } if people.iter().any(|person| ids.contains(person)) => Some(Step {
+            detail: Some(format!("{by}: {why}")),
+            ..blank("suppression_added")
+        }),
+        Event::SuppressionRemoved {
+            people, why, by, ..
+        } if people.iter().any(|person| ids.contains(person)) => Some(Step {
+            detail: Some(format!("{by}: {why}")),
+            ..blank("suppression_removed")
+        }),
+        Event::SuppressionMatched { person, .. } if ids.contains(person) => Some(Step {
+            detail: Some("turned up, and is on the suppression list".to_owned()),
+            ..blank("suppression_matched")
+        }),
+        Event::Nobody { reference } if ids.contains(reference) => Some(Step {
+            detail: Some("nobody can be addressed by it".to_owned()),
+            ..blank("nobody")
+        }),
+        Event::Resolved {
+            person, account, ..
+        } if ids.contains(person) => Some(Step {
+            account: Some(account.to_string()),
+            detail: Some("looked up".to_owned()),
+            ..blank("resolved")
+        }),
+        _ => None,
+    }
+}
+
+/// Where he stands with other campaigns that wrote to him or are about to.
+fn others(core: &Core, line: &Lineage, handle: Option<crate::observed::Handle>) -> Vec<Other> {
+    let Some(handle) = handle else {
+        return Vec::new();
+    };
+    core.observed
+        .campaigns
+        .iter()
+        .filter(|(other, _)| *other != line && other.as_ref() != OPT_OUT_LINEAGE)
+        .filter_map(|(_, campaign)| {
+            let recipient = campaign.recipients.get(&handle.0)?;
+            let outcome = match recipient.status {
+                Status::Pending => "pending".to_owned(),
+                Status::InFlight => "in_flight".to_owned(),
+                Status::Settled(outcome) => outcome.name().to_owned(),
+                Status::Excluded(_) => return None,
+            };
+            let at = (recipient.sent_at > 0).then(|| {
+                Moment::from(crate::model::Timestamp::from_seconds(i64::from(
+                    recipient.sent_at,
+                )))
+            });
+            Some(Other {
+                campaign: campaign.name.clone(),
+                at,
+                outcome,
+            })
+        })
+        .collect()
+}

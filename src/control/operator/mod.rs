@@ -1,0 +1,140 @@
+//! What an operator asks for about people, results and the state as a whole; the same with a daemon and without.
+
+mod audit;
+mod backup;
+mod explain;
+mod forget;
+mod list;
+mod optout;
+mod places;
+mod report;
+mod resolve;
+pub(super) mod suppressed;
+
+use crate::model::{OperatorCommand, Reply};
+use crate::store::Appended;
+
+pub(super) use audit::spec_facts;
+pub use list::{Listed, ListedProblem, read_list};
+pub use places::{Place, places_of};
+
+use super::{Clock, Core, CoreError, Workspace};
+use crate::control::core::Open;
+use crate::model::Recorded;
+use crate::observed::Observed;
+use crate::store::{Access, Options, Store, StoreError};
+
+/// What came of a command.
+pub(super) struct Acted {
+    /// The answer.
+    pub(super) reply: Reply,
+    /// What was written down because of it; by a daemon, which then waits until it is durable.
+    pub(super) appended: Option<Appended>,
+}
+
+impl Acted {
+    /// Only an answer.
+    fn said(reply: Reply) -> Acted {
+        Acted {
+            reply,
+            appended: None,
+        }
+    }
+}
+
+/// Answers a command and writes down what changes by it.
+pub(super) fn act(core: &mut Core, command: OperatorCommand) -> Result<Acted, CoreError> {
+    match command {
+        OperatorCommand::OptOutList => optout::list(core).map(Acted::said),
+        OperatorCommand::OptOutAdd { people, why, by } => optout::add(core, &people, why, by),
+        OperatorCommand::OptOutRemove { person, why, by } => optout::remove(core, &person, why, by),
+        OperatorCommand::Forget { person, by } => forget::forget(core, &person, by),
+        OperatorCommand::Explain { name, person } => {
+            explain::explain(core, &name, &person).map(Acted::said)
+        }
+        OperatorCommand::Audit { name, after, limit } => {
+            audit::audit(core, name.as_deref(), after, limit).map(Acted::said)
+        }
+        OperatorCommand::Report { since, by } => report::report(core, since, by).map(Acted::said),
+        OperatorCommand::Resolve {
+            name,
+            person,
+            verdict,
+            by,
+        } => resolve::resolve(core, &name, &person, verdict, by),
+        OperatorCommand::Backup {
+            file,
+            with_sessions,
+            by,
+        } => backup::backup(core, &file, with_sessions, by),
+        OperatorCommand::Restore {
+            file,
+            with_sessions,
+            by,
+        } => {
+            let present = backup::Present {
+                id: core.state_id(),
+                observed: &core.observed,
+                trouble: None,
+            };
+            let now = core.clock.now();
+            backup::restore(&core.workspace, now, &present, &file, with_sessions, &by)
+                .map(Acted::said)
+        }
+    }
+}
+
+/// `tidings restore` without a daemon. A state that cannot be read any more is no obstacle: that is what backups are for.
+pub(super) fn restore_offline(
+    workspace: &Workspace,
+    file: &std::path::Path,
+    with_sessions: bool,
+    by: &str,
+) -> Result<Reply, CoreError> {
+    let opened = Core::open(
+        workspace.clone(),
+        Clock::default(),
+        Open::Read,
+        super::STATE_WAIT_AT_ONCE,
+    );
+    let now = Clock::default().now();
+    let reply = match opened {
+        Ok(core) => {
+            let present = backup::Present {
+                id: core.state_id(),
+                observed: &core.observed,
+                trouble: None,
+            };
+            backup::restore(workspace, now, &present, file, with_sessions, by)?
+        }
+        Err(CoreError::Store(error @ StoreError::Locked { .. })) => return Err(error.into()),
+        Err(error) => {
+            let nothing = Observed::default();
+            let present = backup::Present {
+                id: id_on_disk(workspace),
+                observed: &nothing,
+                trouble: Some(error.to_string()),
+            };
+            backup::restore(workspace, now, &present, file, with_sessions, by)?
+        }
+    };
+    if matches!(reply, Reply::Document { .. }) {
+        // Takes it now, so that what is wrong with it is said now.
+        let access = Access::Write {
+            new_id: rand::random(),
+            now_ms: now.millis(),
+        };
+        Store::<Recorded>::open(
+            &workspace.state_dir,
+            Options::new(access, super::STATE_WAIT),
+        )?;
+    }
+    Ok(reply)
+}
+
+/// The id of a state that cannot be opened.
+fn id_on_disk(workspace: &Workspace) -> Option<String> {
+    let text = std::fs::read_to_string(workspace.state_dir.join("state.json")).ok()?;
+    let value: serde_json::Value = serde_json::from_str(&text).ok()?;
+    Some(value.get("id")?.as_str()?.to_owned())
+}

@@ -1,0 +1,161 @@
+//! The bytes of requests. They hold texts, so that they stand beside the journal as payloads, and only until their send
+//! is settled.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Event, Intent, Recorded, SendKey};
+use crate::observed::Observed;
+use crate::store::{Seq, Store, StoreError};
+
+/// Which event carries the bytes of which send that is under way.
+#[derive(Default)]
+pub(super) struct Requests {
+    of: BTreeMap<SendKey, Seq>,
+}
+
+/// The intents among these events as the journal holds them, by their places: without the request.
+pub(super) fn bare(events: &[Recorded]) -> BTreeMap<usize, Recorded> {
+    events
+        .iter()
+        .enumerate()
+        .filter_map(|(place, recorded)| match &recorded.event {
+            Event::Intent(intent) => {
+                let event = Event::Intent(Box::new(Intent {
+                    request: Vec::new(),
+                    ..intent.as_ref().clone()
+                }));
+                Some((
+                    place,
+                    Recorded {
+                        at: recorded.at,
+                        event,
+                    },
+                ))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// What the store is given: each event with the bytes that go with it.
+pub(super) fn rows<'a>(
+    events: &'a [Recorded],
+    bare: &'a BTreeMap<usize, Recorded>,
+) -> Vec<(&'a Recorded, &'a [u8])> {
+    events
+        .iter()
+        .enumerate()
+        .map(
+            |(place, recorded)| match (&recorded.event, bare.get(&place)) {
+                (Event::Intent(intent), Some(bare)) => (bare, intent.request.as_slice()),
+                _ => (recorded, &[][..]),
+            },
+        )
+        .collect()
+}
+
+/// The send that an event ends, where it ends one.
+fn ended(event: &Event) -> Option<&SendKey> {
+    match event {
+        Event::Sent { key, .. } | Event::Refused { key, .. } | Event::Released { key, .. } => {
+            Some(key)
+        }
+        _ => None,
+    }
+}
+
+impl Requests {
+    /// Gives an intent that is read at the start its bytes back. A send that is settled needs none.
+    pub(super) fn fill(
+        &mut self,
+        store: &Store<Recorded>,
+        seq: Seq,
+        recorded: &mut Recorded,
+    ) -> Result<(), StoreError> {
+        match &mut recorded.event {
+            Event::Intent(intent) => {
+                if intent.request.is_empty()
+                    && let Some(bytes) = store.payload(seq)?
+                {
+                    intent.request = bytes;
+                }
+                self.of.insert(intent.key.clone(), seq);
+            }
+            event => {
+                if let Some(key) = ended(event) {
+                    self.of.remove(key);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends that a checkpoint knew get their bytes; what nobody needs any more is dropped.
+    pub(super) fn after_load(
+        &mut self,
+        store: &Store<Recorded>,
+        observed: &mut Observed,
+    ) -> Result<(), StoreError> {
+        let mut settled = Vec::new();
+        for seq in store.unsettled() {
+            let recorded = store.events_from(seq)?.next().transpose()?;
+            let key = match recorded {
+                Some((
+                    found,
+                    Recorded {
+                        event: Event::Intent(intent),
+                        ..
+                    },
+                )) if found == seq => Some(intent.key),
+                _ => None,
+            };
+            let flight = key
+                .as_ref()
+                .and_then(|key| observed.in_flight.get_mut(key))
+                .filter(|_| {
+                    // Of two intents of one key the later one is under way.
+                    key.as_ref()
+                        .and_then(|key| self.of.get(key))
+                        .is_none_or(|of| *of <= seq)
+                });
+            match (key, flight) {
+                (Some(key), Some(flight)) => {
+                    if flight.intent.request.is_empty()
+                        && let Some(bytes) = store.payload(seq)?
+                    {
+                        flight.intent.request = bytes;
+                    }
+                    self.of.insert(key, seq);
+                }
+                _ => settled.push(seq),
+            }
+        }
+        store.settle(settled);
+        Ok(())
+    }
+
+    /// Takes events in that were just folded. Answers the intents whose bytes nobody needs any more.
+    pub(super) fn after(
+        &mut self,
+        first: Seq,
+        events: &[Recorded],
+        observed: &Observed,
+    ) -> Vec<Seq> {
+        let mut settled = Vec::new();
+        for (seq, recorded) in (first..).zip(events) {
+            match &recorded.event {
+                Event::Intent(intent) => {
+                    settled.extend(self.of.insert(intent.key.clone(), seq));
+                }
+                event => {
+                    if let Some(key) = ended(event)
+                        && !observed.in_flight.contains_key(key)
+                    {
+                        settled.extend(self.of.remove(key));
+                    }
+                }
+            }
+        }
+        settled
+    }
+}
