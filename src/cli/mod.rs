@@ -11,6 +11,7 @@ mod backup;
 mod columns;
 mod completions;
 pub mod demo;
+mod diff;
 mod events;
 mod explain;
 mod forget;
@@ -30,6 +31,7 @@ mod sandbox;
 mod schema;
 mod status;
 mod suspend;
+mod test;
 mod validate;
 
 #[cfg(test)]
@@ -250,6 +252,8 @@ pub enum Verb {
     Sandbox(crate::sandbox::SandboxArgs),
     /// Check every file, offline; all errors in one pass
     Validate(validate::ValidateArgs),
+    /// Run the specs' own `tests:`, offline
+    Test(test::TestArgs),
     /// Show the texts that a person would get
     Render(render::RenderArgs),
     /// Show what would happen
@@ -293,9 +297,6 @@ pub enum Verb {
     /// Print the manual page
     Man(man::ManArgs),
 
-    /// Not active in this version yet
-    #[command(hide = true)]
-    Test(inactive::Anything),
     /// Not active in this version yet
     #[command(hide = true)]
     SendTest(inactive::Anything),
@@ -350,6 +351,7 @@ fn dispatch(cli: Cli) -> Ended {
         Verb::Demo(args) => demo::run(global, &args),
         Verb::Sandbox(args) => sandbox::run(args),
         Verb::Validate(args) => validate::run(global, &args),
+        Verb::Test(args) => test::run(global, &args),
         Verb::Render(args) => render::run(global, &args),
         Verb::Plan(args) => plan::run(global, &args),
         Verb::Status(args) => status::run(global, &args),
@@ -370,7 +372,6 @@ fn dispatch(cli: Cli) -> Ended {
         Verb::Schema(args) => schema::run(global, &args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
-        Verb::Test(_) => inactive::say("test"),
         Verb::SendTest(_) => inactive::say("send-test"),
         Verb::Retry(_) => inactive::say("retry"),
         Verb::Replies(_) => inactive::say("replies"),

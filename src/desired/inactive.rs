@@ -43,7 +43,6 @@ pub(super) fn of_campaign(spec: &CampaignSpec, engine: &EngineSpec) -> Vec<NotAc
     }
     for (given, key) in [
         (spec.ai_role.is_some(), "ai_role"),
-        (!spec.tests.is_empty(), "tests"),
     ] {
         if given {
             list.push(left_out(format!("`{key}`")));

@@ -640,7 +640,7 @@ fn what_is_not_active_is_listed_and_what_must_not_be_left_out_holds() {
             "",
             &[("`ai_role`", false)][..],
         ),
-        ("tests", format!("{A}{test}"), "", &[("`tests`", false)]),
+        ("tests", format!("{A}{test}"), "", &[]),
         (
             "cron, which holds before a thing that does not",
             format!("{A}{test}{cron}"),

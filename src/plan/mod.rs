@@ -20,6 +20,7 @@ mod estimate;
 mod explain;
 mod gate;
 mod lookups;
+pub mod rehearse;
 mod report;
 mod restored;
 mod sends;

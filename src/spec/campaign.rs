@@ -313,7 +313,11 @@ impl CampaignSpec {
         if let Some(ai_role) = &self.ai_role {
             ai_role.check(&root.key("ai_role"), &names, cx, out);
         }
-        tests_element::check(&self.tests, &root.key("tests"), out);
+        let steps: Vec<Vec<&str>> = std::iter::once(&self.templates)
+            .chain(self.follow_ups.iter().map(|step| &step.templates))
+            .map(|templates| templates.iter().map(|t| t.name.as_str()).collect())
+            .collect();
+        tests_element::check(&self.tests, &steps, &root.key("tests"), out);
         if let Some(ramp) = &self.ramp {
             ramp.check(&root.key("ramp"), cx, out);
         }

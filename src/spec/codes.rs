@@ -76,6 +76,7 @@ codes! {
     UNKNOWN_ACCOUNT = "unknown-account": "An account is named that neither tidings.yaml nor the sessions know.",
     UNKNOWN_OWNER = "unknown-owner": "tidings.yaml has no owner of that name.",
     UNKNOWN_PLAN = "unknown-plan": "tidings.yaml has no plan of that name.",
+    UNKNOWN_VARIANT = "unknown-variant": "A test names a template that the spec does not have.",
     UNREADABLE = "unreadable": "A named file cannot be read.",
     WEIGHT_ZERO = "weight-zero": "Every template's weight must be above 0.",
 }

@@ -1,0 +1,223 @@
+//! What needs neither a state nor a network: `test`, as a user sees it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod child;
+mod common;
+
+use std::path::Path;
+
+use child::{code, ends_with, err, out, run};
+
+/// A workspace of these files.
+fn workspace(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("campaigns")).unwrap();
+    for (path, text) in files {
+        write(dir.path(), path, text);
+    }
+    dir
+}
+
+fn write(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+/// A mailing with these lines besides.
+fn spec(name: &str, rest: &str) -> String {
+    format!(
+        "version: 1\nname: {name}\nkind: mailing\nconsent: {{basis: customers}}\naccounts: [sales-1]\n\
+         sources: [{{type: file, path: people.csv}}]\n{rest}"
+    )
+}
+
+const PEOPLE: (&str, &str) = ("campaigns/people.csv", "username,city\nanna,Kazan\n");
+
+const SPRING: &str = r#"templates:
+  - name: short
+    format: markdown
+    text: "Hi {{ contact.first_name | default('there') }}! **Doors** at 18.\nSee you, {{ account.name }}"
+  - {name: long, text: "Hello {{ contact.first_name }}, it is {{ now | date('%A') }}. Doors open at six."}
+follow_ups:
+  - {after: 3d, templates: [{name: nudge, text: "{{ contact.first_name }}, did you have a look?"}]}
+filters:
+  last_seen: 14d
+  not_contacted: {within: 30d}
+  in: [{type: members, peer: "@meetup"}]
+  exclude: [{type: list, peers: ["@bob_smith"]}, {type: members, peer: "@staff"}]
+  where: contact.fields.city == "Kazan"
+"#;
+
+fn tested(tests: &str) -> tempfile::TempDir {
+    workspace(&[
+        PEOPLE,
+        (
+            "campaigns/spring.yaml",
+            &spec("spring", &format!("{SPRING}tests:\n{tests}")),
+        ),
+    ])
+}
+
+#[test]
+fn tests_of_a_spec_pass_where_all_is_as_they_say() {
+    let dir = tested(
+        r#"  - name: greets by first name
+    contact: {first_name: Анна, username: "@anna", fields: {city: Kazan}}
+    expect: {included: true, text_contains: ["Анна", "Doors"], text_not_contains: ["**", "{{"]}
+  - name: a text word for word, at another time
+    now: 2026-12-05T10:00
+    contact: {first_name: Anna, fields: {city: Kazan}}
+    expect: {variant: long, text: "Hello Anna, it is Saturday. Doors open at six."}
+  - name: the nudge
+    contact: {first_name: Anna, fields: {city: Kazan}}
+    expect: {step: 1, text: "Anna, did you have a look?"}
+  - {name: another city, contact: {first_name: Anna}, expect: {included: false}}
+  - {name: another city by its reason, contact: {first_name: Anna}, expect: {excluded: where}}
+  - {name: a bot, contact: {bot: true}, expect: {excluded: bot}}
+  - {name: long ago, contact: {last_seen: 20d}, expect: {excluded: last_seen}}
+  - {name: hidden, contact: {last_seen_hidden: true}, expect: {excluded: last_seen}}
+  - {name: written to, contact: {contacted: 10d}, expect: {excluded: contacted}}
+  - {name: written to long ago, contact: {contacted: 40d, fields: {city: Kazan}}, expect: {included: true}}
+  - {name: named by a list, contact: {username: Bob_Smith}, expect: {excluded: excluded}}
+  - {name: one of the staff, contact: {found_in: ["@meetup", "@STAFF"]}, expect: {excluded: excluded}}
+  - {name: no member, contact: {found_in: []}, expect: {excluded: not_in}}
+  - {name: no name, contact: {fields: {city: Kazan}}, expect: {variant: long, outcome: template_error}}
+"#,
+    );
+    let done = run(dir.path(), ["test"]);
+    ends_with(&done, 0);
+    assert_eq!(err(&done), "");
+    insta::assert_snapshot!("tests_pass", out(&done));
+    assert!(!dir.path().join("state").exists(), "no state is made");
+}
+
+/// Every way to fail.
+const FAILING: &str = r#"  - name: greets by last name
+    contact: {first_name: Anna, last_name: Petrova, fields: {city: Kazan}}
+    expect: {included: true, text_contains: ["Hi Petrova!"], text_not_contains: ["Doors"]}
+  - name: word for word
+    contact: {first_name: Anna, fields: {city: Kazan}}
+    expect: {variant: short, text: "Hi Anna! Doors at 19.\nSee you, sales-1"}
+  - {name: is in, contact: {bot: true}, expect: {included: true}}
+  - {name: is out, contact: {fields: {city: Kazan}}, expect: {included: false}}
+  - {name: is out otherwise, contact: {bot: true}, expect: {excluded: deleted}}
+  - {name: gets a text, contact: {bot: true}, expect: {text_contains: [Hi]}}
+  - {name: no name <&>, contact: {fields: {city: Kazan}}, expect: {variant: long, text_contains: [Hello]}}
+  - {name: an outcome, contact: {first_name: Anna, fields: {city: Kazan}}, expect: {variant: long, outcome: too_long}}
+  - {name: passes, contact: {bot: true}, expect: {excluded: bot}}
+"#;
+
+#[test]
+fn a_failing_test_says_where_it_stands_what_was_expected_and_what_came() {
+    let dir = tested(FAILING);
+    let failed = run(dir.path(), ["test", "spring"]);
+    ends_with(&failed, 1);
+    insta::assert_snapshot!("tests_fail", out(&failed));
+}
+
+#[test]
+fn results_come_as_json_and_as_junit_and_into_a_file() {
+    let dir = tested(FAILING);
+    let json = run(dir.path(), ["test", "-o", "json"]);
+    ends_with(&json, 1);
+    let body: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
+    assert_eq!(body["format_version"], "1.0");
+    assert_eq!((&body["passed"], &body["failed"]), (&1.into(), &8.into()));
+    let first = &body["tests"][0];
+    assert_eq!(first["campaign"], "spring");
+    assert_eq!(first["file"], "campaigns/spring.yaml");
+    assert_eq!(first["name"], "greets by last name");
+    assert_eq!(first["passed"], false);
+    let text = std::fs::read_to_string(dir.path().join("campaigns/spring.yaml")).unwrap();
+    let line = text
+        .lines()
+        .nth(first["line"].as_u64().unwrap() as usize - 1)
+        .unwrap();
+    assert!(line.contains("greets by last name"), "{line}");
+    assert_eq!(first["failures"][0]["expectation"], "text_contains");
+    // As every other command calls the form.
+    assert_eq!(
+        out(&run(dir.path(), ["test", "--output", "json"])),
+        out(&json)
+    );
+
+    let junit = run(dir.path(), ["test", "--format", "junit"]);
+    ends_with(&junit, 1);
+    insta::assert_snapshot!("tests_junit", out(&junit));
+    let file = dir.path().join("junit.xml");
+    let written = run(
+        dir.path(),
+        [
+            "test",
+            "--format",
+            "junit",
+            "--output",
+            file.to_str().unwrap(),
+        ],
+    );
+    ends_with(&written, 1);
+    assert_eq!(out(&written), "");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), out(&junit));
+}
+
+#[test]
+fn an_invalid_spec_is_told_and_the_others_are_tested() {
+    let tests = "templates: [{name: t, text: Hi}]\ntests: [{name: is in, contact: {}, expect: {included: true}}]\n";
+    let dir = workspace(&[
+        PEOPLE,
+        ("campaigns/good.yaml", &spec("good", tests)),
+        ("campaigns/broken.yaml", &spec("broken", "tempaltes: []\n")),
+    ]);
+    let all = run(dir.path(), ["test"]);
+    ends_with(&all, 78);
+    assert!(
+        out(&all).contains("1 test of 1 campaign: 1 passed."),
+        "{}",
+        out(&all)
+    );
+    assert!(err(&all).contains("tempaltes"), "{}", err(&all));
+    let junit = out(&run(dir.path(), ["test", "-o", "junit"]));
+    assert!(junit.contains("errors=\"1\""), "{junit}");
+    // Whoever asks for one campaign is not told of another.
+    let one = run(dir.path(), ["test", "good"]);
+    ends_with(&one, 0);
+    assert_eq!(err(&one), "");
+    ends_with(&run(dir.path(), ["test", "broken"]), 78);
+    let unknown = run(dir.path(), ["test", "goood"]);
+    assert_eq!(code(&unknown), 64);
+    assert!(
+        err(&unknown).contains("Did you mean `good`?"),
+        "{}",
+        err(&unknown)
+    );
+}
+
+#[test]
+fn a_workspace_without_tests_passes_and_says_so() {
+    let dir = workspace(&[
+        PEOPLE,
+        (
+            "campaigns/a.yaml",
+            &spec("a", "templates: [{name: t, text: Hi}]\n"),
+        ),
+    ]);
+    let none = run(dir.path(), ["test"]);
+    ends_with(&none, 0);
+    assert!(out(&none).starts_with("No tests"), "{}", out(&none));
+}
+
+#[test]
+fn staging_settings_do_not_change_what_a_spec_says() {
+    let tests = "templates: [{name: t, text: Hi}]\ntests: [{name: is in, contact: {username: anna}, expect: {included: true, text_contains: ['Reply stop']}}]\n";
+    let dir = workspace(&[
+        PEOPLE,
+        (
+            "tidings.yaml",
+            "version: 1\nlimits: {only_to: ['@qa_anna']}\nopt_out: {notice: Reply stop.}\n",
+        ),
+        ("campaigns/a.yaml", &spec("a", tests)),
+    ]);
+    ends_with(&run(dir.path(), ["test"]), 0);
+}
