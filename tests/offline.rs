@@ -221,3 +221,81 @@ fn staging_settings_do_not_change_what_a_spec_says() {
     ]);
     ends_with(&run(dir.path(), ["test"]), 0);
 }
+
+#[test]
+fn render_shows_every_variant_and_step_with_its_length_and_its_looks() {
+    let dir = tested("[]\n");
+    std::fs::write(dir.path().join("campaigns/banner.png"), b"png").unwrap();
+    let spec = spec("spring", SPRING).replace(
+        "{name: long,",
+        "{name: long, media: banner.png, link_preview: false, weight: 2,",
+    );
+    write(
+        dir.path(),
+        "campaigns/spring.yaml",
+        &spec
+            .replace(
+                "is {{ now | date('%A') }}",
+                "is a [day](https://example.com)",
+            )
+            .replace("Hello", "Hello 👩‍🚀"),
+    );
+    let anna =
+        r#"{"id": 7, "first_name": "Анна", "username": "@anna", "fields": {"city": "Kazan"}}"#;
+    let text = run(dir.path(), ["render", "spring", "--contact", anna]);
+    ends_with(&text, 0);
+    insta::assert_snapshot!("render", out(&text));
+
+    let json = run(
+        dir.path(),
+        ["render", "spring", "--contact", anna, "-o", "json"],
+    );
+    let body: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
+    let short = &body["texts"][0];
+    assert_eq!(short["text"], "Hi Анна! Doors at 18.\nSee you, sales-1");
+    assert_eq!(
+        (&short["units"], &short["limit"]),
+        (&38.into(), &4096.into())
+    );
+    assert_eq!(
+        short["entities"][0],
+        serde_json::json!({"type": "bold", "offset": 9, "length": 5})
+    );
+    assert_eq!(body["texts"][1]["limit"], 1024);
+    assert_eq!(body["texts"][2]["after"], "3d");
+    assert_eq!(body["excluded"], serde_json::Value::Null);
+    let chosen = body["texts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|t| t["chosen"] == true)
+        .count();
+    assert_eq!(chosen, 1, "{body:#}");
+
+    // Who has no name gets no long text: that is said, and the exit code says it too.
+    let nameless = run(dir.path(), ["render", "spring", "--contact", "{}"]);
+    ends_with(&nameless, 1);
+    assert!(out(&nameless).contains("no text: "), "{}", out(&nameless));
+    assert!(out(&nameless).contains("as `where`"), "{}", out(&nameless));
+    for (wrong, says) in [
+        ("{\"firstname\": \"A\"}", "firstname"),
+        ("[1]", "names nobody"),
+        ("12345", "names nobody"),
+        ("", "names nobody"),
+    ] {
+        let refused = run(dir.path(), ["render", "spring", "--contact", wrong]);
+        ends_with(&refused, 64);
+        assert!(err(&refused).contains(says), "{wrong}: {}", err(&refused));
+    }
+    let unknown = run(
+        dir.path(),
+        ["render", "spring", "--contact", "@nobody_here"],
+    );
+    ends_with(&unknown, 1);
+    assert!(
+        err(&unknown).contains("tidings reconcile spring"),
+        "{}",
+        err(&unknown)
+    );
+    assert!(!dir.path().join("state").exists(), "no state is made");
+}

@@ -1,14 +1,17 @@
-//! `tidings render`
+//! `tidings render`: every variant of every step, as one person would get it.
+
+mod bubble;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::test::judge;
 use super::{CONFIG, DONE, Ended, FAILED, Failure, Global, output};
-use crate::desired::{DesiredCampaign, Engine, History, ResolvedCampaign};
-use crate::model::{Contact, PersonId};
+use crate::desired::{Desired, DesiredCampaign, History, ResolvedCampaign, Variant};
+use crate::model::{Command, Contact, EntityKind, Exclusion, Formatted, PersonId};
+use crate::plan::rehearse;
 use crate::spec::TestContact;
-use crate::status::plain;
-use crate::text::{AccountFacts, CampaignFacts, Context, compose, variant_index};
+use crate::text::{ComposeError, Format, limit_units, variant_index};
 
 /// `tidings render`
 #[derive(Debug, Args)]
@@ -16,8 +19,9 @@ pub struct RenderArgs {
     /// The campaign
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// The person as JSON, such as '{"id": 1, "first_name": "Anna", "fields": {"city": "Kazan"}}'
-    #[arg(long, value_name = "JSON")]
+    /// The person: as JSON, such as '{"id": 1, "first_name": "Anna", "fields": {"city": "Kazan"}}', offline; or as
+    /// @username, id:123 or +15550100, from the state
+    #[arg(long, value_name = "JSON|PERSON")]
     pub contact: String,
     /// The form
     #[arg(short, long, value_name = "FORM", default_value = "text")]
@@ -28,6 +32,7 @@ pub struct RenderArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Form {
     /// For people
+    #[value(alias = "table")]
     Text,
     /// For programs
     Json,
@@ -35,51 +40,125 @@ pub enum Form {
 
 /// `render -o json`
 #[derive(Debug, Serialize)]
-struct Rendered {
+pub(super) struct Rendered {
     format_version: &'static str,
     campaign: String,
+    /// As whom it was made; offline the first account, under its own name.
+    account: Option<String>,
+    contact: Contact,
+    /// Why he would not be in the audience.
+    excluded: Option<Exclusion>,
     texts: Vec<Text>,
 }
 
 /// One variant's text.
 #[derive(Debug, Serialize)]
-struct Text {
+pub(super) struct Text {
+    /// 0 is the first message, 1 the first follow-up.
+    step: u16,
+    /// After the step before, of a follow-up.
+    after: Option<String>,
     variant: String,
     weight: u32,
+    format: &'static str,
     /// Whether it is the one that this person gets; absent where no `id` says who he is.
     chosen: Option<bool>,
     /// The text without its markup.
     text: Option<String>,
     /// Its length as Telegram counts.
     units: Option<usize>,
+    /// What Telegram takes.
+    limit: usize,
     /// Formatted parts.
-    entities: usize,
+    entities: Vec<Part>,
     /// A file that goes with it.
     media: Option<String>,
+    link_preview: bool,
     /// Why there is no text.
     error: Option<String>,
+    #[serde(skip)]
+    formatted: Option<Formatted>,
+}
+
+/// A formatted part, in the Bot API's names (core.telegram.org/bots/api#messageentity).
+#[derive(Debug, Serialize)]
+struct Part {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// In UTF-16 units.
+    offset: usize,
+    /// In UTF-16 units.
+    length: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+}
+
+/// What the state knows of a person.
+#[derive(Debug, Deserialize)]
+struct Known {
+    contact: Contact,
+    excluded: Option<Exclusion>,
 }
 
 pub(super) fn run(global: &Global, args: &RenderArgs) -> Ended {
-    if args.contact.trim_start().starts_with('@') {
-        return Err(Failure::new(
-            "`render --contact @username` is not active in this version yet; give the person as JSON.",
-        ));
-    }
-    let contact = contact(&args.contact)?;
+    let given = args.contact.trim();
+    let offline = if given.starts_with('{') {
+        Some(contact(given)?)
+    } else {
+        None
+    };
     let workspace = global.workspace()?;
     let resolution = workspace.resolve(&History::default(), None);
-    let Some(campaign) = resolution.desired.campaigns.get(&args.name) else {
+    let (campaign, spec) = valid(&resolution.desired, &args.name)?;
+    if spec.variants.is_empty() {
+        return Err(Failure::new(format!(
+            "`{}` says nothing: `kind: {}` without templates",
+            args.name, spec.kind
+        )));
+    }
+    let (contact, excluded) = match offline {
+        Some(made_up) => {
+            let actor = judge::actor(&made_up);
+            let excluded =
+                rehearse::exclusion(&resolution.desired, &args.name, &actor, output::now());
+            (actor.contact, excluded)
+        }
+        None => {
+            let command = Command::Contact {
+                name: args.name.clone(),
+                person: given.to_owned(),
+            };
+            let known: Known = super::read_back(super::document(&workspace, command)?)?;
+            (known.contact, known.excluded)
+        }
+    };
+    let rendered = render(&resolution.desired, campaign, spec, contact, excluded);
+    let failed = rendered
+        .texts
+        .iter()
+        .any(|text| text.error.is_some() && text.chosen != Some(false));
+    match args.output {
+        Form::Json => output::json(&rendered)?,
+        Form::Text => output::text(&bubble::page(&rendered, &output::look(false)))?,
+    }
+    Ok(if failed { FAILED } else { DONE })
+}
+
+/// The campaign of this name, which must be valid.
+pub(super) fn valid<'a>(
+    desired: &'a Desired,
+    name: &str,
+) -> Result<(&'a DesiredCampaign, &'a ResolvedCampaign), Failure> {
+    let Some(campaign) = desired.campaigns.get(name) else {
         let hint = crate::spec::diagnostic::did_you_mean(
-            &args.name,
-            resolution.desired.campaigns.keys().map(String::as_str),
+            name,
+            desired.campaigns.keys().map(String::as_str),
         );
         let hint = hint
             .map(|hint| format!(" Did you mean `{hint}`?"))
             .unwrap_or_default();
         return Err(Failure::usage(format!(
-            "there is no campaign `{}`.{hint}",
-            args.name
+            "there is no campaign `{name}`.{hint}"
         )));
     };
     let Some(spec) = &campaign.spec else {
@@ -91,146 +170,119 @@ pub(super) fn run(global: &Global, args: &RenderArgs) -> Ended {
             .unwrap_or_default();
         return Err(Failure {
             code: CONFIG,
-            message: format!("`{}` is invalid: {first}", args.name),
+            message: format!("`{name}` is invalid: {first}"),
         });
     };
-    if spec.variants.is_empty() {
-        return Err(Failure::new(format!(
-            "`{}` says nothing: `kind: {}` without templates",
-            args.name, spec.kind
-        )));
-    }
-    let rendered = render(&resolution.desired.engine, campaign, spec, &contact);
-    let failed = rendered
-        .texts
-        .iter()
-        .any(|text| text.error.is_some() && text.chosen != Some(false));
-    match args.output {
-        Form::Json => output::json(&rendered)?,
-        Form::Text => output::text(&as_text(&rendered))?,
-    }
-    Ok(if failed { FAILED } else { DONE })
+    Ok((campaign, spec))
 }
 
 /// Reads the person strictly: a misspelt key would quietly be a name that he lacks.
-fn contact(text: &str) -> Result<Contact, Failure> {
-    let given: TestContact = serde_json::from_str(text)
-        .map_err(|error| Failure::usage(format!("--contact is no JSON of a person: {error}")))?;
-    Ok(Contact {
-        id: given.id,
-        first_name: given.first_name,
-        last_name: given.last_name,
-        username: given
-            .username
-            .map(|name| name.trim_start_matches('@').to_owned()),
-        phone: given
-            .phone
-            .map(|phone| phone.trim_start_matches('+').to_owned()),
-        premium: given.premium,
-        fields: given.fields,
-    })
+fn contact(text: &str) -> Result<TestContact, Failure> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::usage(format!("--contact is no JSON of a person: {error}")))
 }
 
 fn render(
-    engine: &Engine,
+    desired: &Desired,
     campaign: &DesiredCampaign,
     spec: &ResolvedCampaign,
-    contact: &Contact,
+    contact: Contact,
+    excluded: Option<Exclusion>,
 ) -> Rendered {
-    let facts = CampaignFacts {
-        name: spec.name.clone(),
-        title: spec.spec.title.clone(),
-        labels: spec.spec.labels.clone(),
-        run: 1,
-    };
-    let account = spec.accounts.first().map(|name| AccountFacts {
-        name: name.to_string(),
-        first_name: None,
-        username: None,
-    });
-    let weights: Vec<u32> = spec.variants.iter().map(|variant| variant.weight).collect();
-    let chosen = contact
-        .id
-        .map(|id| variant_index(&campaign.lineage, &PersonId(id).0.to_le_bytes(), &weights));
-    let context = Context {
-        contact,
-        campaign: &facts,
-        account: account.as_ref(),
-        now: output::now(),
-        zone: spec.schedule.zone,
-        step: 0,
-        invite_link: None,
-    };
-    let texts = spec
-        .variants
-        .iter()
-        .enumerate()
-        .map(|(index, variant)| {
-            let made = compose(
-                &variant.template,
-                engine.opt_out.notice.as_ref(),
-                variant.media.is_some(),
-                &context,
+    let account = rehearse::stand_in(spec);
+    let now = output::now();
+    let mut texts = Vec::new();
+    for step in 0..=u16::try_from(spec.follow_ups.len()).unwrap_or(u16::MAX - 1) {
+        let variants = rehearse::variants(spec, step);
+        let weights: Vec<u32> = variants.iter().map(|variant| variant.weight).collect();
+        let chosen = contact
+            .id
+            .filter(|_| step == 0)
+            .map(|id| variant_index(&campaign.lineage, &PersonId(id).0.to_le_bytes(), &weights));
+        let after = usize::from(step)
+            .checked_sub(1)
+            .and_then(|index| spec.spec.follow_ups.get(index))
+            .map(|step| step.after.to_string());
+        for (index, variant) in variants.iter().enumerate() {
+            let made = rehearse::text(
+                desired,
+                spec,
+                step,
+                variant,
+                &contact,
+                account.as_ref(),
+                now,
             );
-            let (text, error) = match made {
-                Ok(text) => (Some(text), None),
-                Err(error) => (None, Some(error.to_string())),
-            };
-            Text {
-                variant: variant.name.clone(),
-                weight: variant.weight,
+            texts.push(Text {
+                step,
+                after: after.clone(),
                 chosen: chosen.map(|chosen| chosen == index),
-                units: text.as_ref().map(crate::model::Formatted::units),
-                entities: text.as_ref().map_or(0, |text| text.entities.len()),
-                text: text.map(|text| text.text),
-                media: variant.media.as_ref().map(|media| media.path.clone()),
-                error,
-            }
-        })
-        .collect();
+                ..text(variant, made)
+            });
+        }
+    }
     Rendered {
         format_version: crate::status::FORMAT_VERSION,
         campaign: spec.name.clone(),
+        account: account.map(|account| account.name),
+        contact,
+        excluded,
         texts,
     }
 }
 
-fn as_text(rendered: &Rendered) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::new();
-    for text in &rendered.texts {
-        let who = match text.chosen {
-            Some(true) => ", the one for this person",
-            _ => "",
-        };
-        let _ = write!(
-            out,
-            "── {} (weight {}{who}",
-            plain(&text.variant),
-            text.weight
-        );
-        if let Some(units) = text.units {
-            let _ = write!(out, ", {units} UTF-16 units");
-        }
-        if let Some(media) = &text.media {
-            let _ = write!(out, ", with {}", plain(media));
-        }
-        out.push_str(")\n");
-        match (&text.text, &text.error) {
-            (Some(body), _) => {
-                for line in body.lines() {
-                    let _ = writeln!(out, "{}", plain(line));
-                }
-            }
-            (None, error) => {
-                let _ = writeln!(
-                    out,
-                    "no text: {}",
-                    plain(error.as_deref().unwrap_or_default())
-                );
-            }
-        }
-        out.push('\n');
+fn text(variant: &Variant, made: Result<Formatted, ComposeError>) -> Text {
+    let (formatted, error) = match made {
+        Ok(text) => (Some(text), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Text {
+        step: 0,
+        after: None,
+        variant: variant.name.clone(),
+        weight: variant.weight,
+        format: match variant.template.format() {
+            Format::Plain => "plain",
+            Format::Markdown => "markdown",
+            Format::Html => "html",
+        },
+        chosen: None,
+        text: formatted.as_ref().map(|text| text.text.clone()),
+        units: formatted.as_ref().map(Formatted::units),
+        limit: limit_units(variant.media.is_some()),
+        entities: formatted
+            .iter()
+            .flat_map(|text| &text.entities)
+            .map(|entity| Part {
+                kind: kind_name(&entity.kind),
+                offset: entity.offset,
+                length: entity.length,
+                url: match &entity.kind {
+                    EntityKind::TextUrl { url } => Some(url.clone()),
+                    _ => None,
+                },
+            })
+            .collect(),
+        media: variant.media.as_ref().map(|media| media.path.clone()),
+        link_preview: variant.link_preview,
+        error,
+        formatted,
     }
-    out
+}
+
+/// The Bot API's name of a look.
+fn kind_name(kind: &EntityKind) -> &'static str {
+    match kind {
+        EntityKind::Blockquote { collapsed: false } => "blockquote",
+        EntityKind::Blockquote { collapsed: true } => "expandable_blockquote",
+        EntityKind::TextUrl { .. } => "text_link",
+        EntityKind::Bold => "bold",
+        EntityKind::Italic => "italic",
+        EntityKind::Underline => "underline",
+        EntityKind::Strike => "strikethrough",
+        EntityKind::Spoiler => "spoiler",
+        EntityKind::Code => "code",
+        EntityKind::Pre { .. } => "pre",
+        EntityKind::CustomEmoji { .. } => "custom_emoji",
+    }
 }

@@ -271,6 +271,10 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
         Command::AccountCheck { .. } | Command::AccountRemove { .. } => {
             (refused("this cannot be answered here"), nothing)
         }
+        Command::Contact { name, person } => match line_of(&name) {
+            Some(line) => (super::contact::answer(core, &line, &name, &person), nothing),
+            None => (unknown(&name), nothing),
+        },
         // The loop reads the workspace itself.
         Command::Reload => (verdict(core), nothing),
         // These may change more than the journal: `operator::act` answers them.

@@ -14,6 +14,7 @@ mod answer;
 mod audience;
 mod clock;
 mod commits;
+mod contact;
 mod core;
 mod engine;
 mod lookups;

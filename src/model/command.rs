@@ -102,6 +102,13 @@ pub enum Command {
     Ping,
     /// About people, results and the state as a whole.
     Operator(super::OperatorCommand),
+    /// What is known of a person, as a campaign's filters and templates see him.
+    Contact {
+        /// The campaign.
+        name: String,
+        /// `@username`, `id:123` or a phone.
+        person: String,
+    },
 }
 
 /// The engine's answer.

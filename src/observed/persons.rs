@@ -66,6 +66,11 @@ impl Persons {
             .map(Handle)
     }
 
+    /// Everybody, in the order in which they were found.
+    pub fn ids(&self) -> impl Iterator<Item = PersonId> + '_ {
+        self.ids.iter().copied()
+    }
+
     /// Who has this handle.
     pub fn id(&self, handle: Handle) -> Option<PersonId> {
         self.ids.get_index(handle.0 as usize).copied()
