@@ -11,7 +11,6 @@ mod backup;
 mod columns;
 mod completions;
 pub mod demo;
-mod diff;
 mod events;
 mod explain;
 mod forget;
@@ -33,6 +32,7 @@ mod status;
 mod suspend;
 mod test;
 mod validate;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -60,6 +60,13 @@ pub(super) fn colour() -> bool {
     io::stdout().is_terminal() && wants_colour()
 }
 
+/// Whether there is a screen to draw on and a keyboard before it; `TERM=dumb` has none (terminfo(5)).
+pub(super) fn is_screen() -> bool {
+    io::stdout().is_terminal()
+        && io::stdin().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// As [`colour`], for standard error.
 pub(super) fn colour_of_errors() -> bool {
     io::stderr().is_terminal() && wants_colour()

@@ -11,7 +11,7 @@ use crate::desired::{Desired, DesiredCampaign, History, ResolvedCampaign, Varian
 use crate::model::{Command, Contact, EntityKind, Exclusion, Formatted, PersonId};
 use crate::plan::rehearse;
 use crate::spec::TestContact;
-use crate::text::{ComposeError, Format, limit_units, variant_index};
+use crate::text::{ComposeError, Format, limit_units};
 
 /// `tidings render`
 #[derive(Debug, Args)]
@@ -194,16 +194,14 @@ fn render(
     let mut texts = Vec::new();
     for step in 0..=u16::try_from(spec.follow_ups.len()).unwrap_or(u16::MAX - 1) {
         let variants = rehearse::variants(spec, step);
-        let weights: Vec<u32> = variants.iter().map(|variant| variant.weight).collect();
         let chosen = contact
             .id
-            .filter(|_| step == 0)
-            .map(|id| variant_index(&campaign.lineage, &PersonId(id).0.to_le_bytes(), &weights));
+            .and_then(|id| rehearse::chosen(spec, &campaign.lineage, PersonId(id), step));
         let after = usize::from(step)
             .checked_sub(1)
             .and_then(|index| spec.spec.follow_ups.get(index))
             .map(|step| step.after.to_string());
-        for (index, variant) in variants.iter().enumerate() {
+        for variant in variants {
             let made = rehearse::text(
                 desired,
                 spec,
@@ -216,7 +214,7 @@ fn render(
             texts.push(Text {
                 step,
                 after: after.clone(),
-                chosen: chosen.map(|chosen| chosen == index),
+                chosen: chosen.map(|chosen| chosen == variant.name),
                 ..text(variant, made)
             });
         }

@@ -23,7 +23,7 @@ pub struct StatusArgs {
     /// The form
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     pub output: Form,
-    /// Show it again every second until Ctrl-C
+    /// Show it live until q or Ctrl-C; where there is no terminal, print it again every second
     #[arg(long)]
     pub watch: bool,
     /// Exit code 4 where something is invalid, stalled, or waits for a person
@@ -46,6 +46,9 @@ pub enum Form {
 
 pub(super) fn run(global: &Global, args: &StatusArgs) -> Ended {
     let workspace = global.workspace()?;
+    if args.watch && matches!(args.output, Form::Table | Form::Wide) && output::is_screen() {
+        return super::watch::run(&workspace, &args.names);
+    }
     loop {
         let body = super::document(
             &workspace,
@@ -57,10 +60,6 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Ended {
             (Form::Json | Form::Yaml, false) => None,
             _ => Some(super::read_back(body.clone())?),
         };
-        if args.watch && output::colour() {
-            // ECMA-48: to the upper left corner, and erase the display.
-            output::text("\u{1b}[H\u{1b}[2J")?;
-        }
         match (&report, args.output) {
             (_, Form::Json) if args.watch => output::json_line(&body)?,
             (_, Form::Json) => output::json(&body)?,
@@ -83,6 +82,10 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Ended {
         if !args.watch {
             let needed = args.check && report.as_ref().is_some_and(status::needs_person);
             return Ok(if needed { NEEDS_PERSON } else { DONE });
+        }
+        if matches!(args.output, Form::Table | Form::Wide) {
+            // One report ends where the next begins.
+            output::line("")?;
         }
         std::thread::sleep(EVERY);
     }

@@ -55,6 +55,14 @@ pub enum AgainstError {
     /// A folder or file could not be written.
     #[error("the version to compare with cannot be written to a temporary folder: {0}")]
     Io(#[from] std::io::Error),
+    /// Neither version has such a campaign.
+    #[error("neither version has a campaign `{name}`.{}", hint.as_deref().map(|h| format!(" Did you mean `{h}`?")).unwrap_or_default())]
+    Unknown {
+        /// The name that was given.
+        name: String,
+        /// What was probably meant.
+        hint: Option<String>,
+    },
     /// The old version is no workspace.
     #[error(transparent)]
     Workspace(#[from] super::WorkspaceError),
@@ -118,7 +126,9 @@ fn version(root: &Path, name: &str) -> Result<Version, AgainstError> {
     ]))?
     .map_err(|_| no_commit())?;
     let git_dir = must(git(root).args(["rev-parse", "--absolute-git-dir"]))?;
-    let folder = tempfile::Builder::new().prefix("tidings-against-").tempdir()?;
+    let folder = tempfile::Builder::new()
+        .prefix("tidings-against-")
+        .tempdir()?;
     let tree = folder.path().join("workspace");
     std::fs::create_dir_all(tree.join("campaigns"))?;
     let within = prefix.trim_end_matches('/');
@@ -152,7 +162,7 @@ fn version(root: &Path, name: &str) -> Result<Version, AgainstError> {
     })
 }
 
-/// Compares the workspace's files as they are with those of a commit.
+/// Compares the workspace's files as they are with those of a commit: of these campaigns, or of all.
 ///
 /// # Errors
 /// [`AgainstError`], with what to do about it.
@@ -160,13 +170,17 @@ pub fn against(
     workspace: &Workspace,
     options: &WorkspaceOptions,
     name: &str,
+    campaigns: &[String],
 ) -> Result<AgainstDocument, AgainstError> {
     let version = version(&workspace.root, name)?;
     // A `--config` outside of the workspace has no versions: both are held against it.
     let config = workspace
         .config_path
         .strip_prefix(&workspace.root)
-        .map_or_else(|_| workspace.config_path.clone(), |inside| version.root.join(inside));
+        .map_or_else(
+            |_| workspace.config_path.clone(),
+            |inside| version.root.join(inside),
+        );
     let named = options.config.is_some() && config.exists();
     let mut before = Workspace::find(&WorkspaceOptions {
         directory: Some(version.root.clone()),
@@ -179,14 +193,27 @@ pub fn against(
     let history = History::default();
     let old = before.resolve(&history, None);
     let new = workspace.resolve(&history, None);
-    Ok(compare(
+    let known: BTreeSet<&str> = [&old, &new]
+        .into_iter()
+        .flat_map(|side| side.desired.campaigns.keys())
+        .map(String::as_str)
+        .collect();
+    if let Some(unknown) = campaigns.iter().find(|name| !known.contains(name.as_str())) {
+        let hint = crate::spec::diagnostic::did_you_mean(unknown, known);
+        return Err(AgainstError::Unknown {
+            name: unknown.clone(),
+            hint: hint.map(str::to_owned),
+        });
+    }
+    let document = compare(
         GitVersion {
             name: name.to_owned(),
             commit: version.commit.clone(),
         },
         (&old, &before.files()),
         (&new, &workspace.files()),
-    ))
+    );
+    Ok(document.only(campaigns))
 }
 
 /// One side.
@@ -221,7 +248,8 @@ fn compare(version: GitVersion, old: Side<'_>, new: Side<'_>) -> AgainstDocument
         }
     }
     for campaign in before.campaigns.values() {
-        if !after.campaigns.contains_key(&campaign.name) && !renamed.contains(campaign.name.as_str())
+        if !after.campaigns.contains_key(&campaign.name)
+            && !renamed.contains(campaign.name.as_str())
         {
             campaigns.push(removed(campaign, old));
         }
@@ -250,7 +278,11 @@ fn fields(campaign: &DesiredCampaign) -> Value {
     };
     let mut value = json(&spec.spec);
     let bare = |templates: Option<&mut Value>| {
-        for template in templates.and_then(Value::as_array_mut).into_iter().flatten() {
+        for template in templates
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             if let Some(template) = template.as_object_mut() {
                 template.shift_remove("text");
                 template.shift_remove("file");
@@ -314,7 +346,8 @@ fn changed(
     let Some(spec) = spec else {
         // An error that stood there before is no change of this one.
         let known = earlier.is_some_and(|earlier| {
-            earlier.digest == campaign.digest && earlier.diagnostics.iter().any(Diagnostic::is_error)
+            earlier.digest == campaign.digest
+                && earlier.diagnostics.iter().any(Diagnostic::is_error)
         });
         change.change = Compared::Invalid;
         return (!known).then_some(change);

@@ -10,6 +10,7 @@
 //! page: nobody else acts. Decisions are the planner's.
 
 mod accounts;
+pub mod against;
 mod answer;
 mod audience;
 mod clock;

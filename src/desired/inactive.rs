@@ -41,9 +41,7 @@ pub(super) fn of_campaign(spec: &CampaignSpec, engine: &EngineSpec) -> Vec<NotAc
             }
         }
     }
-    for (given, key) in [
-        (spec.ai_role.is_some(), "ai_role"),
-    ] {
+    for (given, key) in [(spec.ai_role.is_some(), "ai_role")] {
         if given {
             list.push(left_out(format!("`{key}`")));
         }

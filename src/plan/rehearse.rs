@@ -297,6 +297,22 @@ pub fn variants(spec: &ResolvedCampaign, step: u16) -> &[Variant] {
     }
 }
 
+/// The name of the variant of a step that a person gets: the same for ever.
+pub fn chosen<'a>(
+    spec: &'a ResolvedCampaign,
+    line: &Lineage,
+    person: PersonId,
+    step: u16,
+) -> Option<&'a str> {
+    let key = SendKey {
+        lineage: line.clone(),
+        person,
+        step,
+        run: 0,
+    };
+    super::sends::choose(variants(spec, step), &key).map(|variant| variant.name.as_str())
+}
+
 /// The text that a person would get by one variant of one step; 0 is the first message.
 ///
 /// # Errors

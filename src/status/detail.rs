@@ -6,30 +6,46 @@ use comfy_table::{Cell, Color};
 
 use super::events::EventLine;
 use super::plain::plain;
+use super::rate::{interval, rate, verdict};
 use super::table::{
-    Look, coloured, daemon_line, grid, moment_words, paint, push_grid, right, zone_of,
+    Look, accounts_table, coloured, daemon_line, grid, moment_words, paint, push_grid, right,
+    zone_of,
 };
-use super::types::{CampaignStatus, SourceStatus, StatusReport, Sync, Truth};
+use super::types::{AccountStatus, CampaignStatus, SourceStatus, StatusReport, Sync, Truth};
 use crate::model::{ConditionType, Outcome};
 use crate::time::{human_duration, human_relative};
 
 /// Characters of a digest that tell versions apart, as git shows them.
 const SHORT_DIGEST: usize = 12;
-/// Recent errors shown.
-const MAX_ERRORS: usize = 10;
+/// Recent events shown.
+const MAX_EVENTS: usize = 10;
+/// Earlier errors shown.
+const MAX_ERRORS: usize = 5;
 
-/// The story of each campaign of the report; `events` are recent ones, of which the errors are shown.
+/// The story of each campaign of the report; `events` are recent ones, the oldest first.
 pub fn detail(report: &StatusReport, events: &[EventLine], look: &Look) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", daemon_line(&report.daemon));
     for campaign in &report.campaigns {
         out.push('\n');
-        story(&mut out, campaign, events, look);
+        let own: Vec<AccountStatus> = report
+            .accounts
+            .iter()
+            .filter(|account| campaign.accounts.contains(&account.name))
+            .cloned()
+            .collect();
+        story(&mut out, campaign, &own, events, look);
     }
     out
 }
 
-fn story(out: &mut String, campaign: &CampaignStatus, events: &[EventLine], look: &Look) {
+fn story(
+    out: &mut String,
+    campaign: &CampaignStatus,
+    accounts: &[AccountStatus],
+    events: &[EventLine],
+    look: &Look,
+) {
     let title = campaign
         .title
         .as_deref()
@@ -41,6 +57,10 @@ fn story(out: &mut String, campaign: &CampaignStatus, events: &[EventLine], look
         paint(&plain(&campaign.name), Color::White, look)
     );
     let digest: String = campaign.digest.chars().take(SHORT_DIGEST).collect();
+    let commit = campaign.commit.as_deref().map_or_else(String::new, |hash| {
+        let short: String = plain(hash).chars().take(SHORT_DIGEST).collect();
+        format!(", commit {short}")
+    });
     let generation = match (
         campaign.sync,
         campaign.generation == campaign.observed_generation,
@@ -54,34 +74,21 @@ fn story(out: &mut String, campaign: &CampaignStatus, events: &[EventLine], look
     };
     let _ = writeln!(
         out,
-        "  {}, {} ({}), {generation}, digest {digest}, run {}",
+        "  {}, {} ({}), {generation}, digest {digest}{commit}, run {}",
         campaign.kind,
         plain(&campaign.file),
         campaign.sync.name(),
         campaign.run
     );
-    if !campaign.accounts.is_empty() {
-        let _ = writeln!(out, "  accounts: {}", plain(&campaign.accounts.join(", ")));
-    }
     conditions(out, campaign, look);
     funnel(out, campaign, look);
     variants(out, campaign, look);
     waits(out, campaign, look);
     sources(out, campaign, look);
-    if !campaign.steps.is_empty() {
-        heading(out, "Follow-ups", look);
-        for step in &campaign.steps {
-            let active = if step.active {
-                ""
-            } else {
-                " (not active in this version)"
-            };
-            let _ = writeln!(
-                out,
-                "  step {} after {}: {} pending, {} sent, {} skipped{active}",
-                step.step, step.after, step.pending, step.sent, step.skipped
-            );
-        }
+    steps(out, campaign, look);
+    if !accounts.is_empty() {
+        out.push('\n');
+        out.push_str(&accounts_table(accounts, look));
     }
     list(
         out,
@@ -90,20 +97,57 @@ fn story(out: &mut String, campaign: &CampaignStatus, events: &[EventLine], look
         look,
     );
     list(out, "Warnings", &campaign.warnings, look);
-    let errors: Vec<String> = events
-        .iter()
-        .filter(|event| event.error && event.campaign.as_deref() == Some(campaign.name.as_str()))
-        .rev()
+    let own = || {
+        events
+            .iter()
+            .filter(|event| event.campaign.as_deref() == Some(campaign.name.as_str()))
+            .rev()
+    };
+    let line = |event: &EventLine| {
+        let sign = if event.error { "! " } else { "  " };
+        format!(
+            "{sign}{}  {}",
+            human_relative(event.at.0, look.now),
+            event.message
+        )
+    };
+    let recent: Vec<String> = own().take(MAX_EVENTS).map(line).collect();
+    list(out, "Recent events, newest first", &recent, look);
+    // Errors among many sends are not pushed out of sight by them.
+    let errors: Vec<String> = own()
+        .skip(MAX_EVENTS)
+        .filter(|event| event.error)
         .take(MAX_ERRORS)
-        .map(|event| {
-            format!(
-                "{}  {}",
-                human_relative(event.at.0, look.now),
-                event.message
-            )
-        })
+        .map(line)
         .collect();
-    list(out, "Recent errors, newest first", &errors, look);
+    list(out, "Earlier errors", &errors, look);
+}
+
+fn steps(out: &mut String, campaign: &CampaignStatus, look: &Look) {
+    if campaign.steps.is_empty() {
+        return;
+    }
+    out.push('\n');
+    let mut table = grid(
+        &["FOLLOW-UP", "AFTER", "PENDING", "SENT", "SKIPPED", ""],
+        look,
+    );
+    for step in &campaign.steps {
+        let active = if step.active {
+            ""
+        } else {
+            "not active in this version"
+        };
+        table.add_row(vec![
+            right(step.step),
+            Cell::new(&step.after),
+            right(step.pending),
+            right(step.sent),
+            right(step.skipped),
+            Cell::new(active),
+        ]);
+    }
+    push_grid(out, &table);
 }
 
 fn heading(out: &mut String, text: &str, look: &Look) {
@@ -147,14 +191,35 @@ fn conditions(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     push_grid(out, &table);
 }
 
+/// Columns of the longest bar.
+const BAR: u64 = 16;
+
+/// A number as a bar in eighths of a column; whoever is there at all has one that is seen.
+fn bar(number: u64, most: u64) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = if number == 0 || most == 0 {
+        0
+    } else {
+        let exact = u128::from(number.min(most)) * u128::from(BAR) * 8 / u128::from(most);
+        usize::try_from(exact).unwrap_or(0).max(1)
+    };
+    let text = format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8]);
+    super::table::pad(&text, usize::try_from(BAR).unwrap_or(0))
+}
+
 /// found → excluded → in the audience → where each of them stands.
 fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     heading(out, "Audience", look);
     let audience = &campaign.audience;
     let progress = &campaign.progress;
     let width = audience.found.to_string().len().max(1);
+    let most = audience.found.max(audience.included);
     let line = |out: &mut String, sign: &str, number: u64, words: &str| {
-        let _ = writeln!(out, "  {sign} {number:>width$} {words}");
+        let _ = writeln!(
+            out,
+            "  {sign} {number:>width$} {} {words}",
+            bar(number, most)
+        );
     };
     line(out, " ", audience.found, "found");
     for (reason, number) in &audience.excluded {
@@ -211,30 +276,33 @@ fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     line(out, " ", progress.uncertain, "uncertain");
 }
 
-fn rate(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        return "-".to_owned();
-    }
-    // Tenths of a percent, rounded to the nearest.
-    let tenths = (u128::from(part) * 1000 + u128::from(whole) / 2) / u128::from(whole);
-    format!("{}.{} %", tenths / 10, tenths % 10)
-}
-
 fn variants(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     if campaign.templates.is_empty() {
         return;
     }
     out.push('\n');
-    let mut table = grid(&["VARIANT", "SENT", "REPLIED", "RATE"], look);
+    let mut table = grid(
+        &["VARIANT", "SENT", "REPLIED", "RATE", "95 % SURE OF"],
+        look,
+    );
     for variant in &campaign.templates {
         table.add_row(vec![
             Cell::new(plain(&variant.name)),
             right(variant.sent),
             right(variant.replied),
             right(rate(variant.replied, variant.sent)),
+            right(interval(variant.replied, variant.sent)),
         ]);
     }
     push_grid(out, &table);
+    let shares: Vec<(&str, u64, u64)> = campaign
+        .templates
+        .iter()
+        .map(|variant| (variant.name.as_str(), variant.replied, variant.sent))
+        .collect();
+    if let Some(verdict) = verdict(&shares) {
+        let _ = writeln!(out, "{}", plain(&verdict));
+    }
 }
 
 fn waits(out: &mut String, campaign: &CampaignStatus, look: &Look) {

@@ -73,6 +73,12 @@ pub struct CampaignPlan {
     pub recipients: Recipients,
     /// Messages.
     pub messages: MessagesPlan,
+    /// Who sends.
+    #[serde(default)]
+    pub accounts: Vec<String>,
+    /// Messages of a day at most, by the limits of the campaign and of its accounts.
+    #[serde(default)]
+    pub per_day: u64,
     /// Why people wait.
     pub waiting: Vec<WaitStatus>,
     /// The look-ups that all this is from.
@@ -106,6 +112,14 @@ pub struct Recipients {
     pub excluded: BTreeMap<Exclusion, u64>,
     /// Would go out, by reason.
     pub newly_excluded: BTreeMap<Exclusion, u64>,
+}
+
+impl Recipients {
+    /// People who would still be written to.
+    pub fn reached(&self) -> u64 {
+        let out: u64 = self.newly_excluded.values().sum();
+        (self.pending + self.added).saturating_sub(self.dropped + out)
+    }
 }
 
 /// Messages of a campaign.
@@ -290,6 +304,10 @@ fn campaign(
         ready: status.condition(ConditionType::Ready).cloned(),
         recipients,
         messages,
+        accounts: status.accounts.clone(),
+        per_day: wanted
+            .and_then(|wanted| wanted.spec.as_deref())
+            .map_or(0, |spec| per_day(inputs, spec)),
         waiting: status.waiting.clone(),
         sources: status
             .audience
@@ -305,6 +323,25 @@ fn campaign(
         errors: quoted(Severity::Error),
         warnings: quoted(Severity::Warning),
     })
+}
+
+/// Messages of a campaign a day at most.
+fn per_day(inputs: &Inputs<'_>, spec: &ResolvedCampaign) -> u64 {
+    let engine = &inputs.desired.engine;
+    let all: u64 = spec
+        .accounts
+        .iter()
+        .map(|name| {
+            let own = engine
+                .accounts
+                .get(name)
+                .map_or(engine.limits.max_per_day, |account| account.per_day);
+            u64::from(spec.delays.per_day.min(own))
+        })
+        .sum();
+    spec.delays
+        .campaign_per_day
+        .map_or(all, |most| all.min(u64::from(most)))
 }
 
 fn source_plan(source: &SourceStatus, now: Timestamp) -> SourcePlan {
@@ -386,8 +423,7 @@ fn messages(
     let now = inputs.now;
     let absent = Campaign::default();
     let seen = seen.unwrap_or(&absent);
-    let out: u64 = recipients.newly_excluded.values().sum();
-    let to_send = (recipients.pending + recipients.added).saturating_sub(recipients.dropped + out);
+    let to_send = recipients.reached();
     let gate = plan.report.campaigns.get(line).map(|view| &view.gate);
     let starts = match gate {
         Some(Gate::Blocked { .. }) => return MessagesPlan::default(),

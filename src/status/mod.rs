@@ -12,12 +12,16 @@
 //! # Caveats
 //! Times of transitions are those that the journal holds; where it holds none, the nearest that it does.
 
+pub mod against;
 mod conditions;
 mod detail;
+pub mod diff;
 mod document;
 mod events;
+mod glance;
 mod plain;
 mod plan_text;
+mod rate;
 mod reasons;
 mod report;
 mod table;
@@ -32,6 +36,7 @@ pub use document::{
     plan_document,
 };
 pub use events::{EventLine, EventsDocument, event_line, events_text};
+pub use glance::{Glance, Tone, account_tone, glances};
 pub use plain::{people, plain};
 pub use plan_text::plan_text;
 pub use reasons::reasons_markdown;

@@ -19,6 +19,14 @@ pub fn plan_text(plan: &PlanDocument, look: &Look) -> String {
         out.push_str("No campaigns: nothing would happen.\n");
         return out;
     }
+    let _ = writeln!(
+        out,
+        "From the last look-ups; `--refresh` looks again. {} comes, {} changes, {} goes, {} is wrong.\n",
+        paint("+", Color::Green, look),
+        paint("~", Color::Yellow, look),
+        paint("-", Color::Red, look),
+        paint("!", Color::Red, look)
+    );
     for campaign in &plan.campaigns {
         one(&mut out, campaign, look);
         out.push('\n');
@@ -114,6 +122,15 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         let text = format!(
             "{} messages: {} may leave now, up to {} today",
             campaign.messages.total, campaign.messages.now, campaign.messages.today
+        );
+        line(out, " ", &text);
+        let accounts = campaign.accounts.len();
+        let text = format!(
+            "blast radius: {} through {accounts} account{} ({}), at most {} a day",
+            super::people(campaign.recipients.reached()),
+            if accounts == 1 { "" } else { "s" },
+            plain(&campaign.accounts.join(", ")),
+            campaign.per_day
         );
         line(out, " ", &text);
     }

@@ -7,6 +7,7 @@ use comfy_table::{
     presets::NOTHING,
 };
 
+use super::glance::{Tone, account_tone};
 use super::plain::plain;
 use super::types::{
     AccountStatus, CampaignStatus, Condition, DaemonInfo, Moment, StatusReport, Sync, Truth,
@@ -130,8 +131,16 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
         let progress = &campaign.progress;
         let mut row = vec![
             Cell::new(plain(&campaign.name)),
-            coloured(campaign.sync.name(), sync_colour(campaign.sync), look),
-            state_cell(campaign, look),
+            coloured(
+                campaign.sync.name(),
+                colour_of(sync_tone(campaign.sync)),
+                look,
+            ),
+            coloured(
+                &state_words(campaign),
+                colour_of(state_tone(campaign)),
+                look,
+            ),
             Cell::new(progress_words(campaign)),
             Cell::new(waits_words(&campaign.waiting)),
             Cell::new(until_words(campaign, look.now)),
@@ -183,7 +192,11 @@ pub fn accounts_table(accounts: &[AccountStatus], look: &Look) -> String {
             .map_or_else(String::new, |at| moment_words(at, Zone::UTC, look.now));
         grid.add_row(vec![
             Cell::new(plain(&account.name)),
-            coloured(account.state.name(), account_colour(account.state), look),
+            coloured(
+                account.state.name(),
+                colour_of(account_tone(account.state)),
+                look,
+            ),
             Cell::new(format!(
                 "{} of {}",
                 account.sent_today, account.allowance_today
@@ -306,21 +319,38 @@ fn account_needs(state: AccountState) -> bool {
     )
 }
 
-fn state_cell(campaign: &CampaignStatus, look: &Look) -> Cell {
-    let Some(ready) = campaign.condition(ConditionType::Ready) else {
-        return Cell::new("");
-    };
-    let colour = match ready.status {
-        _ if DELIBERATE.contains(&ready.reason.as_str()) => Color::DarkGrey,
-        Truth::True if campaign.is(ConditionType::Throttled) => Color::Yellow,
-        Truth::True => Color::Green,
-        Truth::False => Color::Red,
-        Truth::Unknown => Color::DarkGrey,
-    };
-    coloured(&plain(&ready.reason), colour, look)
+/// The reason of the condition `Ready`.
+pub(super) fn state_words(campaign: &CampaignStatus) -> String {
+    campaign
+        .condition(ConditionType::Ready)
+        .map(|ready| plain(&ready.reason))
+        .unwrap_or_default()
 }
 
-fn progress_words(campaign: &CampaignStatus) -> String {
+/// How that is.
+pub(super) fn state_tone(campaign: &CampaignStatus) -> Tone {
+    let Some(ready) = campaign.condition(ConditionType::Ready) else {
+        return Tone::Quiet;
+    };
+    match ready.status {
+        _ if DELIBERATE.contains(&ready.reason.as_str()) => Tone::Quiet,
+        Truth::True if campaign.is(ConditionType::Throttled) => Tone::Warn,
+        Truth::True => Tone::Good,
+        Truth::False => Tone::Bad,
+        Truth::Unknown => Tone::Quiet,
+    }
+}
+
+fn colour_of(tone: Tone) -> Color {
+    match tone {
+        Tone::Good => Color::Green,
+        Tone::Warn => Color::Yellow,
+        Tone::Bad => Color::Red,
+        Tone::Quiet => Color::DarkGrey,
+    }
+}
+
+pub(super) fn progress_words(campaign: &CampaignStatus) -> String {
     let progress = &campaign.progress;
     let included = progress.included();
     if included == 0 {
@@ -338,7 +368,7 @@ fn progress_words(campaign: &CampaignStatus) -> String {
     text
 }
 
-fn waits_words(waiting: &[WaitStatus]) -> String {
+pub(super) fn waits_words(waiting: &[WaitStatus]) -> String {
     if let [only] = waiting {
         return only.reason.to_string();
     }
@@ -349,7 +379,7 @@ fn waits_words(waiting: &[WaitStatus]) -> String {
         .join(", ")
 }
 
-fn until_words(campaign: &CampaignStatus, now: Timestamp) -> String {
+pub(super) fn until_words(campaign: &CampaignStatus, now: Timestamp) -> String {
     // A delay of seconds is the pace, not a wait: what is of interest is when all is done.
     let pace = campaign
         .waiting
@@ -392,22 +422,12 @@ pub(super) fn moment_words(at: Moment, zone: Zone, now: Timestamp) -> String {
     format!("{} ({absolute})", human_relative(at.0, now))
 }
 
-fn sync_colour(sync: Sync) -> Color {
+pub(super) fn sync_tone(sync: Sync) -> Tone {
     match sync {
-        Sync::Current => Color::Green,
-        Sync::Changed | Sync::Unseen => Color::Yellow,
-        Sync::Invalid | Sync::Unreadable => Color::Red,
-        Sync::Retired => Color::DarkGrey,
-    }
-}
-
-fn account_colour(state: AccountState) -> Color {
-    match state {
-        AccountState::Ready => Color::Green,
-        AccountState::FloodWait | AccountState::Limited | AccountState::Unreachable => {
-            Color::Yellow
-        }
-        _ => Color::Red,
+        Sync::Current => Tone::Good,
+        Sync::Changed | Sync::Unseen => Tone::Warn,
+        Sync::Invalid | Sync::Unreadable => Tone::Bad,
+        Sync::Retired => Tone::Quiet,
     }
 }
 

@@ -38,7 +38,13 @@ pub(super) fn page(rendered: &Rendered, look: &Look) -> String {
     }
     for text in &rendered.texts {
         out.push('\n');
-        one(&mut out, text, look);
+        let several = rendered
+            .texts
+            .iter()
+            .filter(|other| other.step == text.step)
+            .count()
+            > 1;
+        one(&mut out, text, several, look);
     }
     out
 }
@@ -69,7 +75,7 @@ fn who(contact: &Contact) -> String {
     words.join(" ")
 }
 
-fn one(out: &mut String, text: &Text, look: &Look) {
+fn one(out: &mut String, text: &Text, several: bool, look: &Look) {
     let mut head = match &text.after {
         None => "First message".to_owned(),
         Some(after) => format!("Follow-up {} after {after}", text.step),
@@ -81,7 +87,7 @@ fn one(out: &mut String, text: &Text, look: &Look) {
         text.weight,
         text.format
     );
-    if text.chosen == Some(true) {
+    if several && text.chosen == Some(true) {
         head.push_str(", the one for this person");
     }
     let _ = writeln!(out, "{}", paint(&head, "1", look.colour));

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Miss, Results, TestResult};
-use crate::cli::diff;
-use crate::status::plain;
+use crate::status::{diff, plain};
 
 /// Characters of a text around what was found in it.
 const AROUND: usize = 40;

@@ -247,10 +247,13 @@ fn a_plan_says_what_an_edited_filter_would_change() {
     assert_eq!(spring.messages.total, 6);
     assert!(plan.changes);
     insta::assert_snapshot!(plan_text(&plan, &look()), @r#"
+    From the last look-ups; `--refresh` looks again. + comes, ~ changes, - goes, ! is wrong.
+
     ~ spring (campaigns/spring.yaml): its file was changed
         ~ 5 people go out: 3 bot, 2 over_limit
           11 pending, 1 settled
           6 messages: 0 may leave now, up to 6 today
+          blast radius: 6 people through 1 account (sales-1), at most 40 a day
           11 wait: LookingUp
           members of @rust_meetup: 12 found, looked up 30 minutes ago
 
@@ -279,6 +282,8 @@ fn a_plan_of_a_workspace_that_no_engine_has_seen_says_what_would_start() {
     );
     assert!(plan.changes);
     insta::assert_snapshot!(plan_text(&plan, &look()), @r#"
+    From the last look-ups; `--refresh` looks again. + comes, ~ changes, - goes, ! is wrong.
+
     ! broken (campaigns/broken.yaml): its file is invalid: would be held
           0 pending, 0 settled
         ! campaigns/broken.yaml:4:1: unknown key "sorces" at the top of the file; did you mean `sources`?

@@ -147,7 +147,6 @@ fn one_campaign_tells_its_whole_story() {
 
     spring  Весенний релиз 春のリリース 👩‍🚀
       mailing, campaigns/spring.yaml (current), generation 1, digest 99d474985b17, run 1
-      accounts: sales-1
 
     CONDITION  STATUS  REASON      FOR     MESSAGE
     Ready      True    FloodWait   2m 00s  421 of 421 wait: Telegram told the account to wait.
@@ -158,18 +157,19 @@ fn one_campaign_tells_its_whole_story() {
     Succeeded  False   InProgress  1h 00m  421 pending, 1 on their way.
 
     Audience
-        446 found
-      = 446 in the audience
-        421 pending
-          1 on their way, or in doubt
-         20 sent: 4 wrote back (20.0 %), 0 opted out
-          1 failed: 1 template_error
-          2 skipped: 2 privacy_restricted
-          1 uncertain
+        446 ████████████████ found
+      = 446 ████████████████ in the audience
+        421 ███████████████  pending
+          1 ▏                on their way, or in doubt
+         20 ▋                sent: 4 wrote back (20.0 %), 0 opted out
+          1 ▏                failed: 1 template_error
+          2 ▏                skipped: 2 privacy_restricted
+          1 ▏                uncertain
 
-    VARIANT  SENT  REPLIED  RATE
-    short      14        3  21.4 %
-    long        6        1  16.7 %
+    VARIANT  SENT  REPLIED  RATE    95 % SURE OF
+    short      14        3  21.4 %  7.6 to 47.6 %
+    long        6        1  16.7 %  3.0 to 56.4 %
+    The intervals meet: which one is answered more often cannot be said yet.
 
     WAITING    PEOPLE  UNTIL                      WHY
     FloodWait     421  in 2 hours (13:30:00 UTC)  Telegram told the account to wait.
@@ -179,8 +179,11 @@ fn one_campaign_tells_its_whole_story() {
     SOURCE                   FOUND  READ            RESULT
     members of @rust_meetup    446  30 minutes ago  complete
 
-    Recent errors, newest first
-      2 minutes ago  template_error: contact.first_name is undefined
+    ACCOUNT  STATE       TODAY     UNTIL                      MESSAGE
+    sales-1  flood_wait  25 of 60  in 2 hours (13:30:00 UTC)  Telegram asked for a wait of 5400 s; no messages until 2026-12-01T13:30:00.000Z.
+
+    Recent events, newest first
+      ! 2 minutes ago  template_error: contact.first_name is undefined
     "#);
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use similar::{ChangeTag, DiffOp, TextDiff};
 
-use crate::status::plain;
+use super::plain::plain;
 
 /// Unchanged lines shown around a change, as `git diff` does.
 const CONTEXT: usize = 3;
@@ -22,7 +22,7 @@ fn sgr(tag: ChangeTag, stands_out: bool) -> &'static str {
 }
 
 /// The difference of two texts, one line each, without a line end at the last; empty where they are equal.
-pub(super) fn lines(before: &str, after: &str, colour: bool) -> Vec<String> {
+pub fn lines(before: &str, after: &str, colour: bool) -> Vec<String> {
     let diff = TextDiff::from_lines(before, after);
     let mut out = Vec::new();
     for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
@@ -69,7 +69,7 @@ fn one<'a>(out: &mut Vec<String>, diff: &'a TextDiff<'a, 'a, 'a, str>, op: &Diff
 }
 
 /// The line of a text that is most like what was looked for.
-pub(super) fn nearest<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
+pub fn nearest<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
     let wanted = wanted.lines().next().unwrap_or_default();
     text.lines()
         .filter(|line| !line.trim().is_empty())

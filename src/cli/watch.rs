@@ -1,0 +1,201 @@
+//! `tidings status --watch` on a terminal: the report live, through the control socket.
+//!
+//! # Guarantees
+//! The terminal is as it was before, however this ends: a key, a signal, an error, a panic.
+
+mod ansi;
+mod app;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+
+use super::{DONE, Ended, Failure, output};
+use crate::control::{Workspace, socket};
+use crate::model::{Command, Reply};
+use crate::status::{EventsDocument, StatusReport};
+use app::{App, Then, Update};
+
+/// The pause between two questions to the daemon.
+const EVERY: Duration = Duration::from_secs(1);
+/// How long a key may wait for the screen to follow.
+const TICK: Duration = Duration::from_millis(100);
+/// How long the daemon may take to answer: its loop goes round well within.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Events of a story, the newest.
+const EVENTS: usize = 1000;
+
+/// Shows the report until it is left.
+pub(super) fn run(workspace: &Workspace, names: &[String]) -> Ended {
+    // What is wrong with the command line or the state is said in the ordinary way.
+    let first = super::document(
+        workspace,
+        Command::Status {
+            names: names.to_vec(),
+        },
+    )?;
+    let mut app = App::new(names);
+    app.take(
+        Update::Report(Box::new(super::read_back(first)?), Vec::new()),
+        output::now(),
+    );
+    let (questions, asked) = mpsc::channel::<Option<String>>();
+    let (answers, answered) = mpsc::channel();
+    let asks = workspace.clone();
+    let named = names.to_vec();
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    // Ends with the process: a daemon that does not answer must not keep a person from leaving.
+    std::thread::spawn(move || ask(&asks, &named, &asked, &answers, &told));
+    // Puts the terminal back before a panic is told.
+    let mut terminal = ratatui::try_init().map_err(terminal_failed)?;
+    let ended = show(&mut terminal, &mut app, &questions, &answered, &stop);
+    ratatui::restore();
+    ended.map_err(terminal_failed)?;
+    Ok(DONE)
+}
+
+fn terminal_failed(error: io::Error) -> Failure {
+    Failure::new(format!(
+        "the terminal cannot be used for this ({error}); `tidings status --watch | cat` prints the report again and again"
+    ))
+}
+
+fn show(
+    terminal: &mut ratatui::DefaultTerminal,
+    app: &mut App,
+    questions: &mpsc::Sender<Option<String>>,
+    answered: &mpsc::Receiver<Update>,
+    stop: &AtomicBool,
+) -> io::Result<()> {
+    let colour = output::colour();
+    // Whose ears are gone takes no question: the answers end too.
+    let question = |app: &App| {
+        let _ = questions.send(app.story.clone());
+    };
+    question(app);
+    let mut asked = Some(Instant::now());
+    let mut heard = Instant::now();
+    loop {
+        let now = output::now();
+        terminal.draw(|frame| view::draw(frame, app, colour, now))?;
+        if stop.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if event::poll(TICK)? {
+            match event::read()? {
+                Event::Key(key) if key.kind != KeyEventKind::Release => match app.key(key, now) {
+                    Then::Quit => return Ok(()),
+                    Then::Ask if asked.is_none() => {
+                        question(app);
+                        asked = Some(Instant::now());
+                    }
+                    Then::Ask | Then::Go => {}
+                },
+                _ => {}
+            }
+        }
+        while let Ok(update) = answered.try_recv() {
+            app.take(update, output::now());
+            asked = None;
+            heard = Instant::now();
+        }
+        if asked.is_none() && heard.elapsed() >= EVERY {
+            question(app);
+            asked = Some(Instant::now());
+        }
+    }
+}
+
+/// Asks the daemon whenever it is told to, and listens for signals between.
+fn ask(
+    workspace: &Workspace,
+    names: &[String],
+    asked: &mpsc::Receiver<Option<String>>,
+    answers: &mpsc::Sender<Update>,
+    stop: &Arc<AtomicBool>,
+) {
+    let Ok(runtime) = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+    else {
+        let _ = answers.send(Update::Failed("no thread can be started".to_owned()));
+        return;
+    };
+    runtime.spawn(signals(Arc::clone(stop)));
+    while let Ok(story) = asked.recv() {
+        let update = runtime.block_on(look(workspace, names, story));
+        if answers.send(update).is_err() {
+            return;
+        }
+    }
+}
+
+/// A kill or a closed terminal puts the terminal back as well.
+async fn signals(stop: Arc<AtomicBool>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut hup), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = hup.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.store(true, Ordering::Release);
+}
+
+async fn look(workspace: &Workspace, names: &[String], story: Option<String>) -> Update {
+    let path = &workspace.socket_path();
+    let request = |command: Command| async move { socket::request(path, &command, ANSWER).await };
+    let status = Command::Status {
+        names: names.to_vec(),
+    };
+    let report: StatusReport = match request(status).await.map(|reply| reply.map(body)) {
+        Ok(None) => return Update::Gone,
+        Err(error) => return Update::Failed(error.to_string()),
+        Ok(Some(Err(why))) => return Update::Failed(why),
+        Ok(Some(Ok(body))) => match serde_json::from_value(body) {
+            Ok(report) => report,
+            Err(error) => {
+                return Update::Failed(format!(
+                    "the answer cannot be read ({error}); is the daemon another version of Tidings?"
+                ));
+            }
+        },
+    };
+    let mut events = Vec::new();
+    if let Some(name) = story {
+        let command = Command::Events {
+            name: Some(name),
+            after: 0,
+            limit: EVENTS,
+        };
+        // Without its events a story is still one.
+        if let Ok(Some(Ok(body))) = request(command).await.map(|reply| reply.map(body))
+            && let Ok(document) = serde_json::from_value::<EventsDocument>(body)
+        {
+            events = document.events;
+        }
+    }
+    Update::Report(Box::new(report), events)
+}
+
+fn body(reply: Reply) -> Result<serde_json::Value, String> {
+    match reply {
+        Reply::Document { body } => Ok(body),
+        Reply::Done { message } | Reply::Refused { message, .. } => Err(message),
+    }
+}

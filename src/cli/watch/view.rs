@@ -1,0 +1,390 @@
+//! The live view on a screen.
+
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Borders, Cell, Clear, Paragraph, Row, Table, TableState, Wrap};
+
+use super::ansi;
+use super::app::{App, Screen};
+use crate::model::Timestamp;
+use crate::status::{self, Glance, Look, Tone};
+use crate::time::human_duration;
+
+/// Columns of a bar that shows how far a campaign is.
+const BAR: u64 = 10;
+/// A heartbeat that is older is worth a colour: the loop goes round at least every second.
+const STALE_MS: u64 = 10_000;
+/// Lines for what needs a person, at most.
+const MAX_NEEDS: usize = 6;
+
+/// Draws everything.
+pub(super) fn draw(frame: &mut Frame<'_>, app: &mut App, colour: bool, now: Timestamp) {
+    let [head, body, foot] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
+    frame.render_widget(headline(app, colour, now), head);
+    match app.screen {
+        Screen::List => list(frame, body, app, colour, now),
+        Screen::Story => story(frame, body, app, colour, now),
+        Screen::Help => help(frame, body),
+    }
+    frame.render_widget(footer(app), foot);
+}
+
+fn tone(tone: Tone, colour: bool) -> Style {
+    if !colour {
+        return match tone {
+            Tone::Bad => Style::default().add_modifier(Modifier::BOLD),
+            _ => Style::default(),
+        };
+    }
+    match tone {
+        Tone::Good => Style::default().fg(Color::Green),
+        Tone::Warn => Style::default().fg(Color::Yellow),
+        Tone::Bad => Style::default().fg(Color::Red).add_modifier(Modifier::BOLD),
+        Tone::Quiet => Style::default().fg(Color::DarkGray),
+    }
+}
+
+fn ago(at: Timestamp, now: Timestamp) -> String {
+    human_duration(i64::try_from(now.since(at).as_millis()).unwrap_or(i64::MAX))
+}
+
+fn headline(app: &App, colour: bool, now: Timestamp) -> Paragraph<'static> {
+    let bold = Style::default().add_modifier(Modifier::BOLD);
+    let alarm = if colour {
+        Style::default().fg(Color::White).bg(Color::Red)
+    } else {
+        Style::default().add_modifier(Modifier::REVERSED)
+    };
+    let Some(report) = &app.report else {
+        let text = app
+            .failed
+            .clone()
+            .map_or_else(|| "Looking…".to_owned(), |why| status::plain(&why));
+        let style = if app.failed.is_some() {
+            alarm
+        } else {
+            Style::default()
+        };
+        return Paragraph::new(Line::styled(text, style));
+    };
+    if let Some(since) = app.gone {
+        let text = if report.daemon.running {
+            format!(
+                " The daemon is gone for {}: this is what it last said. `tidings run` starts one. ",
+                ago(since, now)
+            )
+        } else {
+            " No daemon is running: this is what the state holds. `tidings run` starts one. "
+                .to_owned()
+        };
+        return Paragraph::new(Line::styled(text, alarm));
+    }
+    if let Some(why) = &app.failed {
+        return Paragraph::new(Line::styled(format!(" {} ", status::plain(why)), alarm));
+    }
+    let daemon = &report.daemon;
+    let beat = daemon.heartbeat_age_ms.unwrap_or(0);
+    let beat_style = if beat > STALE_MS {
+        tone(Tone::Warn, colour)
+    } else {
+        Style::default()
+    };
+    let pid = daemon
+        .pid
+        .map_or_else(String::new, |pid| format!(", pid {pid}"));
+    Paragraph::new(Line::from(vec![
+        Span::styled("tidings", bold),
+        Span::raw(format!("  The daemon runs{pid}, ")),
+        Span::styled(
+            format!(
+                "heartbeat {} ago",
+                human_duration(i64::try_from(beat).unwrap_or(i64::MAX))
+            ),
+            beat_style,
+        ),
+    ]))
+}
+
+fn footer(app: &App) -> Paragraph<'static> {
+    let dim = Style::default().add_modifier(Modifier::DIM);
+    if app.typing {
+        return Paragraph::new(Line::from(vec![
+            Span::raw("/"),
+            Span::raw(status::plain(&app.filter)),
+            Span::styled(" ", Style::default().add_modifier(Modifier::REVERSED)),
+            Span::styled("  enter: keep  esc: clear", dim),
+        ]));
+    }
+    let keys = match app.screen {
+        Screen::List => "↑↓ move  enter story  / filter  n needs me  r refresh  ? keys  q quit",
+        Screen::Story => "↑↓ scroll  esc back  r refresh  ? keys  q quit",
+        Screen::Help => "any key: back",
+    };
+    let mut spans = Vec::new();
+    if !app.filter.is_empty() {
+        spans.push(Span::raw(format!("/{}  ", status::plain(&app.filter))));
+    }
+    if app.only_needs {
+        spans.push(Span::raw("only what needs me  "));
+    }
+    spans.push(Span::styled(keys, dim));
+    Paragraph::new(Line::from(spans))
+}
+
+fn bar(glance: &Glance) -> String {
+    if glance.included == 0 {
+        return String::new();
+    }
+    // Rounded down, so that only a campaign that is done has a full bar.
+    let full = glance.settled.min(glance.included) * BAR / glance.included;
+    let full = usize::try_from(full).unwrap_or(0);
+    let rest = usize::try_from(BAR).unwrap_or(0).saturating_sub(full);
+    format!("{}{} ", "█".repeat(full), "░".repeat(rest))
+}
+
+fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Timestamp) {
+    let shown = app.shown(now);
+    let needs = needs(app);
+    let accounts = app.report.as_ref().map_or(0, |r| r.accounts.len());
+    let needs_height = if needs.is_empty() {
+        0
+    } else {
+        needs.len().min(MAX_NEEDS) + 1
+    };
+    // A screen of a few lines is the campaigns'.
+    let accounts_height = if accounts == 0 || area.height < 12 {
+        0
+    } else {
+        (accounts + 2).min(usize::from(area.height) / 3)
+    };
+    let fit = |height: usize| Constraint::Length(u16::try_from(height).unwrap_or(u16::MAX));
+    let [campaigns, wanted, below] =
+        Layout::vertical([Constraint::Min(3), fit(needs_height), fit(accounts_height)]).areas(area);
+    campaign_table(frame, campaigns, app, &shown, colour);
+    if needs_height > 0 {
+        needs_panel(frame, wanted, &needs, colour);
+    }
+    if accounts_height > 0 {
+        account_table(frame, below, app, colour, now);
+    }
+}
+
+fn campaign_table(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    app: &mut App,
+    shown: &[Glance],
+    colour: bool,
+) {
+    app.lines.1 = usize::from(area.height.saturating_sub(2)).max(1);
+    if shown.is_empty() {
+        let text = match &app.report {
+            None => "",
+            Some(report) if report.campaigns.is_empty() => {
+                "No campaigns. `tidings init` makes an example."
+            }
+            Some(_) if app.only_needs && app.filter.is_empty() => {
+                "Nothing needs you. `n` shows all."
+            }
+            Some(_) => "No campaign is like that. esc shows all.",
+        };
+        let at = Rect {
+            y: area.y.saturating_add(1),
+            height: area.height.saturating_sub(1),
+            ..area
+        };
+        frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), at);
+        return;
+    }
+    let rows = shown.iter().map(|glance| {
+        Row::new(vec![
+            Cell::new(glance.name.clone()),
+            Cell::new(Span::styled(glance.sync, tone(glance.sync_tone, colour))),
+            Cell::new(Span::styled(
+                glance.state.clone(),
+                tone(glance.state_tone, colour),
+            )),
+            Cell::new(Line::from(vec![
+                Span::raw(bar(glance)),
+                Span::raw(glance.progress.clone()),
+            ])),
+            Cell::new(glance.waits.clone()),
+            Cell::new(glance.until.clone()),
+        ])
+    });
+    let widest = |of: &dyn Fn(&Glance) -> usize, head: &str| {
+        let most = shown.iter().map(of).max().unwrap_or(0).max(head.len());
+        u16::try_from(most).unwrap_or(u16::MAX)
+    };
+    let width = |text: &str| unicode_width::UnicodeWidthStr::width(text);
+    // What is on the left is what one looks for first: the right is cut where there is no room.
+    let widths = [
+        Constraint::Length(widest(&|g| width(&g.name), "CAMPAIGN")),
+        Constraint::Length(widest(&|g| width(g.sync), "SPEC")),
+        Constraint::Length(widest(&|g| width(&g.state), "STATE")),
+        Constraint::Length(widest(&|g| width(&bar(g)) + width(&g.progress), "PROGRESS")),
+        Constraint::Max(widest(&|g| width(&g.waits), "WAITS FOR")),
+        Constraint::Fill(1),
+    ];
+    let bold = Style::default().add_modifier(Modifier::BOLD);
+    let table = Table::new(rows, widths)
+        .header(
+            Row::new([
+                "CAMPAIGN",
+                "SPEC",
+                "STATE",
+                "PROGRESS",
+                "WAITS FOR",
+                "UNTIL",
+            ])
+            .style(bold),
+        )
+        .column_spacing(2)
+        .row_highlight_style(Style::default().add_modifier(Modifier::REVERSED));
+    let at = Rect {
+        y: area.y.saturating_add(1),
+        height: area.height.saturating_sub(1),
+        ..area
+    };
+    let mut state = TableState::default()
+        .with_offset(app.offset)
+        .with_selected(Some(app.chosen));
+    frame.render_stateful_widget(table, at, &mut state);
+    app.offset = state.offset();
+    let below = shown.len().saturating_sub(app.offset + app.lines.1);
+    if below > 0 && area.height > 4 {
+        let text = format!("{below} more ↓ ");
+        let line = Rect {
+            y: area.y,
+            height: 1,
+            ..area
+        };
+        frame.render_widget(
+            Paragraph::new(text)
+                .alignment(Alignment::Right)
+                .style(Style::default().add_modifier(Modifier::DIM)),
+            line,
+        );
+    }
+}
+
+fn needs(app: &App) -> Vec<(String, String)> {
+    app.report
+        .as_ref()
+        .map(status::needs_person_list)
+        .unwrap_or_default()
+}
+
+fn needs_panel(frame: &mut Frame<'_>, area: Rect, needs: &[(String, String)], colour: bool) {
+    let room = usize::from(area.height).saturating_sub(1);
+    let mut lines = vec![Line::styled("Needs you:", tone(Tone::Warn, colour))];
+    let shown = if needs.len() > room {
+        room.saturating_sub(1)
+    } else {
+        needs.len()
+    };
+    for (who, why) in needs.iter().take(shown) {
+        lines.push(Line::from(vec![
+            Span::styled(
+                format!("  {who}  "),
+                Style::default().add_modifier(Modifier::BOLD),
+            ),
+            Span::raw(why.clone()),
+        ]));
+    }
+    if needs.len() > shown {
+        lines.push(Line::raw(format!("  … and {} more.", needs.len() - shown)));
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn account_table(frame: &mut Frame<'_>, area: Rect, app: &App, colour: bool, now: Timestamp) {
+    let Some(report) = &app.report else { return };
+    let look = Look {
+        wide: false,
+        width: Some(usize::from(area.width)),
+        colour,
+        now,
+    };
+    let mut lines = vec![Line::raw("")];
+    lines.extend(ansi::lines(&status::accounts_table(
+        &report.accounts,
+        &look,
+    )));
+    let room = usize::from(area.height);
+    if lines.len() > room && room > 1 {
+        let more = lines.len() - room + 1;
+        lines.truncate(room - 1);
+        lines.push(Line::raw(format!(
+            "… and {more} more: `tidings account list`"
+        )));
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
+fn story(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Timestamp) {
+    let (Some(report), Some(name)) = (&app.report, &app.story) else {
+        return;
+    };
+    let look = Look {
+        wide: false,
+        width: Some(usize::from(area.width)),
+        colour,
+        now,
+    };
+    let lines = match report.clone().only(std::slice::from_ref(name)) {
+        Ok(one) => {
+            let text = status::detail(&one, &app.events, &look);
+            // The first line is about the daemon, which the headline shows.
+            ansi::lines(text.split_once('\n').map_or("", |(_, rest)| rest))
+        }
+        Err(_) => vec![
+            Line::raw(""),
+            Line::raw(format!("`{name}` is not among the campaigns any more.")),
+        ],
+    };
+    app.lines = (lines.len(), usize::from(area.height));
+    app.scroll = app
+        .scroll
+        .min(lines.len().saturating_sub(usize::from(area.height)));
+    let top = u16::try_from(app.scroll).unwrap_or(u16::MAX);
+    frame.render_widget(Paragraph::new(lines).scroll((top, 0)), area);
+}
+
+fn help(frame: &mut Frame<'_>, area: Rect) {
+    let keys = [
+        ("↑ ↓ j k", "up and down"),
+        ("PgUp PgDn space", "a page"),
+        ("g G Home End", "to the first, to the last"),
+        ("enter →", "the whole story of a campaign"),
+        ("esc ←", "back; in the list: no filter"),
+        ("/", "only campaigns that hold a text"),
+        ("n", "only campaigns that need me"),
+        ("r", "ask again now; it asks by itself every second"),
+        ("q Ctrl-C", "leave"),
+    ];
+    let lines: Vec<Line<'_>> = keys
+        .iter()
+        .map(|(key, what)| Line::raw(format!("{key:<18}{what}")))
+        .collect();
+    let block = Block::default().borders(Borders::ALL).title(" Keys ");
+    let height = u16::try_from(keys.len() + 2)
+        .unwrap_or(u16::MAX)
+        .min(area.height);
+    let width = 70.min(area.width);
+    let at = Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height - height) / 2,
+        width,
+        height,
+    };
+    frame.render_widget(Clear, at);
+    frame.render_widget(Paragraph::new(lines).block(block), at);
+}
