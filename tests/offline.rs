@@ -268,7 +268,7 @@ fn render_shows_every_variant_and_step_with_its_length_and_its_looks() {
         .as_array()
         .unwrap()
         .iter()
-        .filter(|t| t["chosen"] == true)
+        .filter(|t| t["step"] == 0 && t["chosen"] == true)
         .count();
     assert_eq!(chosen, 1, "{body:#}");
 
@@ -298,4 +298,255 @@ fn render_shows_every_variant_and_step_with_its_length_and_its_looks() {
         err(&unknown)
     );
     assert!(!dir.path().join("state").exists(), "no state is made");
+}
+
+fn git(root: &Path, args: &[&str]) -> String {
+    let done = std::process::Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args([
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@example.com",
+            "-c",
+            "commit.gpgsign=false",
+        ])
+        .args(["-c", "core.hooksPath=/dev/null"])
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(
+        done.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    String::from_utf8(done.stdout).unwrap()
+}
+
+/// A repository whose folder `team` is a workspace, with one commit, and the edits of a pull request on top.
+fn pull_request() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    write(root, "README.md", "not of the workspace");
+    write(
+        root,
+        "team/tidings.yaml",
+        "version: 1\nlimits: {max_per_day: 60}\ntelegram: {api_id: 1, api_hash: \"${TG_API_HASH}\"}\n",
+    );
+    write(
+        root,
+        "team/campaigns/people.csv",
+        "username,city\nanna,Kazan\nboris,Tver\n",
+    );
+    write(root, "team/campaigns/banner.png", "old");
+    write(
+        root,
+        "team/campaigns/spring.yaml",
+        &spec(
+            "spring",
+            "delays: {per_account: {per_day: 20}}\ntemplates:\n  - {name: short, weight: 2, media: banner.png, text: \"Hi!\\nDoors at 18.\\nBye\"}\n  - {name: gone, text: Old}\n",
+        )
+        .replace("sources: [", "sources: [{type: members, peer: '@our_group', basis: members}, "),
+    );
+    write(
+        root,
+        "team/campaigns/same.yaml",
+        &spec("same", "templates: [{name: t, text: Hi}]\n"),
+    );
+    write(
+        root,
+        "team/campaigns/winter.yaml",
+        &spec("winter", "templates: [{name: t, text: Brr}]\n"),
+    );
+    write(
+        root,
+        "team/campaigns/stops.yaml",
+        &spec("stops", "templates: [{name: t, text: Hi}]\n"),
+    );
+    write(
+        root,
+        "team/campaigns/breaks.yaml",
+        &spec("breaks", "templates: [{name: t, text: Hi}]\n"),
+    );
+    git(root, &["init", "-q", "-b", "main"]);
+    git(root, &["add", "-A"]);
+    git(root, &["commit", "-q", "-m", "one"]);
+
+    write(
+        root,
+        "team/tidings.yaml",
+        "version: 1\nlimits: {max_per_day: 80}\ntelegram: {api_id: 1, api_hash: \"${TG_API_HASH}\"}\n",
+    );
+    write(
+        root,
+        "team/campaigns/people.csv",
+        "username,city\nanna,Kazan\nclara,Omsk\ndaria,Omsk\n",
+    );
+    write(root, "team/campaigns/banner.png", "new");
+    write(
+        root,
+        "team/campaigns/spring.yaml",
+        &spec(
+            "spring",
+            "title: '@everybody | <b>'\ndelays: {per_account: {per_day: 40}}\ntemplates:\n  - {name: short, weight: 2, media: banner.png, text: \"Hi!\\nDoors at 19, `@our_group`.\\nBye\"}\n  - {name: fresh, text: New}\nfollow_ups: [{after: 3d, templates: [{name: nudge, text: Well?}]}]\n",
+        )
+        .replace("sources: [", "sources: [{type: members, peer: '@our_group', basis: members}, "),
+    );
+    std::fs::remove_file(root.join("team/campaigns/winter.yaml")).unwrap();
+    write(
+        root,
+        "team/campaigns/frost.yaml",
+        &spec(
+            "frost",
+            "renamed_from: winter\npaused: true\ntemplates: [{name: t, text: Brr}]\n",
+        ),
+    );
+    std::fs::remove_file(root.join("team/campaigns/stops.yaml")).unwrap();
+    write(
+        root,
+        "team/campaigns/breaks.yaml",
+        &spec("breaks", "tempaltes: []\n"),
+    );
+    write(
+        root,
+        "team/campaigns/fresh.yaml",
+        &spec("fresh", "templates: [{name: t, text: \"Hi\\nthere\"}]\n"),
+    );
+    dir
+}
+
+/// Without what differs from run to run.
+fn stable(text: &str, commit: &str) -> String {
+    text.replace(&commit[..12], "<commit>")
+}
+
+#[test]
+fn two_versions_are_compared_for_a_reviewer() {
+    let dir = pull_request();
+    let team = dir.path().join("team");
+    let before = git(dir.path(), &["status", "--porcelain"]);
+    let head = git(dir.path(), &["rev-parse", "HEAD"]);
+    let text = run(&team, ["plan", "--against", "HEAD"]);
+    ends_with(&text, 0);
+    insta::assert_snapshot!("against_text", stable(&out(&text), &head));
+    let markdown = run(&team, ["plan", "--against", "main", "--format", "markdown"]);
+    ends_with(&markdown, 0);
+    insta::assert_snapshot!("against_markdown", stable(&out(&markdown), &head));
+
+    let json = run(
+        &team,
+        [
+            "plan",
+            "--against",
+            "HEAD",
+            "-o",
+            "json",
+            "--detailed-exitcode",
+        ],
+    );
+    ends_with(&json, 2);
+    let body: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
+    assert_eq!(body["format_version"], "1.0");
+    assert_eq!(body["against"]["commit"], head.trim());
+    assert_eq!(body["settings"][0]["path"], "limits.max_per_day");
+    let of = |name: &str| {
+        let found = body["campaigns"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|c| c["name"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {body:#}")).clone()
+    };
+    assert_eq!(of("fresh")["change"], "added");
+    assert_eq!(of("stops")["change"], "removed");
+    assert_eq!(of("breaks")["change"], "invalid");
+    assert_eq!(of("frost")["renamed_from"], "winter");
+    let spring = of("spring");
+    assert_eq!(
+        spring["people"],
+        serde_json::json!({"before": 2, "after": 3, "added": 2, "removed": 1})
+    );
+    assert_eq!(spring["files"][0]["path"], "campaigns/banner.png");
+    assert_eq!(spring["asks_approval"], true);
+    assert!(!out(&json).contains("api_hash"), "{}", out(&json));
+
+    // One campaign alone; and nothing of it touches the repository or makes a state.
+    let one = out(&run(&team, ["plan", "fresh", "--against", "HEAD"]));
+    assert!(one.contains("fresh") && !one.contains("stops"), "{one}");
+    assert_eq!(git(dir.path(), &["status", "--porcelain"]), before);
+    assert!(!team.join("state").exists());
+
+    // Committed, there is no difference to itself.
+    git(dir.path(), &["add", "-A"]);
+    git(dir.path(), &["commit", "-q", "-m", "two"]);
+    let same = run(&team, ["plan", "--against", "HEAD", "--detailed-exitcode"]);
+    ends_with(&same, 0);
+    assert!(out(&same).contains("Nothing differs."), "{}", out(&same));
+    ends_with(
+        &run(
+            &team,
+            ["plan", "--against", "HEAD~1", "--detailed-exitcode"],
+        ),
+        2,
+    );
+}
+
+#[test]
+fn what_cannot_be_compared_is_said_with_what_to_do() {
+    let dir = pull_request();
+    let team = dir.path().join("team");
+    for (version, code, says) in [
+        ("no-such-branch", 64, "names no commit here"),
+        ("--output=/tmp/x", 64, "names no commit here"),
+        ("HEAD:team", 64, "names no commit here"),
+        ("", 64, "names no commit here"),
+    ] {
+        let refused = run(&team, ["plan", &format!("--against={version}")]);
+        ends_with(&refused, code);
+        assert!(err(&refused).contains(says), "{version}: {}", err(&refused));
+    }
+    let unknown = run(&team, ["plan", "sprung", "--against", "HEAD"]);
+    ends_with(&unknown, 64);
+    assert!(
+        err(&unknown).contains("Did you mean `spring`?"),
+        "{}",
+        err(&unknown)
+    );
+    let alone = run(&team, ["plan", "--format", "markdown"]);
+    ends_with(&alone, 64);
+
+    let nowhere = workspace(&[
+        PEOPLE,
+        (
+            "campaigns/a.yaml",
+            &spec("a", "templates: [{name: t, text: Hi}]\n"),
+        ),
+    ]);
+    let none = run(nowhere.path(), ["plan", "--against", "HEAD"]);
+    ends_with(&none, 1);
+    assert!(
+        err(&none).contains("is in no git repository"),
+        "{}",
+        err(&none)
+    );
+}
+
+#[test]
+fn a_version_from_before_the_workspace_has_no_campaigns() {
+    let dir = pull_request();
+    let late = dir.path().join("late");
+    write(dir.path(), "late/campaigns/people.csv", PEOPLE.1);
+    write(
+        dir.path(),
+        "late/campaigns/a.yaml",
+        &spec("a", "templates: [{name: t, text: Hi}]\n"),
+    );
+    let all = run(&late, ["plan", "--against", "HEAD"]);
+    ends_with(&all, 0);
+    assert!(
+        out(&all).contains("1 added, 0 changed, 0 removed"),
+        "{}",
+        out(&all)
+    );
 }

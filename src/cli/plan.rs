@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::{CHANGES, DONE, Ended, Failure, Global, output, reconcile};
+use crate::control::{self, against::AgainstError};
 use crate::model::Command;
 use crate::status::{self, PlanDocument};
 
@@ -13,16 +14,22 @@ pub struct PlanArgs {
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Look sources up first (the only part that connects)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "against")]
     pub refresh: bool,
     /// Exit code 2 where something would happen
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Compare with the specs of a git version (not active in this version yet)
+    /// Compare the files as they are with those of a git commit, without a state
     #[arg(long, value_name = "GITREF")]
     pub against: Option<String>,
     /// The form
-    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    #[arg(
+        short,
+        long,
+        visible_alias = "format",
+        value_name = "FORM",
+        default_value = "text"
+    )]
     pub output: Form,
 }
 
@@ -36,12 +43,18 @@ pub enum Form {
     Json,
     /// The same as YAML
     Yaml,
+    /// For the comment under a pull request; with --against only
+    #[value(alias = "md")]
+    Markdown,
 }
 
 pub(super) fn run(global: &Global, args: &PlanArgs) -> Ended {
-    if args.against.is_some() {
-        return Err(Failure::new(
-            "`plan --against` is not active in this version yet; without it `plan` compares with the state.",
+    if let Some(version) = &args.against {
+        return against(global, args, version);
+    }
+    if args.output == Form::Markdown {
+        return Err(Failure::usage(
+            "`--format markdown` is for `plan --against GITREF`.",
         ));
     }
     let workspace = global.workspace()?;
@@ -70,11 +83,36 @@ pub(super) fn run(global: &Global, args: &PlanArgs) -> Ended {
     let body = ask()?;
     let plan: PlanDocument = super::read_back(body.clone())?;
     match args.output {
-        Form::Text => output::text(&status::plan_text(&plan, &output::look(false)))?,
+        Form::Text | Form::Markdown => {
+            output::text(&status::plan_text(&plan, &output::look(false)))?;
+        }
         Form::Json => output::json(&body)?,
         Form::Yaml => output::yaml(&body)?,
     }
     Ok(if args.detailed_exitcode && plan.changes {
+        CHANGES
+    } else {
+        DONE
+    })
+}
+
+/// `plan --against GITREF`
+fn against(global: &Global, args: &PlanArgs, version: &str) -> Ended {
+    let workspace = global.workspace()?;
+    let document = control::against::against(&workspace, &global.options(), version, &args.names)
+        .map_err(|error| match error {
+        AgainstError::NoCommit(_) | AgainstError::Unknown { .. } => {
+            Failure::usage(error.to_string())
+        }
+        other => Failure::new(other.to_string()),
+    })?;
+    match args.output {
+        Form::Text => output::text(&status::against::text(&document, &output::look(false)))?,
+        Form::Markdown => output::text(&status::against::markdown(&document))?,
+        Form::Json => output::json(&document)?,
+        Form::Yaml => output::yaml(&document)?,
+    }
+    Ok(if args.detailed_exitcode && document.changes {
         CHANGES
     } else {
         DONE
