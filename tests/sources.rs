@@ -423,3 +423,418 @@ async fn a_long_wait_is_reported_and_begins_no_look_up_anew_over_a_restart() {
     assert_eq!(world.calls("channels.getParticipants").len(), 4);
     assert_eq!(world.calls("contacts.resolveUsername").len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_that_was_killed_goes_on_from_its_page() {
+    let world = world(&common::crowd(450)).await;
+    world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
+    // The third page never comes, and the engine is stopped meanwhile.
+    world.sandbox.fault(
+        tidings::sandbox::FaultRule::new(tidings::sandbox::Effect::SilentBefore)
+            .method("channels.getParticipants")
+            .nth(3),
+    );
+    let daemon = world.daemon();
+    world
+        .until("the third page is asked for", |w| {
+            w.calls("channels.getParticipants").len() == 3
+        })
+        .await;
+    daemon.stop().await.unwrap();
+    world.once().await.unwrap();
+    assert_eq!(world.who().len(), 450);
+    assert_nobody_twice(&world);
+    let offsets: Vec<_> = world
+        .calls("channels.getParticipants")
+        .into_iter()
+        .filter(|e| e.effect)
+        .filter_map(|e| e.offset)
+        .collect();
+    assert_eq!(offsets, [0, 200, 400]);
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// commenters
+
+const CHANNEL: &str = "
+accounts: [{name: sales-1}]
+people:
+  - {id: 101, username: anna, first_name: Anna}
+  - {id: 102, first_name: Boris}
+  - {id: 103, username: carol, first_name: Carol}
+  - {id: 104, first_name: Dmitri}
+groups:
+  - title: News
+    kind: channel
+    username: our_news
+    creator: sales-1
+    members: [101]
+    discussion: our_chat
+    history:
+      - {text: old, ago: 9d, comments: [{from: '@carol', text: c, ago: 9d}]}
+      - {text: silent, ago: 5d}
+      - {text: new, ago: 2d, comments: [{from: 102, text: a, ago: 2d}, {from: '@anna', text: b, ago: 1d}, {from: 102, text: c, ago: 1d}]}
+  - title: Chat
+    username: our_chat
+    creator: sales-1
+    history: [{from: 104, text: 'no comment', ago: 1d}]
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commenters_are_those_who_wrote_under_the_last_posts() {
+    let world = world(CHANNEL).await;
+    let who = sent(
+        &world,
+        &from("members", "{type: commenters, peer: '@our_news', posts: 2}"),
+    )
+    .await;
+    assert_eq!(who, [101, 102]);
+    let campaign = world.campaign("hello").await;
+    assert_eq!(source(&campaign, 0)["complete"], true, "{campaign:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commenters_in_outlines_are_asked_for_by_their_comments() {
+    let world = world(&CHANNEL.replace(
+        "username: our_chat",
+        "username: our_chat\n    min_users: true",
+    ))
+    .await;
+    let who = sent(
+        &world,
+        &from(
+            "members",
+            "{type: commenters, peer: '@our_news', posts: 50}",
+        ),
+    )
+    .await;
+    assert_eq!(who, [101, 102, 103]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_without_a_discussion_group_says_so() {
+    let world = world(&CHANNEL.replace("    discussion: our_chat\n", "")).await;
+    world.write(
+        "campaigns/hello.yaml",
+        from("members", "{type: commenters, peer: '@our_news'}"),
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    let campaign = world.campaign("hello").await;
+    assert!(
+        message(&campaign, "Ready").contains("no discussion group"),
+        "{campaign:#}"
+    );
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// members of every kind of place, and those whom Telegram does not show
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_a_basic_group_are_read_whole() {
+    let world = world(
+        "
+accounts: [{name: sales-1}]
+people: [{id: 101, first_name: Anna}, {id: 102, first_name: Boris}]
+groups: [{title: Friends, kind: basic, id: 77, creator: sales-1, members: all}]
+",
+    )
+    .await;
+    let who = sent(&world, &from("members", "{type: members, peer: {id: 77}}")).await;
+    assert_eq!(who, [101, 102]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_an_own_channel_are_read_up_to_telegrams_cap_which_is_reported() {
+    let yaml = common::crowd(6).replace("title: Meetup", "title: Meetup, kind: channel, listed: 4");
+    let world = world(&yaml).await;
+    world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    let campaign = world.campaign("hello").await;
+    let source = source(&campaign, 0);
+    assert_eq!(source["complete"], false, "{source:#}");
+    assert_eq!(source["found"], 4);
+    let why = source["partial"].as_str().unwrap();
+    assert!(
+        why.contains("4 of 7") && why.contains("commenters"),
+        "{why}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hidden_members_are_partial_and_authors_are_named_as_the_way() {
+    let yaml = common::crowd(6).replace("title: Meetup", "title: Meetup, hidden_members: true");
+    let world = world(&yaml.replace("creator: sales-1", "creator: '@person101'")).await;
+    world.write(
+        "tidings.yaml",
+        format!(
+            "{}opt_out: {{notice: \"Say 'stop' to hear no more.\"}}\n",
+            common::FAST
+        ),
+    );
+    world.write(
+        "campaigns/hello.yaml",
+        mailing("hello", "sales-1", "consent: {basis: attested}\n"),
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    let campaign = world.campaign("hello").await;
+    let source = source(&campaign, 0);
+    assert_eq!(source["complete"], false, "{source:#}");
+    assert!(
+        source["partial"].as_str().unwrap().contains("`authors`"),
+        "{source:#}"
+    );
+    assert_eq!(world.who(), [101], "only its admin is shown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_shows_its_members_to_admins_only_holds_no_other_source_up() {
+    let yaml = common::crowd(3).replace("title: Meetup", "title: Meetup, kind: channel");
+    let world = world(&yaml.replace("creator: sales-1", "creator: '@person101'")).await;
+    world.write(
+        "campaigns/hello.yaml",
+        mailing(
+            "hello",
+            "sales-1",
+            "consent: {basis: customers}
+sources:
+  - {type: members, peer: '@meetup', basis: members}
+  - {type: list, peers: ['@person102']}
+",
+        ),
+    );
+    world.once().await.unwrap();
+    let campaign = world.campaign("hello").await;
+    assert_eq!(world.who(), [102], "{campaign:#}");
+    let error = source(&campaign, 0)["error"].as_str().unwrap();
+    assert!(
+        error.contains("CHAT_ADMIN_REQUIRED") && error.contains("admin"),
+        "{error}"
+    );
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// who can reach whom
+
+fn by(world: &World, account: &str) -> Vec<String> {
+    let mut who: Vec<String> = world
+        .delivered()
+        .into_iter()
+        .filter(|e| e.account.as_deref() == Some(account))
+        .filter_map(|e| e.peer)
+        .collect();
+    who.sort();
+    who
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_talked_with_somebody_keeps_him() {
+    let world = world(&common::crowd_of(&["sales-1", "sales-2"], 8)).await;
+    world.write(
+        "campaigns/first.yaml",
+        mailing("first", "sales-2", "filters: {where: contact.id < 105}\n"),
+    );
+    world.once().await.unwrap();
+    assert_eq!(by(&world, "sales-2").len(), 4);
+    world.sandbox.ledger().clear();
+    world.write(
+        "campaigns/second.yaml",
+        mailing("second", "sales-1, sales-2", ""),
+    );
+    world.once().await.unwrap();
+    assert_eq!(world.who().len(), 8);
+    let kept = by(&world, "sales-2");
+    for id in 101..105 {
+        assert!(kept.contains(&format!("user:{id}")), "{kept:?}");
+    }
+    assert!(!by(&world, "sales-1").is_empty(), "the others are shared");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_account_leaves_its_people_to_those_who_can_reach_them_and_to_nobody_else() {
+    let world = world(
+        "
+accounts: [{name: sales-1}, {name: sales-2}]
+people:
+  - {id: 101, first_name: Anna}
+  - {id: 102, first_name: Boris}
+  - {id: 103, username: carol, first_name: Carol}
+groups:
+  - {title: Meetup, username: meetup, creator: sales-1, admins: [sales-2], members: [101, 102]}
+  - {title: Inner, id: 55, creator: sales-1, accounts: [sales-1], members: [103]}
+",
+    )
+    .await;
+    let spec = mailing(
+        "hello",
+        "sales-1, sales-2",
+        "sources: [{type: members, peer: '@meetup'}, {type: members, peer: {id: 55}}]\npaused: true\n",
+    );
+    world.write(
+        "campaigns/hello.yaml",
+        spec.replace(
+            "paused: true",
+            "schedule: {timezone: UTC, start: 2099-01-01T00:00}",
+        ),
+    );
+    world.once().await.unwrap();
+    // They are looked up first, then the account is lost, then the mailing begins.
+    world.write(
+        "campaigns/hello.yaml",
+        spec.replace("paused: true\n", "canary: 1\n"),
+    );
+    world.once().await.unwrap();
+    assert_eq!(world.who().len(), 1);
+    world
+        .sandbox
+        .fault(FaultRule::error("AUTH_KEY_UNREGISTERED").account("sales-1"));
+    world.write("campaigns/hello.yaml", spec.replace("paused: true\n", ""));
+    world.once().await.unwrap();
+    let campaign = world.campaign("hello").await;
+    assert!(
+        !by(&world, "sales-2").contains(&"user:103".to_owned()),
+        "{campaign:#}"
+    );
+    assert!(
+        world.who().contains(&101) && world.who().contains(&102),
+        "{campaign:#}"
+    );
+    assert_nobody_twice(&world);
+    if !world.who().contains(&103) {
+        assert_eq!(waits(&campaign), "AccountUnavailable 1", "{campaign:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_takes_first_whom_only_it_can_reach() {
+    let world = world(
+        "
+accounts: [{name: sales-1}, {name: sales-2}]
+people:
+  - {id: 101, first_name: Anna}
+  - {id: 102, first_name: Boris}
+  - {id: 103, first_name: Carol}
+  - {id: 104, first_name: Dmitri}
+groups:
+  - {title: Meetup, username: meetup, creator: sales-1, admins: [sales-2], members: [101, 102]}
+  - {title: Inner, id: 55, creator: sales-1, accounts: [sales-1], members: [103, 104]}
+",
+    )
+    .await;
+    world.write(
+        "campaigns/hello.yaml",
+        mailing(
+            "hello",
+            "sales-1, sales-2",
+            "sources: [{type: members, peer: '@meetup'}, {type: members, peer: {id: 55}}]
+delays: {between_messages: 0s, per_account: {per_day: 2}}
+",
+        ),
+    );
+    world.once().await.unwrap();
+    assert_eq!(by(&world, "sales-1"), ["user:103", "user:104"]);
+    assert_eq!(by(&world, "sales-2"), ["user:101", "user:102"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_ups_of_usernames_spend_a_daily_allowance_that_outlives_a_restart() {
+    let world = world("accounts: [{name: sales-1}]\n").await;
+    world.write(
+        "tidings.yaml",
+        "version: 1\ntelegram: {api_id: 12345, api_hash: loopback}\nlimits: {min_delay: 0s, approve_over: null}\n",
+    );
+    let names: String = (0..203).map(|n| format!("@nobody_{n}\n")).collect();
+    world.write("campaigns/names.txt", names);
+    world.write(
+        "campaigns/hello.yaml",
+        from("customers", "{type: file, path: names.txt}"),
+    );
+    world.once().await.unwrap();
+    world.once().await.unwrap();
+    let campaign = world.campaign("hello").await;
+    assert_eq!(campaign["outcomes"]["not_found"], 200, "{campaign:#}");
+    assert_eq!(waits(&campaign), "AccountCap 3", "{campaign:#}");
+    assert_eq!(world.calls("contacts.resolveUsername").len(), 200);
+    let account = world.account("sales-1").await;
+    assert_eq!(
+        (
+            &account["lookups_today"],
+            &account["lookup_allowance_today"]
+        ),
+        (&200.into(), &200.into())
+    );
+    assert!(
+        account["message"].as_str().unwrap().contains("allowance"),
+        "{account:#}"
+    );
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// files
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_in_any_encoding_separator_and_order_becomes_messages() {
+    let people = "
+accounts: [{name: sales-1}]
+people:
+  - {id: 101, username: anna, first_name: Anna}
+  - {id: 102, username: boris, first_name: Boris}
+  - {id: 103, phone: '+15550200103', first_name: Carol}
+";
+    let table = "Город;НИК;Телефон\r\nКазань;@anna;\r\n\"Пермь; центр\";boris;\r\nОмск;;+1 555 020 0103\r\n;;12345\r\n";
+    let utf16: Vec<u8> = [0xff, 0xfe]
+        .into_iter()
+        .chain(table.encode_utf16().flat_map(u16::to_le_bytes))
+        .collect();
+    // Of cp1251 every letter of this table stands at a fixed distance.
+    let cp1251: Vec<u8> = table
+        .chars()
+        .map(|c| match c {
+            'А'..='я' => u8::try_from(c as u32 - 'А' as u32 + 0xc0).unwrap(),
+            other => u8::try_from(other as u32).unwrap(),
+        })
+        .collect();
+    for (what, bytes) in [
+        ("UTF-8", table.as_bytes().to_vec()),
+        ("UTF-8 with a mark", format!("\u{feff}{table}").into_bytes()),
+        (
+            "commas",
+            table
+                .replace("\"Пермь; центр\"", "Пермь")
+                .replace(';', ",")
+                .into_bytes(),
+        ),
+        ("UTF-16", utf16),
+        ("cp1251", cp1251),
+    ] {
+        let world = world(people).await;
+        world.write("campaigns/customers.csv", bytes);
+        world.write(
+            "campaigns/hello.yaml",
+            mailing(
+                "hello",
+                "sales-1",
+                "consent: {basis: customers}
+sources: [{type: file, path: customers.csv, columns: {username: Ник, phone: телефон}}]
+templates: [{name: a, text: \"{{ contact.first_name }}: {{ contact.fields['Город'] | default('?') }}\"}]
+",
+            ),
+        );
+        world.once().await.unwrap();
+        let campaign = world.campaign("hello").await;
+        assert_eq!(world.who(), [101, 102, 103], "{what}: {campaign:#}");
+        assert_eq!(world.texts_to(101), ["Anna: Казань"], "{what}");
+        assert_eq!(world.texts_to(103), ["Carol: Омск"], "{what}");
+        assert_eq!(
+            source(&campaign, 0)["bad_rows"],
+            1,
+            "{what}: a bare number is nobody"
+        );
+        let warnings = campaign["warnings"].as_array().unwrap();
+        assert!(
+            warnings
+                .iter()
+                .any(|w| w.as_str().unwrap().contains("customers.csv:5")),
+            "{what}: {warnings:?}"
+        );
+    }
+}

@@ -59,9 +59,14 @@ fn cut(cell: &str) -> String {
 }
 
 /// A cell that spreadsheets show and do not run (OWASP: a cell that begins with `=`, `+`, `-`, `@`, a tab or a line
-/// break can be a formula).
+/// break can be a formula; some programs skip blanks before it and take the full-width forms for the same).
 pub(super) fn neutral(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
+    let begins = cell.trim_start_matches([' ', '\u{a0}', '\u{feff}']);
+    if cell.starts_with(['\t', '\r', '\n'])
+        || begins.starts_with([
+            '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+        ])
+    {
         format!("'{cell}")
     } else {
         cell.to_owned()
@@ -119,6 +124,10 @@ mod tests {
             ("=1+1", "'=1+1"),
             ("@SUM(A1)", "'@SUM(A1)"),
             ("-2", "'-2"),
+            (" =1", "' =1"),
+            ("＝1", "'＝1"),
+            ("\t=1", "'\t=1"),
+            ("a=1", "a=1"),
             ("Anna", "Anna"),
             ("", ""),
         ] {

@@ -6,6 +6,7 @@
 
 mod account;
 mod approve;
+mod audience;
 mod audit;
 mod backup;
 mod columns;
@@ -290,6 +291,9 @@ pub enum Verb {
     /// Show the accounts
     #[command(subcommand)]
     Account(account::AccountVerb),
+    /// Show who was found, and write it into a file with what became of each person
+    #[command(subcommand)]
+    Audience(audience::AudienceVerb),
     /// Print the JSON Schema of campaigns or of tidings.yaml
     Schema(schema::SchemaArgs),
     /// Print completions for a shell
@@ -306,9 +310,6 @@ pub enum Verb {
     /// Not active in this version yet
     #[command(hide = true)]
     Replies(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
-    Audience(inactive::Anything),
 }
 
 /// The whole command: reads the arguments, does it, says what went wrong.
@@ -369,13 +370,13 @@ fn dispatch(cli: Cli) -> Ended {
         Verb::Restore(args) => backup::restore(global, &args),
         Verb::Forget(args) => forget::run(global, &args),
         Verb::Account(verb) => account::run(global, &verb),
+        Verb::Audience(verb) => audience::run(global, &verb),
         Verb::Schema(args) => schema::run(global, &args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
         Verb::SendTest(_) => inactive::say("send-test"),
         Verb::Retry(_) => inactive::say("retry"),
         Verb::Replies(_) => inactive::say("replies"),
-        Verb::Audience(_) => inactive::say("audience"),
     }
 }
 

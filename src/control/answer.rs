@@ -137,6 +137,19 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             });
             (Reply::Document { body }, nothing)
         }
+        Command::Audiences => (
+            Reply::Document {
+                body: super::audience::list(core, daemon),
+            },
+            nothing,
+        ),
+        Command::AudiencePage { name, after } => match line_of(&name) {
+            Some(line) => {
+                let body = super::audience::page(core, &line, after);
+                (Reply::Document { body }, nothing)
+            }
+            None => (unknown(&name), nothing),
+        },
         Command::Events {
             name: Some(name), ..
         } if line_of(&name).is_none() => (unknown(&name), nothing),

@@ -529,7 +529,12 @@ impl Engine {
                 next = next.min(*retry_at);
             }
         }
-        if next <= until && !self.options.lookups_only {
+        // A look-up that Telegram asked to wait goes on in a moment.
+        let unfinished = || {
+            let mut campaigns = self.core.observed.campaigns.values();
+            campaigns.any(crate::observed::Campaign::looking_up)
+        };
+        if next <= until && (!self.options.lookups_only || unfinished()) {
             return None;
         }
         let inputs = self.core.inputs();

@@ -122,7 +122,70 @@ pub(super) fn decide(
         }
     }
     renames(claims, out);
+    circles(claims, out);
     verdicts
+}
+
+/// A campaign whose audience rests on its own collects nobody, ever.
+fn circles(claims: &[Claim<'_>], out: &mut [Findings]) {
+    let edges: BTreeMap<&str, Vec<&str>> = claims
+        .iter()
+        .map(|claim| {
+            let named = claim.peek.audiences.iter();
+            (claim.name(), named.map(|(_, name)| name.as_str()).collect())
+        })
+        .collect();
+    for (index, claim) in claims.iter().enumerate() {
+        for (at, named) in &claim.peek.audiences {
+            // The campaign's own name is an error of its own.
+            if named == claim.name() {
+                continue;
+            }
+            if let Some(way) = way(&edges, named, claim.name()) {
+                out[index]
+                    .error(
+                        at,
+                        codes::AUDIENCE_CYCLE,
+                        format!("the audience of {} rests on this campaign's own", quote(named)),
+                    )
+                    .detail(format!(
+                        "{} → {}: none of them would ever collect anybody. Take one of these sources out.",
+                        claim.name(),
+                        way.join(" → ")
+                    ));
+            }
+        }
+    }
+}
+
+/// How one gets from a campaign to another by the audiences that they name.
+fn way<'a>(
+    edges: &BTreeMap<&'a str, Vec<&'a str>>,
+    from: &'a str,
+    to: &str,
+) -> Option<Vec<&'a str>> {
+    let mut before: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut left = vec![from];
+    while let Some(at) = left.pop() {
+        if at == to {
+            let mut way = vec![at];
+            while let Some(last) = way.last()
+                && *last != from
+                && let Some(previous) = before.get(last)
+            {
+                way.push(previous);
+            }
+            way.reverse();
+            return Some(way);
+        }
+        for next in edges.get(at).into_iter().flatten() {
+            if *next != from && !before.contains_key(next) {
+                before.insert(next, at);
+                left.push(next);
+            }
+        }
+    }
+    None
 }
 
 /// One campaign can be renamed to one other only.

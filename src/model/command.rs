@@ -79,6 +79,16 @@ pub enum Command {
         #[serde(default)]
         limit: usize,
     },
+    /// Which audiences there are.
+    Audiences,
+    /// Who is in an audience, and what became of each, page by page.
+    AudiencePage {
+        /// The campaign.
+        name: String,
+        /// After this place; from the beginning where absent.
+        #[serde(default)]
+        after: Option<u32>,
+    },
     /// The accounts and their states.
     Accounts,
     /// Asks Telegram who an account is.

@@ -207,13 +207,23 @@ pub fn account_view(inputs: &Inputs<'_>, name: &AccountName) -> AccountView {
     let account = inputs.observed.accounts.get(name).unwrap_or(&absent);
     let (allowance_today, zone) = allowance(inputs, name);
     let sent_today = account.meter.since(Day::of(now, zone).start());
-    let (state, until, message) = state_of(inputs, name, account);
+    let (state, until, mut message) = state_of(inputs, name, account);
+    let (lookups_today, lookup_allowance_today, day_ends) =
+        super::reach::lookups_today(inputs, name);
+    if message.is_empty() && lookups_today >= lookup_allowance_today {
+        message = format!(
+            "It has looked {lookups_today} usernames and phones up today, which is its allowance; the next ones from \
+             {day_ends} on."
+        );
+    }
     AccountView {
         state,
         until,
         message,
         sent_today,
         allowance_today,
+        lookups_today,
+        lookup_allowance_today,
     }
 }
 

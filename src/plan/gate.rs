@@ -433,6 +433,17 @@ fn audience(
             ));
         }
     }
+    if let Some(variant) = lookups::silent_about_opt_out(inputs, spec) {
+        return Some(blocked(
+            Waiting::Held,
+            "ConsentMismatch",
+            format!(
+                "The audience that it takes over was collected under consent `attested`, and the template `{variant}` \
+                 does not say how to opt out: write one of the words that opt out into it, or set `opt_out.notice` in \
+                 tidings.yaml."
+            ),
+        ));
+    }
     lookups::without_consent(spec, campaign).map(|source| {
         blocked(
             Waiting::Held,
@@ -533,7 +544,7 @@ fn name(
         return;
     }
     for account in &spec.accounts {
-        if let Availability::Later { until: at, .. } = may_look_up(inputs, account) {
+        if let Availability::Later { until: at, .. } = super::reach::may_resolve(inputs, account) {
             if let Some(at) = at {
                 plan.wake(at, inputs.now);
                 *until = Some(until.map_or(at, |first| first.min(at)));

@@ -6,7 +6,7 @@ use roaring::RoaringBitmap;
 
 use super::gate::{SourceState, waits};
 use super::{Action, Gate, Inputs, Plan};
-use crate::desired::{ResolvedCampaign, ResolvedSource, SourceRole};
+use crate::desired::{ResolvedCampaign, ResolvedSource, SourceKind, SourceRole};
 use crate::model::{Lineage, Timestamp, Waiting};
 use crate::observed::{Campaign, Lookup, Source};
 use crate::spec::Basis;
@@ -81,6 +81,32 @@ pub(super) fn without_consent<'a>(
                     && !known.lookups.values().any(|l| l.admin && l.ended.is_some())
             })
         })
+}
+
+/// A template that does not say how to opt out, where people come from a campaign that collected under consent
+/// `attested`. The spec's own sources are held against this when it is checked.
+pub(super) fn silent_about_opt_out<'a>(
+    inputs: &Inputs<'_>,
+    spec: &'a ResolvedCampaign,
+) -> Option<&'a str> {
+    let inherited = spec.sources.iter().any(|source| {
+        source.basis == Some(Basis::Attested) && matches!(source.what, SourceKind::Audience { .. })
+    });
+    let opt_out = &inputs.desired.engine.opt_out;
+    if !inherited || opt_out.notice.is_some() {
+        return None;
+    }
+    let says_how = |text: &str| {
+        let text = text.to_lowercase();
+        opt_out
+            .keywords
+            .iter()
+            .any(|word| text.contains(&word.to_lowercase()))
+    };
+    spec.variants
+        .iter()
+        .find(|variant| !says_how(variant.template.source()))
+        .map(|variant| variant.name.as_str())
 }
 
 /// What another campaign collected, and since when that stands; nothing where it has not collected yet.
@@ -167,9 +193,10 @@ pub(super) fn collected_gate(spec: &ResolvedCampaign, campaign: &Campaign, now: 
     let included = campaign.included();
     match spec.schedule.refresh {
         Some(refresh) => {
-            let next = campaign
+            let next = spec
                 .sources
-                .values()
+                .iter()
+                .filter_map(|source| campaign.sources.get(&source.id))
                 .flat_map(|source| source.lookups.values())
                 .filter_map(|lookup| lookup.ended)
                 .min()

@@ -20,6 +20,7 @@ mod estimate;
 mod explain;
 mod gate;
 mod lookups;
+mod reach;
 pub mod rehearse;
 mod report;
 mod restored;
@@ -34,6 +35,7 @@ use std::time::Duration;
 pub use accounts::account_view;
 pub use explain::{ExcludedFor, Explained, FoundBy, WaitsFor, explain};
 pub use lookups::limited as found_by;
+pub use reach::LOOKUPS_A_DAY;
 pub use report::{AccountView, CampaignView, Gate, Report, Wait};
 
 use crate::desired::{Desired, SourceKind};

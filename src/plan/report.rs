@@ -74,6 +74,10 @@ pub struct AccountView {
     pub sent_today: u32,
     /// At most so many.
     pub allowance_today: u32,
+    /// Usernames and phones that it looked up today.
+    pub lookups_today: u32,
+    /// At most so many.
+    pub lookup_allowance_today: u32,
 }
 
 /// What the planner found.

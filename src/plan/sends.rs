@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::accounts::{Availability, may_answer, may_contact, may_look_up, usable, valid};
+use super::accounts::{Availability, may_answer, may_contact, usable, valid};
+use super::reach::{Keepers, LOOK_THROUGH, may_resolve};
 use super::{Action, Gate, Inputs, Link, Plan, SendAction, Wait, audience, gate, steps};
 use crate::desired::{ResolvedCampaign, SourceRole, Variant};
 use crate::model::{
@@ -518,28 +519,30 @@ pub(super) enum Taken {
     Nobody,
 }
 
-/// The queues from which an account may take, oldest people first.
+/// The people whom an account may take: first those whom few others can reach, of these those found first.
+/// `unresolved`: usernames and phones too, which any of so many accounts can look up.
 fn candidates<'a>(
     inputs: &'a Inputs<'_>,
     campaign: &'a Campaign,
     index: Option<u16>,
-    unresolved: bool,
+    unresolved: Option<usize>,
 ) -> impl Iterator<Item = u32> + 'a {
     let persons = &inputs.observed.persons;
     let mut heads: Vec<_> = campaign
         .queues
         .iter()
-        .filter(|(class, _)| index.is_some_and(|i| persons.accounts(**class).contains(&i)))
-        .map(|(_, queue)| queue.iter().copied().peekable())
+        .map(|(class, queue)| (persons.accounts(*class), queue))
+        .filter(|(accounts, _)| index.is_some_and(|i| accounts.contains(&i)))
+        .map(|(accounts, queue)| (accounts.len(), queue.iter().copied().peekable()))
         .collect();
-    if unresolved {
-        heads.push(campaign.unresolved.iter().copied().peekable());
+    if let Some(width) = unresolved {
+        heads.push((width, campaign.unresolved.iter().copied().peekable()));
     }
     std::iter::from_fn(move || {
         let best = heads
             .iter_mut()
-            .filter_map(|h| h.peek().copied().map(|n| (n, h)))
-            .min_by_key(|(n, _)| *n);
+            .filter_map(|(width, h)| h.peek().copied().map(|n| ((*width, n), h)))
+            .min_by_key(|(rank, _)| *rank);
         best.and_then(|(_, head)| head.next())
     })
 }
@@ -551,15 +554,20 @@ const LOOK_PAST: usize = 256;
 /// The next people of an account in a campaign, gathered once a pass.
 fn queue_of(inputs: &Inputs<'_>, name: &AccountName, turn: &Turn<'_>) -> VecDeque<u32> {
     // While nobody can be looked up, those who must be do not stand in the way of the others.
-    let can_look_up = matches!(may_look_up(inputs, name), Availability::Now { .. })
+    let can_look_up = matches!(may_resolve(inputs, name), Availability::Now { .. })
         && !inputs.runtime.resolving.contains_key(name);
+    let index = inputs.observed.account_index(name);
+    let keepers = Keepers::new(inputs, turn.spec, turn.campaign);
+    let kept = keepers.any();
     candidates(
         inputs,
         turn.campaign,
-        inputs.observed.account_index(name),
-        can_look_up,
+        index,
+        can_look_up.then_some(turn.spec.accounts.len()),
     )
+    .take(LOOK_THROUGH)
     .filter(|number| !turn.taken.contains(number))
+    .filter(|number| !kept || !keepers.is_anothers(*number, index))
     .take(LOOK_PAST)
     .collect()
 }
@@ -734,7 +742,7 @@ fn look_up(
     if planned_resolve(plan, |account, who| account == name || who == person) {
         return None;
     }
-    match may_look_up(inputs, name) {
+    match may_resolve(inputs, name) {
         Availability::Now { .. } => {}
         Availability::Later { until, .. } => {
             if let Some(until) = until {
@@ -983,7 +991,7 @@ fn typing_ahead(
         return;
     }
     let index = inputs.observed.account_index(name);
-    let Some(person) = candidates(inputs, turn.campaign, index, false)
+    let Some(person) = candidates(inputs, turn.campaign, index, None)
         .find(|number| !turn.taken.contains(number))
         .and_then(|number| inputs.observed.persons.id(Handle(number)))
         .filter(|person| person.is_user())
@@ -1069,7 +1077,7 @@ fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
             let known: Person = inputs.people.get(person).unwrap_or_default();
             if best_reference(&known).is_some() {
                 let free = turn.spec.accounts.iter().find(|name| {
-                    matches!(may_look_up(inputs, name), Availability::Now { .. })
+                    matches!(may_resolve(inputs, name), Availability::Now { .. })
                         && !inputs.runtime.resolving.contains_key(*name)
                         && !planned_resolve(plan, |account, _| account == *name)
                 });
@@ -1103,6 +1111,8 @@ fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
         reason: Waiting::AccountUnavailable,
         until: None,
     };
+    let keepers = Keepers::new(inputs, turn.spec, turn.campaign);
+    let kept = keepers.any();
     for (class, queue) in &turn.campaign.queues {
         let best = own
             .iter()
@@ -1110,6 +1120,16 @@ fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
             .map(|(_, _, availability)| availability.clone())
             .fold(none.clone(), Availability::better);
         let mut count = queue.len() as u64;
+        if kept && persons.accounts(*class).len() > 1 {
+            for (keeper, people) in keepers.count(queue) {
+                let of_keeper = own
+                    .iter()
+                    .find(|(index, _, _)| *index == Some(keeper))
+                    .map_or(none.clone(), |(_, _, availability)| availability.clone());
+                count -= people.min(count);
+                found.push(wait_of(of_keeper, people, inputs.now));
+            }
+        }
         let limits = &inputs.desired.engine.limits;
         if limits.per_person_gap.is_some() || limits.per_person_month.is_some() {
             // Only those who were ever written to can wait for it.
@@ -1118,7 +1138,7 @@ fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
                 .take(LOOK_PAST)
                 .filter_map(|number| person_gap(inputs, *number))
                 .collect();
-            if let Some(first) = slowed.iter().min() {
+            if let Some(first) = slowed.iter().min().filter(|_| slowed.len() as u64 <= count) {
                 count -= slowed.len() as u64;
                 found.push(Wait {
                     reason: Waiting::PersonGap,
@@ -1133,7 +1153,7 @@ fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
         let best = own
             .iter()
             .map(
-                |(_, name, contact)| match (may_look_up(inputs, name), contact) {
+                |(_, name, contact)| match (may_resolve(inputs, name), contact) {
                     (Availability::Now { .. }, contact) => contact.clone(),
                     (later, _) => later,
                 },

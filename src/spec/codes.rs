@@ -13,6 +13,7 @@ macro_rules! codes {
 }
 
 codes! {
+    AUDIENCE_CYCLE = "audience-cycle": "Campaigns take over each other's audience in a circle.",
     AI_KEY_TWICE = "ai-key-twice": "Both `api_key` and `api_key_file` are given.",
     BAD_CRON = "bad-cron": "The cron text cannot be read, or never fires.",
     BAD_HEADER = "bad-header": "A CSV file's header cannot be used: a column is missing, doubled, or names nobody.",

@@ -71,6 +71,8 @@ pub struct Peek {
     pub kind: Option<Kind>,
     /// Its `renamed_from`, where that is text.
     pub renamed_from: Option<String>,
+    /// The campaigns whose audience its sources and filters name, and where they do.
+    pub audiences: Vec<(Pointer, String)>,
 }
 
 /// Looks into a spec, however broken; what cannot be read is absent.
@@ -88,7 +90,31 @@ pub fn peek(bytes: &[u8]) -> Peek {
         name: text("name"),
         kind,
         renamed_from: text("renamed_from"),
+        audiences: audiences(&tree.root().to_json()),
     }
+}
+
+fn audiences(spec: &serde_json::Value) -> Vec<(Pointer, String)> {
+    let root = Pointer::root();
+    let filters = root.key("filters");
+    [
+        (root.key("sources"), spec.get("sources")),
+        (filters.key("in"), spec.pointer("/filters/in")),
+        (filters.key("exclude"), spec.pointer("/filters/exclude")),
+    ]
+    .into_iter()
+    .flat_map(|(at, list)| {
+        let list = list.and_then(serde_json::Value::as_array);
+        list.into_iter()
+            .flatten()
+            .enumerate()
+            .map(move |(index, source)| (at.index(index).key("campaign"), source))
+    })
+    .filter(|(_, source)| {
+        source.get("type").and_then(serde_json::Value::as_str) == Some("audience")
+    })
+    .filter_map(|(at, source)| Some((at, source.get("campaign")?.as_str()?.to_owned())))
+    .collect()
 }
 
 /// Loads and checks a campaign's spec.

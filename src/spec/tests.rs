@@ -204,7 +204,8 @@ fn an_invalid_file_still_says_its_name() {
         Peek {
             name: Some("a".into()),
             kind: Some(Kind::Collect),
-            renamed_from: Some("b".into())
+            renamed_from: Some("b".into()),
+            audiences: Vec::new(),
         }
     );
     assert_eq!(

@@ -420,6 +420,9 @@ fn messages(
     seen: Option<&Campaign>,
     recipients: &Recipients,
 ) -> MessagesPlan {
+    if spec.kind == crate::spec::Kind::Collect {
+        return MessagesPlan::default();
+    }
     let now = inputs.now;
     let absent = Campaign::default();
     let seen = seen.unwrap_or(&absent);

@@ -108,6 +108,8 @@ fn accounts(inputs: &Inputs<'_>, plan: &Plan) -> BTreeMap<String, AccountStatus>
                 message,
                 sent_today,
                 allowance_today,
+                lookups_today,
+                lookup_allowance_today,
             } = view;
             let status = AccountStatus {
                 name: name.to_string(),
@@ -117,6 +119,8 @@ fn accounts(inputs: &Inputs<'_>, plan: &Plan) -> BTreeMap<String, AccountStatus>
                 allowance_today,
                 message,
                 labels,
+                lookups_today,
+                lookup_allowance_today,
             };
             (name.to_string(), status)
         })

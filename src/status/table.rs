@@ -142,7 +142,7 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
                 look,
             ),
             Cell::new(progress_words(campaign)),
-            Cell::new(waits_words(&campaign.waiting)),
+            Cell::new(waits_of(campaign)),
             Cell::new(until_words(campaign, look.now)),
         ];
         if look.wide {
@@ -356,6 +356,9 @@ pub(super) fn progress_words(campaign: &CampaignStatus) -> String {
     if included == 0 {
         return "-".to_owned();
     }
+    if campaign.kind == "collect" {
+        return format!("{included} collected");
+    }
     let settled = progress.settled();
     // Rounded down, so that 100 % is said of all only.
     let percent = u128::from(settled) * 100 / u128::from(included);
@@ -366,6 +369,22 @@ pub(super) fn progress_words(campaign: &CampaignStatus) -> String {
         text.push_str(", all failed");
     }
     text
+}
+
+/// What its people wait for; those of a `collect` for nothing.
+fn waits_of(campaign: &CampaignStatus) -> String {
+    if is_collected(campaign) {
+        return String::new();
+    }
+    waits_words(&campaign.waiting)
+}
+
+fn is_collected(campaign: &CampaignStatus) -> bool {
+    let only_held = campaign
+        .waiting
+        .iter()
+        .all(|wait| wait.reason == Waiting::Held);
+    campaign.kind == "collect" && only_held && campaign.is(ConditionType::Succeeded)
 }
 
 pub(super) fn waits_words(waiting: &[WaitStatus]) -> String {

@@ -406,6 +406,12 @@ pub struct AccountStatus {
     /// For selectors (an addition).
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Usernames and phones that it looked up today (an addition).
+    #[serde(default)]
+    pub lookups_today: u32,
+    /// At most so many (an addition).
+    #[serde(default)]
+    pub lookup_allowance_today: u32,
 }
 
 /// `account list -o json`.

@@ -48,6 +48,11 @@ pub enum Find {
 }
 
 impl Find {
+    /// Whether its first step looks a username up.
+    pub fn names_a_username(&self) -> bool {
+        matches!(self.place(), Some(Reference::Username(_)))
+    }
+
     fn place(&self) -> Option<&Reference> {
         match self {
             Find::Members { place }

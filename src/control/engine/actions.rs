@@ -43,6 +43,13 @@ impl Engine {
                     campaign,
                 } => {
                     if let Some(task) = self.tasks.get(&account) {
+                        // Written down before it is asked: a crash costs one too many rather than one too few.
+                        self.core.record(
+                            vec![Event::LookupSpent {
+                                account: account.clone(),
+                            }],
+                            Durability::Soon,
+                        )?;
                         self.core.runtime.resolving.insert(account, person);
                         task.order(Order::Resolve {
                             person,

@@ -88,6 +88,11 @@ impl Engine {
                 account: Some(name.clone()),
             },
         });
+        if from.is_none() && what.names_a_username() {
+            records.push(Event::LookupSpent {
+                account: name.clone(),
+            });
+        }
         self.core
             .runtime
             .looking_up

@@ -198,6 +198,8 @@ fn columns_line_up_under_every_script() {
         allowance_today: 40,
         message: String::new(),
         labels: BTreeMap::new(),
+        lookups_today: 0,
+        lookup_allowance_today: 200,
     };
     let names = ["sales-1", "продажи", "販売部", "👩‍🚀-team", "e\u{301}cole"];
     let text = accounts_table(&names.map(account), &look());

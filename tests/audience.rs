@@ -1,0 +1,415 @@
+//! Audiences: collected by one campaign, written to by another, exported with what became of each person.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::process::Command;
+
+use common::{World, assert_nobody_twice, condition, mailing, waits, world};
+use tidings::control::ExitKind;
+
+const WORLD: &str = "
+accounts:
+  - {name: sales-1}
+  - {name: sales-2}
+people:
+  - {id: 101, username: anna, first_name: Анна, last_name: Иванова}
+  - {id: 102, first_name: '=HYPERLINK(\"http://x\")', last_name: 'Bo, \"B\" 🎉'}
+  - {id: 103, username: carol, first_name: Carol, privacy: nobody}
+  - {id: 104, username: helper_bot, bot: true}
+  - {id: 105, username: dora, first_name: Dora}
+groups:
+  - {title: Meetup, username: meetup, creator: sales-1, accounts: [sales-1], members: [101, 102, 103, 104, 105]}
+scripts:
+  - {people: ['@dora'], reply: 'Stop!', delay: 0s}
+";
+
+const COLLECT: &str = "
+version: 1
+name: gather
+kind: collect
+consent: {basis: members}
+accounts: [sales-1]
+sources: [{type: members, peer: '@meetup'}]
+";
+
+/// `tidings` as a user runs it.
+fn tidings(world: &World, args: &[&str]) -> (i32, Vec<u8>, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_tidings"))
+        .arg("-C")
+        .arg(world.path())
+        .args(args)
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&out.stderr).into_owned();
+    (out.status.code().unwrap(), out.stdout, errors)
+}
+
+fn text(world: &World, args: &[&str]) -> String {
+    let (code, out, errors) = tidings(world, args);
+    assert_eq!(code, 0, "{args:?}: {errors}");
+    String::from_utf8(out).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collect_is_done_when_its_sources_are_read_and_sends_nothing() {
+    let world = world(WORLD).await;
+    world.write("campaigns/gather.yaml", COLLECT);
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    let campaign = world.campaign("gather").await;
+    assert_eq!(
+        condition(&campaign, "Succeeded"),
+        "True AllSettled",
+        "{campaign:#}"
+    );
+    assert_eq!(
+        condition(&campaign, "Ready"),
+        "True Succeeded",
+        "{campaign:#}"
+    );
+    assert_eq!(campaign["kind"], "collect");
+    assert_eq!(campaign["audience"]["found"], 6, "{campaign:#}");
+    assert_eq!(campaign["audience"]["included"], 4, "{campaign:#}");
+    assert!(world.delivered().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailing_writes_to_what_another_campaign_collected() {
+    let world = world(WORLD).await;
+    world.write(
+        "campaigns/hello.yaml",
+        mailing(
+            "hello",
+            "sales-1",
+            "sources: [{type: audience, campaign: gather}]\n",
+        ),
+    );
+    // The name comes before: at first nothing is collected.
+    world.write("campaigns/gather.yaml", COLLECT);
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    let campaign = world.campaign("hello").await;
+    assert_eq!(world.who(), [101, 102, 105], "{campaign:#}");
+    assert_eq!(
+        campaign["outcomes"]["privacy_restricted"], 1,
+        "{campaign:#}"
+    );
+    assert_eq!(campaign["audience"]["sources"][0]["type"], "audience");
+    assert_eq!(campaign["audience"]["sources"][0]["found"], 4);
+    assert_nobody_twice(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_nothing_is_collected_the_mailing_waits() {
+    let world = world(WORLD).await;
+    world.write(
+        "campaigns/gather.yaml",
+        COLLECT.replace("kind: collect", "kind: collect\npaused: true"),
+    );
+    world.write(
+        "campaigns/hello.yaml",
+        mailing(
+            "hello",
+            "sales-1",
+            "sources: [{type: audience, campaign: gather}]\n",
+        ),
+    );
+    world.once().await.unwrap();
+    let campaign = world.campaign("hello").await;
+    assert_eq!(
+        condition(&campaign, "Ready"),
+        "True AudienceNotCollected",
+        "{campaign:#}"
+    );
+    assert_eq!(waits(&campaign), "");
+    // Let go, both go on.
+    world.write("campaigns/gather.yaml", COLLECT);
+    world.once().await.unwrap();
+    assert_eq!(world.who(), [101, 102, 105]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collected_audience_is_no_way_around_the_consent() {
+    let world = world(&WORLD.replace("creator: sales-1", "creator: '@anna'")).await;
+    world.write("campaigns/gather.yaml", COLLECT);
+    world.write(
+        "campaigns/hello.yaml",
+        mailing(
+            "hello",
+            "sales-1",
+            "consent: {basis: customers}\nsources: [{type: audience, campaign: gather}]\n",
+        ),
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    let gather = world.campaign("gather").await;
+    assert_eq!(
+        condition(&gather, "Ready"),
+        "False ConsentMismatch",
+        "{gather:#}"
+    );
+    let hello = world.campaign("hello").await;
+    assert_eq!(
+        condition(&hello, "Ready"),
+        "True AudienceNotCollected",
+        "{hello:#}"
+    );
+    assert!(world.delivered().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn newcomers_of_a_collect_come_into_the_mailing_that_names_it() {
+    let world = world(WORLD).await;
+    world.write(
+        "campaigns/gather.yaml",
+        COLLECT.replace("'@meetup'}]", "'@meetup'}]\nfilters: {username: required}"),
+    );
+    world.write(
+        "campaigns/hello.yaml",
+        mailing(
+            "hello",
+            "sales-1",
+            "sources: [{type: audience, campaign: gather}]\n",
+        ),
+    );
+    world.once().await.unwrap();
+    assert_eq!(world.who(), [101, 105]);
+    world.write("campaigns/gather.yaml", COLLECT);
+    world.once().await.unwrap();
+    assert_eq!(world.who(), [101, 102, 105]);
+    assert_nobody_twice(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn collects_that_name_each_other_are_an_error_with_its_place() {
+    let world = world(WORLD).await;
+    let of = |name: &str, other: &str| {
+        COLLECT
+            .replace("name: gather", &format!("name: {name}"))
+            .replace(
+                "{type: members, peer: '@meetup'}",
+                &format!("{{type: audience, campaign: {other}}}"),
+            )
+    };
+    world.write("campaigns/one.yaml", of("one", "two"));
+    world.write("campaigns/two.yaml", of("two", "three"));
+    world.write("campaigns/three.yaml", of("three", "one"));
+    let (code, out, _) = tidings(&world, &["validate", "--format", "json"]);
+    assert_eq!(code, 78);
+    let body: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let found: Vec<_> = body["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|d| d["code"] == "audience-cycle")
+        .collect();
+    assert_eq!(found.len(), 3, "{body:#}");
+    assert_eq!(found[0]["range"]["start"]["line"], 7, "{body:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_says_of_each_person_what_became_of_him() {
+    let world = world(WORLD).await;
+    world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
+    let daemon = world.daemon();
+    world
+        .until_campaign("hello", "everybody is settled and one opted out", |c| {
+            c["progress"]["pending"] == 0 && c["progress"]["opted_out"] == 1
+        })
+        .await;
+    // While the daemon runs it is asked.
+    let csv = text(&world, &["audience", "export", "hello"]);
+    daemon.stop().await.unwrap();
+    assert_eq!(
+        csv,
+        text(&world, &["audience", "export", "hello", "--format", "csv"])
+    );
+    let mut lines = csv.strip_prefix('\u{feff}').unwrap().split("\r\n");
+    assert_eq!(
+        lines.next(),
+        Some(
+            "person,names,account,variant,step,sent_at,outcome,replied_at,last_reply,opted_out,source"
+        )
+    );
+    let lines: Vec<&str> = lines.collect();
+    assert!(
+        lines[0].starts_with("id:101,Анна Иванова (@anna),sales-1,short,0,20"),
+        "{csv}"
+    );
+    assert!(
+        lines[0].ends_with(",sent,,,false,members of @meetup"),
+        "{csv}"
+    );
+    assert!(
+        lines[1].starts_with("id:102,\"'=HYPERLINK(\"\"http://x\"\") Bo, \"\"B\"\" 🎉\",sales-1,"),
+        "{csv}"
+    );
+    assert!(lines[2].contains(",privacy_restricted,"), "{csv}");
+    assert!(
+        lines[3].contains("Dora") && lines[3].contains(",true,members of @meetup"),
+        "{csv}"
+    );
+    assert_eq!(lines.len(), 5, "bots are in no audience: {csv}");
+
+    let jsonl = text(
+        &world,
+        &["audience", "export", "hello", "--format", "jsonl"],
+    );
+    let first: serde_json::Value = serde_json::from_str(jsonl.lines().next().unwrap()).unwrap();
+    assert_eq!(first["names"], "Анна Иванова (@anna)");
+    assert_eq!(first["outcome"], "sent");
+    assert_eq!(first.as_object().unwrap().len(), 11);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_into_a_file_is_whole_or_not_there() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = world(WORLD).await;
+    world.write("campaigns/gather.yaml", COLLECT);
+    world.once().await.unwrap();
+    for format in ["csv", "xlsx", "jsonl"] {
+        let path = world.path().join(format!("out.{format}"));
+        let file = path.to_str().unwrap();
+        let printed = text(
+            &world,
+            &[
+                "audience", "export", "gather", "--format", format, "--output", file,
+            ],
+        );
+        assert_eq!(printed, "");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let bytes = std::fs::read(&path).unwrap();
+        match format {
+            "csv" => assert!(bytes.starts_with("\u{feff}person,".as_bytes())),
+            "xlsx" => assert!(bytes.starts_with(b"PK\x03\x04")),
+            _ => assert_eq!(bytes.split(|b| *b == b'\n').count(), 5),
+        }
+    }
+    let missing = world.path().join("nowhere.csv");
+    let (code, _, errors) = tidings(
+        &world,
+        &[
+            "audience",
+            "export",
+            "gathr",
+            "--output",
+            missing.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(code, 64, "{errors}");
+    assert!(errors.contains("Did you mean `gather`?"), "{errors}");
+    assert!(!missing.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_says_which_audiences_there_are() {
+    let world = world(WORLD).await;
+    assert_eq!(
+        text(&world, &["audience", "list", "-o", "json"]),
+        "{\n  \"format_version\": \"1.0\",\n  \"audiences\": []\n}\n"
+    );
+    world.write("campaigns/gather.yaml", COLLECT);
+    world.once().await.unwrap();
+    let body: serde_json::Value =
+        serde_json::from_str(&text(&world, &["audience", "list", "-o", "json"])).unwrap();
+    let one = &body["audiences"][0];
+    assert_eq!(
+        (&one["name"], &one["kind"]),
+        (&"gather".into(), &"collect".into())
+    );
+    assert_eq!(
+        (&one["found"], &one["included"], &one["complete"]),
+        (&6.into(), &4.into(), &true.into())
+    );
+    let table = text(&world, &["audience", "list"]);
+    assert!(
+        table.contains("gather") && table.contains("members of @meetup"),
+        "{table}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shipped_audience_parser_gathers_everybody_and_says_where_he_was_found() {
+    let of = |path: &str| {
+        let root =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/audience-parser");
+        std::fs::read_to_string(root.join(path)).unwrap()
+    };
+    let world = world(&of("world.yaml")).await;
+    world.write("tidings.yaml", of("tidings.yaml"));
+    world.write("campaigns/our-people.yaml", of("campaigns/our-people.yaml"));
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    let campaign = world.campaign("our-people").await;
+    assert_eq!(
+        condition(&campaign, "Succeeded"),
+        "True AllSettled",
+        "{campaign:#}"
+    );
+    assert_eq!(
+        campaign["audience"]["excluded"],
+        serde_json::json!({"own_account": 1, "bot": 1, "last_seen": 1}),
+        "{campaign:#}"
+    );
+    let jsonl = text(
+        &world,
+        &["audience", "export", "our-people", "--format", "jsonl"],
+    );
+    let mut found: Vec<(String, String)> = jsonl
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|row| {
+            let cell = |name: &str| row[name].as_str().unwrap().to_owned();
+            (cell("names"), cell("source"))
+        })
+        .collect();
+    found.sort();
+    let expected = [
+        ("Elena (@elena, +15550200105)", "contacts"),
+        ("Felix (@felix)", "dialogs"),
+        ("Henry (@henry)", "commenters of @our_channel"),
+        (
+            "Анна Иванова (@anna)",
+            "members of @our_meetup; authors in @our_meetup",
+        ),
+        (
+            "Борис (@boris)",
+            "members of @our_meetup; authors in @our_meetup",
+        ),
+    ];
+    assert_eq!(
+        found,
+        expected.map(|(who, whence)| (who.to_owned(), whence.to_owned()))
+    );
+    assert!(world.delivered().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attested_audience_is_written_to_only_with_a_word_on_how_to_opt_out() {
+    let world = world(WORLD).await;
+    world.write(
+        "campaigns/gather.yaml",
+        COLLECT.replace("basis: members", "basis: attested"),
+    );
+    let spec = |text: &str| {
+        mailing(
+            "hello",
+            "sales-1",
+            &format!(
+                "sources: [{{type: audience, campaign: gather}}]\ntemplates: [{{name: a, text: '{text}'}}]\n"
+            ),
+        )
+    };
+    world.write("campaigns/hello.yaml", spec("Hi!"));
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    let campaign = world.campaign("hello").await;
+    assert_eq!(
+        condition(&campaign, "Ready"),
+        "False ConsentMismatch",
+        "{campaign:#}"
+    );
+    world.write(
+        "campaigns/hello.yaml",
+        spec("Hi! Say STOP to hear no more."),
+    );
+    world.once().await.unwrap();
+    assert_eq!(world.who(), [101, 102, 105]);
+}
