@@ -21,7 +21,7 @@ pub(super) fn text(results: &Results, colour: bool) -> String {
     }
     if results.tests.is_empty() && results.diagnostics.is_empty() {
         out.push_str(
-            "No tests: a spec's `tests:` say what should come of a made-up person; docs/ and campaigns/spring-launch.yaml show some.\n",
+            "No tests: a spec's `tests:` say what should come of a made-up person; `tidings schema campaign` describes their keys.\n",
         );
         return out;
     }
