@@ -18,6 +18,14 @@ const PAGES: &[&str] = &[
     "campaigns/README.md",
     "sessions/README.md",
     "examples/quickstart/README.md",
+    "docs/src/quickstart.md",
+    "docs/src/recipes.md",
+    "docs/src/operating.md",
+    "docs/src/safety.md",
+    "docs/src/telethon.md",
+    "docs/ru/src/quickstart.md",
+    "docs/ru/src/recipes.md",
+    "docs/ru/src/safety.md",
 ];
 
 fn read(path: &str) -> String {

@@ -21,6 +21,7 @@ pub mod invite;
 pub mod load;
 pub mod peer;
 pub mod ramp;
+pub mod reference;
 pub mod render;
 pub mod scalar;
 pub mod schedule;
