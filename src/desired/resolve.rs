@@ -11,7 +11,7 @@ use super::names::{self, Claim, History, Verdict};
 use super::types::{Desired, DesiredCampaign, Engine, InvalidFile, SourceKind, SourceRole};
 use crate::spec::check::CheckContext;
 use crate::spec::files::{CAMPAIGNS, Files};
-use crate::spec::load::{Loaded, read};
+use crate::spec::load::{Loaded, Parsed, read};
 use crate::spec::yaml;
 use crate::spec::{
     Basis, CampaignSpec, Diagnostic, EngineSpec, Findings, Kind, Peek, Pointer, Severity, codes,
@@ -286,7 +286,13 @@ fn newcomer(one: DesiredCampaign) -> InvalidFile {
 struct Entry<'a> {
     path: &'a str,
     bytes: Result<Arc<[u8]>, Box<Diagnostic>>,
+    /// Its YAML, read once for the look at its name and for the load, unless that is too much to keep.
+    parsed: Option<Parsed>,
 }
+
+/// Bytes of files whose YAML is kept from the look at their names until they are loaded. The tree of a file is up to
+/// twenty times its size.
+const MAX_KEPT: usize = 4 << 20;
 
 fn campaigns(
     input: &Input<'_>,
@@ -296,23 +302,25 @@ fn campaigns(
     out: &mut Vec<Diagnostic>,
     invalid_files: &mut Vec<InvalidFile>,
 ) -> BTreeMap<String, DesiredCampaign> {
-    let entries: Vec<Entry<'_>> = paths
+    let mut kept = 0;
+    let (entries, claims): (Vec<Entry<'_>>, Vec<Claim<'_>>) = paths
         .iter()
-        .map(|path| Entry {
-            path,
-            bytes: read(input.files, path),
+        .map(|path| {
+            let bytes = read(input.files, path);
+            let parsed = bytes.as_ref().ok().map(|bytes| Parsed::new(bytes));
+            let claim = Claim {
+                file: path,
+                peek: parsed.as_ref().map_or_else(Peek::default, peek),
+            };
+            kept += bytes.as_ref().map_or(0, |bytes| bytes.len());
+            let entry = Entry {
+                path,
+                bytes,
+                parsed: parsed.filter(|_| kept <= MAX_KEPT),
+            };
+            (entry, claim)
         })
-        .collect();
-    let claims: Vec<Claim<'_>> = entries
-        .iter()
-        .map(|entry| Claim {
-            file: entry.path,
-            peek: entry
-                .bytes
-                .as_ref()
-                .map_or_else(|_| Peek::default(), |b| peek(b)),
-        })
-        .collect();
+        .unzip();
     let mut found: Vec<Findings> = entries.iter().map(|_| Findings::new()).collect();
     let verdicts = names::decide(&claims, input.history, &mut found);
     let known: BTreeMap<String, Option<Kind>> = claims
@@ -322,7 +330,9 @@ fn campaigns(
     let pace = Pace::of(engine, env);
 
     let mut campaigns: BTreeMap<String, DesiredCampaign> = BTreeMap::new();
-    for (((entry, claim), verdict), found) in entries.iter().zip(&claims).zip(verdicts).zip(found) {
+    for (((mut entry, claim), verdict), found) in
+        entries.into_iter().zip(&claims).zip(verdicts).zip(found)
+    {
         let cx = CheckContext {
             file: entry.path,
             files: input.files,
@@ -330,7 +340,8 @@ fn campaigns(
             campaigns: Some(&known),
             sessions: input.sessions,
         };
-        let one = one(entry, claim, &cx, found, engine, pace, input);
+        let parsed = entry.parsed.take();
+        let one = one(&entry, parsed, claim, &cx, found, engine, pace, input);
         out.extend(one.diagnostics.iter().cloned());
         match (verdict, campaigns.get_mut(&one.name)) {
             (Verdict::Newcomer, _) => invalid_files.push(newcomer(one)),
@@ -347,8 +358,10 @@ fn campaigns(
     campaigns
 }
 
+#[allow(clippy::too_many_arguments)]
 fn one(
     entry: &Entry<'_>,
+    parsed: Option<Parsed>,
     claim: &Claim<'_>,
     cx: &CheckContext<'_>,
     found: Findings,
@@ -377,7 +390,7 @@ fn one(
         valid,
         tree,
         mut diagnostics,
-    } = load_campaign(bytes, cx);
+    } = load_campaign(parsed.unwrap_or_else(|| Parsed::new(bytes)), cx);
     let valid = valid && !found.has_errors();
     diagnostics.extend(found.into_diagnostics(entry.path, &*tree));
     diagnostic::sort(&mut diagnostics);

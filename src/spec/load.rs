@@ -81,17 +81,40 @@ pub fn of_file_error(path: &str, error: &FileError) -> Diagnostic {
     )
 }
 
+/// A file's YAML as it was read, once for all who look into it.
+#[derive(Debug)]
+pub struct Parsed {
+    tree: Tree,
+    findings: Findings,
+}
+
+impl Parsed {
+    /// Reads the YAML.
+    pub fn new(bytes: &[u8]) -> Parsed {
+        let mut findings = Findings::new();
+        let tree = yaml::parse(bytes, &mut findings);
+        Parsed { tree, findings }
+    }
+
+    /// What the file says at its top under a key, where that is text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.tree.root().get(key).and_then(|node| node.as_str())
+    }
+}
+
 /// Loads a file of type `T`: YAML, then the schema, then serde, then `check`, each as far as the former allow, so that
 /// one pass says all there is to say. With `env`, `${NAME}` in text values is put in first (`tidings.yaml` only).
 pub fn load<T: DeserializeOwned>(
     file: &str,
-    bytes: &[u8],
+    parsed: Parsed,
     schema: &Schema,
     env: Option<&Env<'_>>,
     check: impl FnOnce(&T, &mut Findings),
 ) -> Loaded<T> {
-    let mut findings = Findings::new();
-    let mut tree = yaml::parse(bytes, &mut findings);
+    let Parsed {
+        mut tree,
+        mut findings,
+    } = parsed;
     let mut value = None;
     if tree.is_complete() {
         if let Some(env) = env {

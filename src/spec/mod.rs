@@ -55,6 +55,7 @@ pub use filters::{Filters, KeepOrDrop, NotContacted, PremiumFilter, UsernameFilt
 pub use follow_ups::{FollowUp, FollowUpIf};
 pub use guardrails::Guardrails;
 pub use invite::InviteMethod;
+pub use load::Parsed;
 pub use peer::Peer;
 pub use ramp::Ramp;
 pub use schedule::{EachRun, Missed, Overlap, Schedule};
@@ -77,14 +78,8 @@ pub struct Peek {
 }
 
 /// Looks into a spec, however broken; what cannot be read is absent.
-pub fn peek(bytes: &[u8]) -> Peek {
-    let tree = yaml::parse(bytes, &mut Findings::new());
-    let text = |key: &str| {
-        tree.root()
-            .get(key)
-            .and_then(|node| node.as_str())
-            .map(str::to_owned)
-    };
+pub fn peek(parsed: &Parsed) -> Peek {
+    let text = |key: &str| parsed.text(key).map(str::to_owned);
     let kind =
         text("kind").and_then(|kind| serde_json::from_value(serde_json::Value::String(kind)).ok());
     Peek {
@@ -119,10 +114,10 @@ fn audiences(spec: &serde_json::Value) -> Vec<(Pointer, String)> {
 }
 
 /// Loads and checks a campaign's spec.
-pub fn load_campaign(bytes: &[u8], cx: &CheckContext<'_>) -> Loaded<CampaignSpec> {
+pub fn load_campaign(parsed: Parsed, cx: &CheckContext<'_>) -> Loaded<CampaignSpec> {
     static SCHEMA: OnceLock<Result<Schema, BadSchema>> = OnceLock::new();
     let schema = SCHEMA.get_or_init(|| Schema::new(schema::campaign_validator()));
-    let mut loaded = load_by(schema, cx.file, bytes, None, |spec: &CampaignSpec, out| {
+    let mut loaded = load_by(schema, cx.file, parsed, None, |spec: &CampaignSpec, out| {
         spec.check(cx, out)
     });
     one_mistake_once(&mut loaded.diagnostics);
@@ -136,7 +131,7 @@ pub fn load_engine(bytes: &[u8], env: &Env<'_>, cx: &CheckContext<'_>) -> Loaded
     let mut loaded = load_by(
         schema,
         cx.file,
-        bytes,
+        Parsed::new(bytes),
         Some(env),
         |spec: &EngineSpec, out| spec.check(cx, out),
     );
@@ -157,12 +152,12 @@ pub fn load_engine(bytes: &[u8], env: &Env<'_>, cx: &CheckContext<'_>) -> Loaded
 fn load_by<T: serde::de::DeserializeOwned>(
     schema: &Result<Schema, BadSchema>,
     file: &str,
-    bytes: &[u8],
+    parsed: Parsed,
     env: Option<&Env<'_>>,
     check: impl FnOnce(&T, &mut Findings),
 ) -> Loaded<T> {
     match schema {
-        Ok(schema) => load::load(file, bytes, schema, env, check),
+        Ok(schema) => load::load(file, parsed, schema, env, check),
         // A bug of the generated schema, which this room's tests would have met: nothing is let pass.
         Err(error) => Loaded {
             value: None,

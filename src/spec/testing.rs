@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::Diagnostic;
 use super::files::MemoryFiles;
+use super::load::Parsed;
 use super::{CheckContext, EngineSpec, Kind, load_campaign, load_engine};
 
 /// The parts of a valid mailing, each by its key.
@@ -131,7 +132,7 @@ pub(super) fn diagnose_files(parts: &str, settings: &str, files: &MemoryFiles) -
         campaigns: Some(&campaigns),
         sessions: Some(&sessions),
     };
-    load_campaign(spec(parts).as_bytes(), &cx).diagnostics
+    load_campaign(Parsed::new(spec(parts).as_bytes()), &cx).diagnostics
 }
 
 /// A row of a table: its label, the parts, and what is found, in the file's order.

@@ -121,7 +121,7 @@ fn load(text: &str) -> load::Loaded<CampaignSpec> {
         campaigns: Some(&campaigns),
         sessions: None,
     };
-    load_campaign(text.as_bytes(), &cx)
+    load_campaign(load::Parsed::new(text.as_bytes()), &cx)
 }
 
 #[test]
@@ -198,9 +198,10 @@ fn a_mistake_in_one_item_of_a_list_does_not_hide_those_of_others() {
 
 #[test]
 fn an_invalid_file_still_says_its_name() {
-    let peek = peek(b"name: a\nkind: collect\nrenamed_from: b\nsources: 5\nfoo: bar\n");
+    let peek = |bytes: &[u8]| super::peek(&load::Parsed::new(bytes));
+    let seen = peek(b"name: a\nkind: collect\nrenamed_from: b\nsources: 5\nfoo: bar\n");
     assert_eq!(
-        peek,
+        seen,
         Peek {
             name: Some("a".into()),
             kind: Some(Kind::Collect),
@@ -209,11 +210,11 @@ fn an_invalid_file_still_says_its_name() {
         }
     );
     assert_eq!(
-        super::peek(b"name: a\nkind: {["),
+        peek(b"name: a\nkind: {["),
         Peek::default(),
         "of a broken text nothing is believed"
     );
-    assert_eq!(super::peek(b"\xff\xfe"), Peek::default());
+    assert_eq!(peek(b"\xff\xfe"), Peek::default());
 }
 
 /// Every schema object that describes a key, with its path.

@@ -45,7 +45,7 @@ fn load_sample(text: &str) -> Loaded<Sample> {
     let env = |name: &str| (name == "NAME").then(|| "from-env".to_owned());
     load(
         "campaigns/a.yaml",
-        text.as_bytes(),
+        Parsed::new(text.as_bytes()),
         &schema,
         Some(&env),
         |sample: &Sample, findings| {
