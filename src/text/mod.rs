@@ -10,6 +10,7 @@ mod format;
 mod literal;
 mod opt_out;
 mod problem;
+mod straight;
 mod template;
 mod variant;
 

@@ -14,6 +14,7 @@ use super::context::Context;
 use super::filters::{Now, environment};
 use super::literal::{self, Literal};
 use super::problem::{TemplateProblem, nearest};
+use super::straight::Straight;
 use super::{ComposeError, Format, format_text, limit_units, utf16_len};
 
 /// A template's source; a message of 4,096 units with much markup and logic fits many times.
@@ -56,6 +57,7 @@ struct Inner {
     warnings: Vec<TemplateProblem>,
     literal: Literal,
     lenient: Lenient,
+    straight: Option<Straight>,
 }
 
 impl std::fmt::Debug for Template {
@@ -99,6 +101,7 @@ impl Template {
             problems.extend(literal::html_problems(source, &tree, lets_markup_in));
         }
         let lenient = Lenient::of(source, &tree);
+        let straight = Straight::of(&tree, format);
         let mut env = environment(format, false);
         if problems.is_empty()
             && let Err(error) = env.add_template_owned(NAME, lenient.source.clone())
@@ -119,6 +122,7 @@ impl Template {
                 warnings,
                 literal,
                 lenient,
+                straight,
             }),
         })
     }
@@ -154,12 +158,23 @@ impl Template {
         self.inner.literal.is_everything()
     }
 
+    /// Whether it is put together without the engine.
+    #[cfg(test)]
+    pub(super) fn is_straight(&self) -> bool {
+        self.inner.straight.is_some()
+    }
+
     /// Renders to markup, before formatting.
     ///
     /// # Errors
     /// `TemplateError` where something that the person lacks is printed, or the template computes
     /// something impossible or endless; `TooLong` where it grows beyond any message.
     pub fn render(&self, context: &Context<'_>) -> Result<String, ComposeError> {
+        if let Some(straight) = &self.inner.straight
+            && let Some(text) = straight.render(context.contact, MAX_OUTPUT)
+        {
+            return Ok(text);
+        }
         let failed = |error: Error| ComposeError::TemplateError(sentence(&self.inner, &error));
         let template = self.inner.env.get_template(NAME).map_err(failed)?;
         let mut sink = Sink::default();
