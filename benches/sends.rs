@@ -1,22 +1,17 @@
 //! Messages a second with no delay: the engine, every send durable, against a plain grammers loop with no
 //! bookkeeping, on the same loopback Telegram in the same run.
 //!
-//! `cargo bench --bench sends` prints a table with the ratio; `-- --people 20000` takes more people.
+//! `cargo bench --bench sends` prints a table with the ratio; `-- --people 20000` takes more people, `-- --accounts 1`
+//! one row alone.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+mod support;
 
-use grammers_client::sender::{NoRetries, SenderPool};
-use tidings::control::{RunOptions, Workspace, WorkspaceOptions, run_with};
-use tidings::sandbox::{Sandbox, SandboxOptions, WorldSpec};
-use tidings::telegram::GrammersTelegram;
+use std::time::Duration;
 
-type Bad = Box<dyn std::error::Error + Send + Sync>;
+use support::{Bad, argument, rate};
 
 /// People on the wire in one measurement: at 9,000 a second some seconds.
 const PEOPLE: usize = 20_000;
-/// Members of a group: below the 10,000 that Telegram lists.
-const GROUP: usize = 5_000;
 
 fn main() -> Result<(), Bad> {
     let people = argument("--people").unwrap_or(PEOPLE);
@@ -24,205 +19,21 @@ fn main() -> Result<(), Bad> {
         .enable_all()
         .build()?;
     println!(
-        "| accounts | plain grammers loop, msg/s | engine, every send durable, msg/s | ratio |"
+        "| accounts | plain grammers loop, msg/s (CPU µs each) | engine, every send durable, msg/s (CPU µs each) | ratio |"
     );
     println!("|---:|---:|---:|---:|");
-    for accounts in [1, 8] {
-        let (plain, engine) = runtime.block_on(measure(accounts, people))?;
+    let rows = argument("--accounts").map_or_else(|| vec![1, 8], |only| vec![only]);
+    for accounts in rows {
+        let (plain, engine) = runtime.block_on(rate::measure(accounts, people))?;
         println!(
-            "| {accounts} | {plain:.0} | {engine:.0} | {:.2} |",
-            engine / plain
+            "| {accounts} | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.2} |",
+            plain.per_second,
+            plain.cpu,
+            engine.per_second,
+            engine.cpu,
+            engine.per_second / plain.per_second
         );
     }
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
-}
-
-fn argument(name: &str) -> Option<usize> {
-    let mut args = std::env::args().skip_while(|arg| arg != name);
-    args.next()?;
-    args.next()?.parse().ok()
-}
-
-fn world(accounts: usize, people: usize) -> Result<WorldSpec, Bad> {
-    let mut yaml = String::from("seed: 5\naccounts:\n");
-    for n in 1..=accounts {
-        yaml += &format!("  - {{name: acc-{n}}}\n");
-    }
-    yaml += "people:\n";
-    for n in 0..people {
-        yaml += &format!("  - {{username: person_{n}, first_name: P{n}}}\n");
-    }
-    yaml += "groups:\n";
-    for (group, first) in (0..people).step_by(GROUP).enumerate() {
-        let members: Vec<String> = (first..people.min(first + GROUP))
-            .map(|n| format!("'@person_{n}'"))
-            .collect();
-        yaml += &format!(
-            "  - {{title: G{group}, username: people_{group}, creator: acc-1, members: [{}]}}\n",
-            members.join(", ")
-        );
-    }
-    Ok(WorldSpec::from_yaml(&yaml)?)
-}
-
-async fn measure(accounts: usize, people: usize) -> Result<(f64, f64), Bad> {
-    let options = || -> Result<SandboxOptions, Bad> {
-        Ok(SandboxOptions {
-            world: world(accounts, people)?,
-            ai_port: None,
-            keep_ledger: true,
-            ..SandboxOptions::default()
-        })
-    };
-    // Each on a server of its own, so that neither finds the other's dialogs.
-    let sandbox = Sandbox::start(options()?).await?;
-    let dir = tempfile::tempdir()?;
-    sandbox.write_sessions(dir.path()).await?;
-    let plain = plain_loop(&sandbox, dir.path(), accounts, people).await?;
-    drop(sandbox);
-    let sandbox = Sandbox::start(options()?).await?;
-    let engine = engine_run(&sandbox, accounts, people).await?;
-    Ok((plain, engine))
-}
-
-/// What somebody writes in an afternoon: one client an account, one message after another.
-async fn plain_loop(
-    sandbox: &Sandbox,
-    sessions: &std::path::Path,
-    accounts: usize,
-    people: usize,
-) -> Result<f64, Bad> {
-    use grammers_client::tl;
-    let mut clients = Vec::new();
-    for n in 0..accounts {
-        let path = sessions.join(format!("acc-{}.session", n + 1));
-        let session = Arc::new(grammers_session::storages::SqliteSession::open(path).await?);
-        let params = grammers_client::sender::ConnectionParams {
-            retry_policy: Box::new(NoRetries),
-            ..Default::default()
-        };
-        let SenderPool {
-            runner,
-            handle,
-            updates: _updates,
-        } = SenderPool::with_configuration(session, 1, params);
-        let client = grammers_client::Client::new(handle);
-        tokio::spawn(runner.run());
-        client.invoke(&tl::functions::updates::GetState {}).await?;
-        let peers: Vec<(i64, i64)> = sandbox.world(|world| {
-            world
-                .users
-                .iter()
-                .filter(|user| {
-                    user.username
-                        .as_deref()
-                        .is_some_and(|name| name.starts_with("person_"))
-                })
-                .map(|user| {
-                    (
-                        user.id,
-                        world.access_hash(n, tidings::sandbox::Peer::User(user.id)),
-                    )
-                })
-                .collect()
-        });
-        let share: Vec<(i64, i64)> = peers.into_iter().skip(n).step_by(accounts).collect();
-        clients.push((client, share));
-    }
-    let began = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for (client, share) in clients {
-        tasks.spawn(async move {
-            for (at, (user_id, access_hash)) in share.into_iter().enumerate() {
-                client
-                    .invoke(&tl::functions::messages::SendMessage {
-                        no_webpage: false,
-                        silent: false,
-                        background: false,
-                        clear_draft: false,
-                        noforwards: false,
-                        update_stickersets_order: false,
-                        invert_media: false,
-                        allow_paid_floodskip: false,
-                        peer: tl::enums::InputPeer::User(tl::types::InputPeerUser {
-                            user_id,
-                            access_hash,
-                        }),
-                        reply_to: None,
-                        message: format!("Hi P{at}! Our release is out."),
-                        random_id: at as i64 + 1,
-                        reply_markup: None,
-                        entities: None,
-                        schedule_date: None,
-                        schedule_repeat_period: None,
-                        send_as: None,
-                        quick_reply_shortcut: None,
-                        effect: None,
-                        allow_paid_stars: None,
-                        suggested_post: None,
-                        rich_message: None,
-                    })
-                    .await?;
-            }
-            Ok::<(), Bad>(())
-        });
-    }
-    while let Some(done) = tasks.join_next().await {
-        done??;
-    }
-    Ok(people as f64 / began.elapsed().as_secs_f64())
-}
-
-/// The same people through the engine; from the first send to the last, by the server's ledger.
-async fn engine_run(sandbox: &Sandbox, accounts: usize, people: usize) -> Result<f64, Bad> {
-    let dir = tempfile::tempdir()?;
-    std::fs::create_dir(dir.path().join("campaigns"))?;
-    sandbox.write_sessions(&dir.path().join("sessions")).await?;
-    std::fs::write(
-        dir.path().join("tidings.yaml"),
-        "version: 1\ntelegram: {api_id: 1, api_hash: loopback}\n\
-         limits: {min_delay: 0s, max_per_day: 1000000, approve_over: null, max_audience: 1000000}\n",
-    )?;
-    let sources: Vec<String> = (0..people.div_ceil(GROUP))
-        .map(|group| format!("{{type: members, peer: '@people_{group}'}}"))
-        .collect();
-    let names: Vec<String> = (1..=accounts).map(|n| format!("acc-{n}")).collect();
-    std::fs::write(
-        dir.path().join("campaigns/all.yaml"),
-        format!(
-            "version: 1\nname: all\nkind: mailing\nconsent: {{basis: members}}\naccounts: [{}]\n\
-             sources: [{}]\n\
-             filters: {{limit: 1000000}}\n\
-             templates: [{{name: one, text: 'Hi {{{{ contact.first_name }}}}! Our release is out.'}}]\n\
-             delays: {{between_messages: 0s, per_account: {{per_day: 1000000}}}}\n",
-            names.join(", "),
-            sources.join(", ")
-        ),
-    )?;
-    let workspace = Workspace::find(&WorkspaceOptions {
-        directory: Some(dir.path().to_owned()),
-        ..WorkspaceOptions::default()
-    })?;
-    let options = RunOptions {
-        once: true,
-        horizon: Some(Duration::from_secs(1)),
-        ..RunOptions::default()
-    };
-    run_with(workspace, options, Arc::new(GrammersTelegram)).await?;
-    let mut times: Vec<i64> = sandbox
-        .ledger()
-        .entries()
-        .into_iter()
-        .filter(|entry| entry.method == "messages.sendMessage" && entry.effect)
-        .map(|entry| entry.at)
-        .collect();
-    times.sort_unstable();
-    let (Some(first), Some(last)) = (times.first(), times.last()) else {
-        return Err("nothing was sent".into());
-    };
-    if times.len() < people {
-        return Err(format!("{} of {people} messages were sent", times.len()).into());
-    }
-    Ok(times.len() as f64 * 1000.0 / ((last - first).max(1) as f64))
 }

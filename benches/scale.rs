@@ -1,0 +1,407 @@
+//! What a large workspace costs: `cargo bench --bench scale -- --report` prints a row for each promise with what it is
+//! measured against in the same run, and writes them to `target/scale.md`.
+//!
+//! `-- --only WORD` takes the rows whose name holds the word; `-- --specs N --people N` another size.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::big::{self, Everybody, Size};
+use support::{Bad, argument, cpu_of, rate, word};
+use tidings::control::request;
+use tidings::model::{Command as Ask, RandomKey, Reply, Timestamp};
+use tidings::plan::{Inputs, Link, Runtime, plan};
+use tidings::sandbox::{Sandbox, SandboxOptions, WorldSpec};
+
+const BIN: &str = env!("CARGO_BIN_EXE_tidings");
+
+/// The rows as they are measured.
+struct Report {
+    rows: Vec<String>,
+    only: Option<String>,
+}
+
+impl Report {
+    fn wants(&self, name: &str) -> bool {
+        self.only
+            .as_ref()
+            .is_none_or(|only| name.contains(only.as_str()))
+    }
+
+    fn row(&mut self, name: &str, target: &str, measured: &str, holds: bool) {
+        let verdict = if holds { "yes" } else { "**no**" };
+        let row = format!("| {name} | {target} | {measured} | {verdict} |");
+        println!("{row}");
+        self.rows.push(row);
+    }
+}
+
+const HEAD: &str = "| what | target | measured | reached |\n|---|---|---|---|";
+
+fn main() -> Result<(), Bad> {
+    let mut report = Report {
+        rows: Vec::new(),
+        only: word("--only"),
+    };
+    let size = Size {
+        specs: argument("--specs").unwrap_or(1_000),
+        people: argument("--people").unwrap_or(1_000_000) / argument("--specs").unwrap_or(1_000),
+        accounts: 1,
+    };
+    println!("{HEAD}");
+    validate(&mut report, size)?;
+    passes(&mut report, size)?;
+    csv(&mut report)?;
+    daemon(&mut report, size)?;
+    sends(&mut report)?;
+    if std::env::args().any(|arg| arg == "--report") {
+        let text = format!("{HEAD}\n{}\n", report.rows.join("\n"));
+        let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
+        std::fs::create_dir_all(&target)?;
+        std::fs::write(Path::new(&target).join("scale.md"), text)?;
+    }
+    Ok(())
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// The peak of a process's memory in MB (proc(5), VmHWM).
+fn peak_mb(pid: u32) -> f64 {
+    memory_mb(pid, "VmHWM:")
+}
+
+fn memory_mb(pid: u32, key: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kb: Option<f64> = status
+        .lines()
+        .find_map(|line| line.strip_prefix(key))
+        .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+    kb.unwrap_or(0.0) / 1024.0
+}
+
+fn tidings(dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(BIN);
+    command
+        .arg("-C")
+        .arg(dir)
+        .args(arguments)
+        .env("TIDINGS_LOG", "warn")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// Runs a command to its end: how long, and its peak of memory.
+fn timed(mut command: Command) -> Result<(Duration, f64), Bad> {
+    let began = Instant::now();
+    let mut child = command.spawn()?;
+    let mut peak = 0f64;
+    loop {
+        peak = peak.max(peak_mb(child.id()));
+        if child.try_wait()?.is_some() {
+            return Ok((began.elapsed(), peak));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The best of some runs: what the work costs, without what else the machine does.
+fn best<T>(
+    times: usize,
+    mut run: impl FnMut() -> Result<(Duration, T), Bad>,
+) -> Result<(Duration, T), Bad> {
+    let mut best = run()?;
+    for _ in 1..times {
+        let next = run()?;
+        if next.0 < best.0 {
+            best = next;
+        }
+    }
+    Ok(best)
+}
+
+fn validate(report: &mut Report, size: Size) -> Result<(), Bad> {
+    let name = format!("`validate` of {} specs", size.specs);
+    if !report.wants(&name) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    big::write_specs(dir.path(), size)?;
+    let (took, peak) = best(3, || timed(tidings(dir.path(), &["validate"])))?;
+    report.row(
+        &name,
+        "≤ 500 ms",
+        &format!("{:.0} ms, {peak:.0} MB", millis(took)),
+        took <= Duration::from_millis(500),
+    );
+    Ok(())
+}
+
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(0))
+}
+
+fn passes(report: &mut Report, size: Size) -> Result<(), Bad> {
+    const DUE: usize = 100;
+    if !report.wants("a planning pass") {
+        return Ok(());
+    }
+    let mut due_of = Vec::new();
+    for people in [10, size.people] {
+        let size = Size {
+            people,
+            accounts: DUE,
+            ..size
+        };
+        let dir = tempfile::tempdir()?;
+        big::write_specs(dir.path(), size)?;
+        let now = now();
+        let (desired, mut observed) = big::half_done(dir.path(), size, now, None)?;
+        for account in observed.accounts.values_mut() {
+            account.next_allowed_at = now + Duration::from_secs(3600);
+        }
+        let mut runtime = Runtime::default();
+        for account in desired.engine.accounts.keys() {
+            let ready = Link::Ready {
+                random_key: RandomKey([7; 32]),
+                first_name: None,
+                username: None,
+            };
+            runtime.links.insert(account.clone(), ready);
+        }
+        let everybody = Everybody;
+        let pass = |now: Timestamp, actions: usize| {
+            best(20, || {
+                let began = Instant::now();
+                let made = plan(&Inputs {
+                    desired: &desired,
+                    observed: &observed,
+                    people: &everybody,
+                    runtime: &runtime,
+                    now,
+                    report_only: false,
+                });
+                let took = began.elapsed();
+                if made.actions.len() != actions {
+                    return Err(format!("{} actions, not {actions}", made.actions.len()).into());
+                }
+                Ok((took, ()))
+            })
+        };
+        let idle = pass(now, 0)?.0;
+        let due = pass(now + Duration::from_secs(7200), DUE)?.0;
+        due_of.push(due);
+        let all = size.specs * people;
+        report.row(
+            &format!(
+                "a planning pass with nothing due, {} specs, {all} people",
+                size.specs
+            ),
+            "≤ 1 ms",
+            &format!("{:.2} ms", millis(idle)),
+            idle <= Duration::from_millis(1),
+        );
+        report.row(
+            &format!(
+                "a planning pass with {DUE} due, {} specs, {all} people",
+                size.specs
+            ),
+            "≤ 5 ms, and flat",
+            &format!(
+                "{:.2} ms, {:.2} of the first",
+                millis(due),
+                due.as_secs_f64() / due_of[0].as_secs_f64()
+            ),
+            due <= Duration::from_millis(5) && due.as_secs_f64() <= due_of[0].as_secs_f64() * 1.5,
+        );
+    }
+    Ok(())
+}
+
+fn csv(report: &mut Report) -> Result<(), Bad> {
+    let rows = argument("--rows").unwrap_or(1_000_000);
+    let name =
+        format!("CSV of {rows} people read, deduplicated, filtered, stored durably, planned");
+    if !report.wants(&name) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let size = Size {
+        specs: 0,
+        people: 0,
+        accounts: 1,
+    };
+    big::write_specs(dir.path(), size)?;
+    let mut text = String::from("id,username,first_name,city\n");
+    for n in 0..rows {
+        text.push_str(&format!("{},person_{n},P{n},Kazan\n", 1_000_000 + n));
+    }
+    std::fs::write(dir.path().join("campaigns/people.csv"), text)?;
+    std::fs::write(
+        dir.path().join("campaigns/all.yaml"),
+        "version: 1\nname: all\nkind: mailing\nconsent: {basis: customers}\naccounts: [acc-1]\n\
+         sources: [{type: file, path: people.csv}]\n\
+         filters: {limit: 10000000, where: contact.fields.city == 'Kazan'}\n\
+         templates: [{name: one, text: 'Hi {{ contact.first_name }}!'}]\n",
+    )?;
+    let (took, peak) = timed(tidings(dir.path(), &["reconcile", "all"]))?;
+    let reply = request(
+        &big::workspace(dir.path())?,
+        Ask::Status { names: Vec::new() },
+    )?;
+    let pending = match &reply {
+        Reply::Document { body } => body["campaigns"][0]["progress"]["pending"].as_u64(),
+        _ => None,
+    };
+    if pending != Some(rows as u64) {
+        return Err(format!("{pending:?} people wait, not {rows}: {reply:?}").into());
+    }
+    report.row(
+        &name,
+        "≤ 6 s, ≤ 200 MB",
+        &format!("{:.1} s, {peak:.0} MB", took.as_secs_f64()),
+        took <= Duration::from_secs(6) && peak <= 200.0,
+    );
+    Ok(())
+}
+
+/// A daemon that ends with this value.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn daemon(report: &mut Report, size: Size) -> Result<(), Bad> {
+    let state = format!(
+        "{} specs and {} people, half of them done",
+        size.specs,
+        size.specs * size.people
+    );
+    if !report.wants("daemon") {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let dir = tempfile::tempdir()?;
+    big::write_specs(dir.path(), size)?;
+    big::half_done(dir.path(), size, now(), Some(&dir.path().join("state")))?;
+    let sandbox = runtime.block_on(Sandbox::start(SandboxOptions {
+        world: WorldSpec::from_yaml("accounts: [{name: acc-1}]\n")?,
+        ai_port: None,
+        keep_ledger: true,
+        ..SandboxOptions::default()
+    }))?;
+    runtime.block_on(sandbox.write_sessions(&dir.path().join("sessions")))?;
+    let began = Instant::now();
+    let mut daemon = Daemon(tidings(dir.path(), &["run"]).spawn()?);
+    let pid = daemon.0.id();
+    let first = loop {
+        if !sandbox
+            .ledger()
+            .of_method("messages.sendMessage")
+            .is_empty()
+        {
+            break began.elapsed();
+        }
+        if let Some(ended) = daemon.0.try_wait()? {
+            return Err(format!("the daemon ended: {ended}").into());
+        }
+        if began.elapsed() > Duration::from_secs(120) {
+            return Err("no first action in two minutes".into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let peak = peak_mb(pid);
+    report.row(
+        &format!("daemon: start with {state}, to the first action"),
+        "≤ 1.5 s, ≤ 120 MB",
+        &format!("{:.2} s, {peak:.0} MB", first.as_secs_f64()),
+        first <= Duration::from_millis(1500) && peak <= 120.0,
+    );
+    std::thread::sleep(Duration::from_secs(5));
+    let (cpu, rss, span) = (
+        cpu_of(&pid.to_string()),
+        memory_mb(pid, "VmRSS:"),
+        Duration::from_secs(30),
+    );
+    std::thread::sleep(span);
+    let share = (cpu_of(&pid.to_string()) - cpu).as_secs_f64() / span.as_secs_f64() * 100.0;
+    let grown = memory_mb(pid, "VmRSS:") - rss;
+    report.row(
+        "daemon: idle, same state",
+        "≤ 0.2 % of a core, no growth",
+        &format!("{share:.2} %, {grown:+.1} MB in {} s", span.as_secs()),
+        share <= 0.2 && grown <= 1.0,
+    );
+    let (took, _) = best(5, || timed(tidings(dir.path(), &["status", "-o", "json"])))?;
+    report.row(
+        "daemon: `status`, same state",
+        "≤ 30 ms",
+        &format!("{:.0} ms", millis(took)),
+        took <= Duration::from_millis(30),
+    );
+    let workspace = big::workspace(dir.path())?;
+    let mut generation = 1;
+    let (took, ()) = best(3, || {
+        generation += 1;
+        let text = format!("{}# edit {generation}\n", big::spec(7, size));
+        std::fs::write(dir.path().join("campaigns/c0007.yaml"), text)?;
+        let began = Instant::now();
+        loop {
+            let names = vec!["c0007".to_owned()];
+            if let Reply::Document { body } = request(&workspace, Ask::Status { names })?
+                && body["campaigns"][0]["observed_generation"] == generation
+            {
+                return Ok((began.elapsed(), ()));
+            }
+            if began.elapsed() > Duration::from_secs(30) {
+                return Err("the edit was not seen in 30 s".into());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    })?;
+    report.row(
+        "daemon: a saved edit to `observed_generation`, same state",
+        "≤ 150 ms beyond the quiet time",
+        &format!("{:.0} ms with it", millis(took)),
+        took <= Duration::from_millis(300),
+    );
+    Ok(())
+}
+
+fn sends(report: &mut Report) -> Result<(), Bad> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    for accounts in [1, 16] {
+        let name = format!("sends at zero delay, {accounts} accounts, every send durable");
+        if !report.wants(&name) {
+            continue;
+        }
+        let (plain, engine) = runtime.block_on(rate::measure(accounts, 20_000))?;
+        let ratio = engine.per_second / plain.per_second;
+        report.row(
+            &name,
+            "≥ 0.90 of a plain grammers loop",
+            &format!(
+                "{ratio:.2} ({:.0}/s of {:.0}/s)",
+                engine.per_second, plain.per_second
+            ),
+            ratio >= 0.9,
+        );
+    }
+    Ok(())
+}
