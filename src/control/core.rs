@@ -357,23 +357,24 @@ impl Core {
             .into_iter()
             .map(|event| Recorded { at, event })
             .collect();
-        let bare = super::requests::bare(&recorded);
-        let rows = super::requests::rows(&recorded, &bare);
+        let rows = super::requests::rows(&recorded)?;
         let (first, appended) = match &self.journal {
             Journal::None | Journal::Reading(_) => (self.observed.seq + 1, None),
             Journal::Direct(store) => {
-                let (first, last) = store.append_with_payloads(&rows)?;
+                let (first, last) = store.append_encoded(rows)?;
                 store.sync(last)?;
                 (first, None)
             }
             Journal::Daemon(handle) => {
-                let appended = handle.append_with_payloads(&rows, durability)?;
+                let appended = handle.append_encoded(rows, durability)?;
                 (appended.first, Some(appended))
             }
         };
-        for (offset, recorded) in recorded.iter().enumerate() {
-            tracing::debug!(event = ?bare.get(&offset).map_or(&recorded.event, |it| &it.event), "recorded");
-            fold(&mut self.observed, first + offset as u64, recorded);
+        for (seq, recorded) in (first..).zip(&recorded) {
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                tracing::debug!(event = ?super::requests::bare(&recorded.event), "recorded");
+            }
+            fold(&mut self.observed, seq, recorded);
         }
         let settled = self.requests.after(first, &recorded, &self.observed);
         if let Some(store) = self.store() {

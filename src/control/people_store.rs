@@ -141,6 +141,20 @@ impl PeopleStore {
     }
 }
 
+impl PeopleStore {
+    /// What `look` finds in what is known of a person, without a copy of all of it.
+    pub(crate) fn look<T>(&self, person: PersonId, look: impl Fn(&Person) -> T) -> Option<T> {
+        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        match cache.get(&person) {
+            Some(known) => known.as_ref().map(look),
+            None => {
+                drop(cache);
+                self.get(person).as_ref().map(look)
+            }
+        }
+    }
+}
+
 impl People for PeopleStore {
     fn get(&self, person: PersonId) -> Option<Person> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);

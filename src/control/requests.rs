@@ -13,44 +13,34 @@ pub(super) struct Requests {
     of: BTreeMap<SendKey, Seq>,
 }
 
-/// The intents among these events as the journal holds them, by their places: without the request.
-pub(super) fn bare(events: &[Recorded]) -> BTreeMap<usize, Recorded> {
-    events
-        .iter()
-        .enumerate()
-        .filter_map(|(place, recorded)| match &recorded.event {
-            Event::Intent(intent) => {
-                let event = Event::Intent(Box::new(Intent {
-                    request: Vec::new(),
-                    ..intent.as_ref().clone()
-                }));
-                Some((
-                    place,
-                    Recorded {
-                        at: recorded.at,
-                        event,
-                    },
-                ))
-            }
-            _ => None,
-        })
-        .collect()
+/// An event as the journal holds it: of an intent all but the request.
+pub(super) fn bare(event: &Event) -> Event {
+    match event {
+        Event::Intent(intent) => Event::Intent(Box::new(Intent {
+            request: Vec::new(),
+            ..intent.as_ref().clone()
+        })),
+        other => other.clone(),
+    }
 }
 
-/// What the store is given: each event with the bytes that go with it.
-pub(super) fn rows<'a>(
-    events: &'a [Recorded],
-    bare: &'a BTreeMap<usize, Recorded>,
-) -> Vec<(&'a Recorded, &'a [u8])> {
+/// What the store is given: each event's bytes, and the bytes that go with it.
+pub(super) fn rows(events: &[Recorded]) -> Result<Vec<(Vec<u8>, &[u8])>, StoreError> {
     events
         .iter()
-        .enumerate()
-        .map(
-            |(place, recorded)| match (&recorded.event, bare.get(&place)) {
-                (Event::Intent(intent), Some(bare)) => (bare, intent.request.as_slice()),
-                _ => (recorded, &[][..]),
-            },
-        )
+        .map(|recorded| {
+            let event = recorded
+                .to_journal_bytes()
+                .map_err(|error| StoreError::Encode {
+                    what: "an event",
+                    cause: error.to_string(),
+                })?;
+            let request = match &recorded.event {
+                Event::Intent(intent) => intent.request.as_slice(),
+                _ => &[][..],
+            };
+            Ok((event, request))
+        })
         .collect()
 }
 

@@ -458,7 +458,7 @@ async fn work(
 
 /// Sends that are reported together: the control loop's share of the work of a message shrinks, and a crash leaves no
 /// more than so many in doubt.
-const TOLD_AT_ONCE: usize = 32;
+const TOLD_AT_ONCE: usize = 64;
 /// And held back for at most so long: a crash then leaves no more in doubt than it must.
 const TELL_WITHIN: Duration = Duration::from_millis(20);
 

@@ -5,6 +5,7 @@
 mod command;
 mod contact;
 mod event;
+mod event_bytes;
 mod ids;
 mod media;
 mod operator;

@@ -3,7 +3,7 @@
 
 use super::{
     Approval, Campaign, ClassId, Contacted, Handle, Hold, InFlight, Judgement, Observed, Recipient,
-    Source, Status,
+    Source, Status, VariantCount,
 };
 use super::{restored, suppression};
 use crate::model::{
@@ -143,9 +143,15 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             let mut handles = Vec::with_capacity(people.len());
             for person in people {
                 let person = state.persons.resolve(*person);
+                let known = state.persons.len();
                 let handle = state.persons.intern(person);
                 if account != Source::NO_ACCOUNT && person.is_user() {
-                    met(state, account, handle, true);
+                    if state.persons.len() > known {
+                        // Nobody waits for whom nobody knew: no campaign is to be looked through.
+                        state.persons.set_reach(account, handle, true);
+                    } else {
+                        met(state, account, handle, true);
+                    }
                 }
                 handles.push(handle.0);
             }
@@ -228,7 +234,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 restored::settle_unknown(state, handle);
             }
         }
-        Event::Intent(intent) => intend(state, intent, at),
+        Event::Intent(intent) => intend(state, Intent::clone(intent), at),
         Event::Sent {
             key,
             message_id: _,
@@ -681,28 +687,6 @@ fn resolved(state: &mut Observed, reference: PersonId, person: PersonId, account
     }
 }
 
-fn charge(state: &mut Observed, intent: &Intent, at: Timestamp) {
-    let index = index_of(state, Some(&intent.account));
-    let account = account_of(state, &intent.account);
-    account.in_flight += 1;
-    account.next_allowed_at = account.next_allowed_at.max(intent.next_allowed_at);
-    if intent.key.lineage.as_ref() == OPT_OUT_LINEAGE {
-        return;
-    }
-    account.meter.add(at);
-    if intent.attested {
-        account.attested.add(at);
-    }
-    if let Some(it) = state.campaigns.get_mut(&intent.key.lineage) {
-        it.meter.add(at);
-        it.meters.entry(index).or_default().add(at);
-        *it.run_sent.entry(index).or_default() += 1;
-        if intent.key.step == 0 {
-            it.run_first += 1;
-        }
-    }
-}
-
 fn take_back(state: &mut Observed, flight: &InFlight) {
     let index = index_of(state, Some(&flight.intent.account));
     if flight.intent.key.lineage.as_ref() == OPT_OUT_LINEAGE {
@@ -727,29 +711,44 @@ fn take_back(state: &mut Observed, flight: &InFlight) {
     }
 }
 
-fn intend(state: &mut Observed, intent: &Intent, at: Timestamp) {
+fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
     if state.in_flight.contains_key(&intent.key) {
         return;
     }
     let handle = state.persons.intern(intent.key.person);
     let index = index_of(state, Some(&intent.account));
-    let allowed_before = state
-        .accounts
-        .get(&intent.account)
-        .map_or(Timestamp::default(), |a| a.next_allowed_at);
-    charge(state, intent, at);
-    state.confirmations.retain(|person, _| {
-        !(intent.key.lineage.as_ref() == OPT_OUT_LINEAGE && *person == handle.0)
-    });
+    let confirmation = intent.key.lineage.as_ref() == OPT_OUT_LINEAGE;
     let Observed {
-        persons, campaigns, ..
+        persons,
+        campaigns,
+        accounts,
+        ..
     } = state;
-    if intent.key.step > 0
-        && let Some(it) = campaigns.get_mut(&intent.key.lineage)
-    {
-        it.steps.intended(handle, intent.key.run);
+    let mut campaign = campaigns.get_mut(&intent.key.lineage);
+    let account = accounts.get_index_mut(usize::from(index)).map(|(_, a)| a);
+    let mut allowed_before = Timestamp::default();
+    if let Some(account) = account {
+        allowed_before = account.next_allowed_at;
+        account.in_flight += 1;
+        account.next_allowed_at = account.next_allowed_at.max(intent.next_allowed_at);
+        if !confirmation {
+            account.meter.add(at);
+            if intent.attested {
+                account.attested.add(at);
+            }
+        }
     }
-    if let Some(it) = campaigns.get_mut(&intent.key.lineage)
+    if let Some(it) = campaign.as_mut().filter(|_| !confirmation) {
+        it.meter.add(at);
+        it.meters.entry(index).or_default().add(at);
+        *it.run_sent.entry(index).or_default() += 1;
+        if intent.key.step == 0 {
+            it.run_first += 1;
+        } else {
+            it.steps.intended(handle, intent.key.run);
+        }
+    }
+    if let Some(it) = campaign
         && intent.key.step == 0
     {
         if let Some(recipient) = it.recipients.get(&handle.0).copied()
@@ -759,8 +758,14 @@ fn intend(state: &mut Observed, intent: &Intent, at: Timestamp) {
             it.dequeue(handle, class);
         }
         it.unjudged.remove(&handle.0);
-        let variant = it.variants.entry(intent.variant.clone()).index();
-        it.variants.entry(intent.variant.clone()).or_default();
+        let variant = match it.variants.get_index_of(&intent.variant) {
+            Some(known) => known,
+            None => {
+                it.variants
+                    .insert_full(intent.variant.clone(), VariantCount::default())
+                    .0
+            }
+        };
         let recipient = it
             .recipients
             .entry(handle.0)
@@ -770,21 +775,24 @@ fn intend(state: &mut Observed, intent: &Intent, at: Timestamp) {
         recipient.variant = u16::try_from(variant).ok();
         it.in_flight += 1;
     }
+    if confirmation {
+        state.confirmations.remove(&handle.0);
+    }
     state.in_flight.insert(
         intent.key.clone(),
-        InFlight {
-            intent: intent.clone(),
+        Box::new(InFlight {
+            intent,
             at,
             doubt: None,
             retries: 0,
             retry_at: Timestamp::MIN,
             allowed_before,
-        },
+        }),
     );
 }
 
 /// Takes a send out of flight.
-fn land(state: &mut Observed, key: &SendKey) -> Option<InFlight> {
+fn land(state: &mut Observed, key: &SendKey) -> Option<Box<InFlight>> {
     let flight = state.in_flight.remove(key)?;
     if let Some(account) = state.accounts.get_mut(&flight.intent.account) {
         account.in_flight = account.in_flight.saturating_sub(1);
@@ -800,8 +808,9 @@ fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Tim
         return;
     };
     let index = index_of(state, Some(&flight.intent.account));
-    let account = account_of(state, &flight.intent.account);
-    account.next_allowed_at = account.next_allowed_at.max(next_allowed_at);
+    if let Some((_, account)) = state.accounts.get_index_mut(usize::from(index)) {
+        account.next_allowed_at = account.next_allowed_at.max(next_allowed_at);
+    }
     let handle = state.persons.intern(key.person);
     if key.lineage.as_ref() == OPT_OUT_LINEAGE {
         return;

@@ -105,7 +105,8 @@ pub struct Observed {
     pub names: BTreeMap<String, Lineage>,
     /// Sends without a known outcome.
     #[serde(with = "pairs")]
-    pub in_flight: BTreeMap<SendKey, InFlight>,
+    /// Boxed, since a node of the map is shifted at every send.
+    pub in_flight: BTreeMap<SendKey, Box<InFlight>>,
     /// A hold over all campaigns.
     pub suspended: Option<Hold>,
     /// People on the suppression list (blocks among them).

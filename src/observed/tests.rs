@@ -496,7 +496,7 @@ fn recount(state: &Observed) {
         );
     }
     for (name, account) in &state.accounts {
-        let own: Vec<&InFlight> = state
+        let own: Vec<&Box<InFlight>> = state
             .in_flight
             .values()
             .filter(|f| f.intent.account == *name)

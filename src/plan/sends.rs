@@ -17,7 +17,7 @@ use crate::text::{AccountFacts, CampaignFacts, ComposeError, Context, compose, v
 
 /// Sends of one account that may be in hand at once where no delay stands between them: enough that the account
 /// never waits for the disk, few enough that what Telegram's refusal leaves over is given back at once.
-const IN_HAND: usize = 128;
+const IN_HAND: usize = 256;
 /// People settled without a message (unreachable, template errors) in one pass: the rest follow in the next.
 const SETTLED_A_PASS: usize = 500;
 /// In doubt for longer: the history decides (CONTRACT section 6).
@@ -226,6 +226,8 @@ struct AccountTurn<'a> {
     in_hand: usize,
     /// How many of them there were before this pass.
     had: usize,
+    /// Whether it takes more in this pass where it may have many in hand.
+    refills: bool,
     /// The next people by campaign.
     queues: BTreeMap<usize, VecDeque<u32>>,
     /// What it may still send today, over all campaigns.
@@ -285,6 +287,15 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
         .collect();
     // Whoever has least in hand goes first: after a stop for a refusal the others do not run ahead for ever.
     accounts.sort_by_key(|account| account.in_hand);
+    // One that has come to its half has all of them refilled: their intents then share one write.
+    if accounts
+        .iter()
+        .any(|account| account.had > 0 && account.had <= IN_HAND / 2)
+    {
+        for account in &mut accounts {
+            account.refills = true;
+        }
+    }
     while accounts.iter().any(|account| !account.done) {
         for account in accounts.iter_mut().filter(|account| !account.done) {
             account.step(inputs, plan, &mut turns);
@@ -350,6 +361,7 @@ impl<'a> AccountTurn<'a> {
             name,
             in_hand: in_flight + retried,
             had: in_flight + retried,
+            refills: in_flight + retried == 0,
             queues: BTreeMap::new(),
             today: account.map_or(allowance, |a| {
                 allowance.saturating_sub(a.meter.since(start))
@@ -394,7 +406,7 @@ impl<'a> AccountTurn<'a> {
                 return;
             }
             // Refilled by the half, so that many intents share one write.
-            if hand(turn.spec) == IN_HAND && self.had > IN_HAND / 2 {
+            if hand(turn.spec) == IN_HAND && !self.refills {
                 self.done = true;
                 return;
             }
@@ -896,6 +908,9 @@ fn message(
 
 /// The variant of a person: the same for ever, in proportion to the weights.
 pub(super) fn choose<'a>(variants: &'a [Variant], key: &SendKey) -> Option<&'a Variant> {
+    if let [only] = variants {
+        return Some(only);
+    }
     let weights: Vec<u32> = variants.iter().map(|variant| variant.weight).collect();
     if weights.is_empty() {
         return None;

@@ -222,6 +222,15 @@ impl<E: Serialize + DeserializeOwned + Send + Sync + 'static> StoreHandle<E> {
         self.started(durability, || self.store.append(events))
     }
 
+    /// As [`Store::append_encoded`], as [`StoreHandle::append`].
+    pub fn append_encoded(
+        &self,
+        events: Vec<(Vec<u8>, &[u8])>,
+        durability: Durability,
+    ) -> Result<Appended, StoreError> {
+        self.started(durability, || self.store.append_encoded(events))
+    }
+
     /// As [`StoreHandle::append`], each event with bytes that go with it until
     /// [`Store::settle`].
     pub fn append_with_payloads(

@@ -269,6 +269,23 @@ impl<E: Serialize + DeserializeOwned> Store<E> {
         self.inner.append(encoded)
     }
 
+    /// As [`Store::append_with_payloads`], of events that are MessagePack with named fields already: for a caller who writes
+    /// them faster than serde does.
+    pub fn append_encoded(&self, events: Vec<(Vec<u8>, &[u8])>) -> Result<(Seq, Seq), StoreError> {
+        let none: Encoded = Vec::new().into();
+        let encoded = events
+            .into_iter()
+            .map(|(event, payload)| {
+                let payload = match payload {
+                    [] => Encoded::clone(&none),
+                    bytes => Encoded::from(bytes),
+                };
+                (Encoded::from(event), payload)
+            })
+            .collect();
+        self.inner.append(encoded)
+    }
+
     /// As [`Store::append`], each event with bytes that go with it only until it is settled: the
     /// request of an intent, which holds a text and must not stay in the journal for ever. They
     /// become durable with the event, and are there after a restart. Empty bytes are none.

@@ -134,8 +134,8 @@ impl Engine {
     pub(super) fn hash_of(&self, account: &AccountName, person: PersonId) -> Option<i64> {
         self.core
             .people
-            .get(person)
-            .and_then(|known| known.hashes.get(account).copied())
+            .look(person, |known| known.hashes.get(account).copied())
+            .flatten()
     }
 
     /// The bytes of a message. An error is what to write down instead.

@@ -354,7 +354,7 @@ fn a_pass_looks_only_at_what_is_due() {
     assert!(plan.actions.is_empty());
     assert_eq!(plan.wake_at, Some(NOON + DAY));
     let first = world.after(Duration::from_secs(60)).plan();
-    assert_eq!(sends(&first).count(), 128, "as many as are in hand at once");
+    assert_eq!(sends(&first).count(), 256, "as many as are in hand at once");
 }
 
 #[test]
