@@ -131,6 +131,7 @@ pub fn exclusion(
         engine: desired.engine.clone(),
         campaigns: BTreeMap::from([(name.to_owned(), campaign.clone())]),
         folder_error: None,
+        invalid_files: Vec::new(),
     };
     desired.engine.limits.only_to = None;
     let mut observed = Observed::default();
