@@ -96,6 +96,11 @@ impl Parsed {
         Parsed { tree, findings }
     }
 
+    /// All that the file says.
+    pub(super) fn json(&self) -> Value {
+        self.tree.root().to_json()
+    }
+
     /// What the file says at its top under a key, where that is text.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.tree.root().get(key).and_then(|node| node.as_str())

@@ -86,7 +86,7 @@ pub fn peek(parsed: &Parsed) -> Peek {
         name: text("name"),
         kind,
         renamed_from: text("renamed_from"),
-        audiences: audiences(&tree.root().to_json()),
+        audiences: audiences(&parsed.json()),
     }
 }
 
