@@ -6,18 +6,19 @@
 //!                                              ├─▶ plan ─▶ execute ─▶ journal ─▶ observed ─┐
 //!                                  observed ───┘                                           │
 //!                                      ▲───────────────────────────────────────────────────┘
-//!                     desired + observed + plan ─▶ status ─▶ cli
+//!                     desired + observed + plan ─▶ status ─▶ cli · web · metrics
 //! ```
 //!
 //! The core ([`model`], [`spec`], [`desired`], [`observed`], [`people`], [`text`], [`time`], [`plan`], [`status`]) has
 //! no effects, reads no clock and draws no chance; the shell ([`watch`], [`store`], [`telegram`], [`execute`],
-//! [`control`], [`cli`]) has effects and makes no decisions.
+//! [`web`], [`metrics`], [`control`], [`cli`]) has effects and makes no decisions.
 
 pub mod accounts;
 pub mod cli;
 pub mod control;
 pub mod desired;
 pub mod execute;
+pub mod metrics;
 pub mod model;
 pub mod observed;
 pub mod people;
@@ -30,3 +31,4 @@ pub mod telegram;
 pub mod text;
 pub mod time;
 pub mod watch;
+pub mod web;

@@ -40,13 +40,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     // It implements `spec::Files`: what a spec names, lists too, is read through the same snapshot of the folder.
     ("watch", &["model", "people", "spec"]),
     ("accounts", &["model", "telegram"]),
+    // Two renderings of the report. The page asks the engine through the channel that it is handed.
+    ("metrics", &["model", "status"]),
+    ("web", &["model", "status", "metrics"]),
     // `SourceKind` is what an order to look up carries, from `plan::Action`.
     ("execute", &["model", "desired", "plan", "telegram"]),
     (
         "control",
         &[
             "model", "time", "text", "spec", "people", "desired", "observed", "plan", "status",
-            "store", "telegram", "watch", "accounts", "execute",
+            "store", "telegram", "watch", "accounts", "execute", "web",
         ],
     ),
     // A Telegram of its own: it must not learn from the engine what is right.

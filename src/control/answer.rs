@@ -7,6 +7,7 @@ use super::{Clock, Core, RequestError, RunOptions, Workspace};
 use crate::model::{Command, Event, Reply, Timestamp};
 use crate::status::{self, DaemonInfo, EventsDocument};
 use crate::store::Durability;
+use crate::web::Health as _;
 
 /// The most events of one answer.
 const MAX_EVENTS: usize = 10_000;
@@ -41,12 +42,14 @@ pub(super) fn document(body: &impl Serialize) -> Reply {
 }
 
 /// Who answers.
-pub(super) fn daemon_info(_core: &Core, running: bool) -> DaemonInfo {
+pub(super) fn daemon_info(core: &Core, running: bool) -> DaemonInfo {
+    let age = u64::try_from(core.pulse.heartbeat_age().as_millis()).unwrap_or(u64::MAX);
     DaemonInfo {
         running,
         pid: running.then(std::process::id),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        heartbeat_age_ms: running.then_some(0),
+        heartbeat_age_ms: running.then_some(age),
+        web: core.pulse.web(),
     }
 }
 
@@ -70,6 +73,7 @@ pub(super) fn verdict(core: &Core) -> Reply {
         .iter()
         .filter(|d| d.is_error())
         .map(ToString::to_string)
+        .chain(core.desired.folder_error.clone())
         .collect();
     if errors.is_empty() {
         done(format!(
@@ -391,10 +395,15 @@ fn events(core: &Core, name: Option<&str>, after: u64, limit: usize) -> Reply {
     } else {
         limit.min(MAX_EVENTS)
     };
-    let from = if after > 0 {
-        after + 1
-    } else {
-        store.first_seq().unwrap_or(1)
+    let first = store.first_seq().unwrap_or(1);
+    let from = match (after, name) {
+        // The newest of all are the last ones: there is no need to read what is before them.
+        (0, None) => {
+            let so_many = u64::try_from(limit).unwrap_or(u64::MAX);
+            first.max((core.observed.seq + 1).saturating_sub(so_many))
+        }
+        (0, Some(_)) => first,
+        (after, _) => after + 1,
     };
     let rows = match store.events_from(from) {
         Ok(rows) => rows,

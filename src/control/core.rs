@@ -73,6 +73,8 @@ pub struct Core {
     /// Whether the last tidings.yaml could be used.
     pub config_valid: bool,
     pub(crate) people: PeopleStore,
+    /// The loop's heartbeat, where a loop runs.
+    pub(super) pulse: std::sync::Arc<super::pulse::Pulse>,
     /// The commit of each spec's file.
     pub(super) commits: BTreeMap<String, String>,
     journal: Journal,
@@ -151,6 +153,7 @@ impl Core {
             runtime: Runtime::default(),
             config_valid: true,
             people,
+            pulse: std::sync::Arc::default(),
             commits: BTreeMap::new(),
             journal,
             requests,
@@ -217,6 +220,10 @@ impl Core {
 
     fn accept(&mut self, resolution: Resolution) {
         self.config_valid = resolution.engine_valid;
+        self.pulse.reloaded(
+            resolution.desired.folder_error.is_none()
+                && !resolution.diagnostics.iter().any(Diagnostic::is_error),
+        );
         self.diagnostics = resolution.diagnostics;
         self.desired = resolution.desired;
     }

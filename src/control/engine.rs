@@ -7,6 +7,7 @@ mod known;
 mod looking;
 mod operate;
 mod reports;
+mod served;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::core::Open;
 use super::lookups::{self, Found, Which};
 use super::readiness::Readiness;
+use super::systemd::Notifier;
 use super::{Clock, Core, CoreError, Workspace, answer, outcome, socket};
 use crate::desired::SourceKind;
 use crate::execute::{AccountTask, LookedUp, Order, Report, person_of, stops_the_account};
@@ -55,6 +57,9 @@ pub enum RunError {
     /// The process's own means.
     #[error("{0}")]
     System(String),
+    /// The page and the HTTP interface cannot be served.
+    #[error("{0}")]
+    Web(String),
 }
 
 /// How to run.
@@ -215,6 +220,8 @@ struct Engine {
     gaps: BTreeMap<AccountName, Timestamp>,
     /// A restored state waits to be taken: this life of the engine ends.
     restored: bool,
+    served: served::Served,
+    notifier: Notifier,
 }
 
 #[allow(
@@ -261,6 +268,8 @@ impl Engine {
             leaving: Arc::default(),
             gaps: BTreeMap::new(),
             restored: false,
+            served: served::Served::default(),
+            notifier: Notifier::from_env(),
         }
     }
 
@@ -270,13 +279,15 @@ impl Engine {
         if self.options.once || self.options.lookups_only {
             self.core.runtime.once_since = Some(self.core.clock.now());
         }
+        let (commands, mut commands_rx) = mpsc::channel(64);
+        // Before anything is done: where a port is taken, nothing begins.
+        self.serve(&commands).await?;
         self.core
             .record(vec![Event::Started { version }], Durability::Now)?;
         self.core.reload()?;
-        let (commands, mut commands_rx) = mpsc::channel(64);
         let listener = socket::bind(&self.core.workspace.socket_path())
             .map_err(|error| RunError::Socket(error.to_string()))?;
-        let server = tokio::spawn(socket::serve(listener, commands));
+        let server = tokio::spawn(socket::serve(listener, commands.clone()));
         let mut watcher = crate::watch::Watcher::start(
             &self.core.workspace.root,
             vec![self.core.workspace.config_path.clone()],
@@ -288,9 +299,12 @@ impl Engine {
             "the engine runs"
         );
         let ended = loop {
+            self.beat();
+            self.serve_as_asked(&commands).await;
             self.accounts().await?;
             self.read_gaps();
             let plan = self.passes().await?;
+            self.planned();
             self.core.checkpoint(false)?;
             self.observe(&plan);
             if let Some(kind) = self.ended(&plan) {
@@ -348,10 +362,7 @@ impl Engine {
             Input::Command(command, reply) => {
                 self.write(events)?;
                 let answered = match command {
-                    Command::Reload => {
-                        self.reload()?;
-                        answer::verdict(&self.core)
-                    }
+                    Command::Reload => self.reload_asked()?,
                     Command::Operator(command) => self.operate(command).await?,
                     command => {
                         let (answered, events) = answer::answer(&self.core, command, true);
@@ -365,14 +376,19 @@ impl Engine {
                 };
                 let _ = reply.send(answered);
             }
-            Input::Nudge | Input::Reload => {
+            Input::Nudge => {
                 self.write(events)?;
                 self.reload()?;
+            }
+            Input::Reload => {
+                self.write(events)?;
+                self.reload_asked()?;
             }
             Input::Stop => {
                 if self.draining_since.is_none() {
                     self.draining_since = Some(tokio::time::Instant::now());
                     self.core.runtime.draining = true;
+                    self.stops();
                     self.call_off();
                     let left = self.core.runtime.executing.len();
                     tracing::info!(
@@ -481,6 +497,9 @@ impl Engine {
         if self.readiness.anybody_waits() {
             sleep = sleep.min(Duration::from_millis(250));
         }
+        sleep = sleep
+            .min(self.served.sleep_most())
+            .min(self.notifier.sleep_most());
         if let Some(since) = self.draining_since {
             sleep = sleep
                 .min(DRAIN.saturating_sub(since.elapsed()))

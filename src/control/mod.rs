@@ -22,9 +22,11 @@ mod lookups;
 mod operator;
 mod outcome;
 mod people_store;
+mod pulse;
 mod readiness;
 mod requests;
 pub mod socket;
+mod systemd;
 mod workspace;
 
 use std::time::Duration;

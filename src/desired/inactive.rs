@@ -65,7 +65,6 @@ pub(super) fn of_engine(engine: &EngineSpec) -> Vec<NotActive> {
         (engine.ai.is_some(), "ai"),
         (!engine.notify.is_empty(), "notify"),
         (!engine.test_recipients.is_empty(), "test_recipients"),
-        (engine.web.is_some(), "web"),
         (engine.retention.is_some(), "retention"),
     ]
     .into_iter()

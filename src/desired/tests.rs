@@ -704,7 +704,6 @@ fn what_the_settings_ask_of_the_whole_workspace_is_listed_once() {
          ai: {timeout: 60s}\n\
          notify: [{on: [stalled], webhook: \"https://example.com/hook\"}]\n\
          test_recipients: [\"@me\"]\n\
-         web: {listen: \"127.0.0.1:7878\"}\n\
          retention: {events: 365d}\n",
     );
     let resolution = world.resolve();
@@ -719,7 +718,6 @@ fn what_the_settings_ask_of_the_whole_workspace_is_listed_once() {
         "ai",
         "notify",
         "test_recipients",
-        "web",
         "retention",
         "accounts.main.ai_role",
     ];

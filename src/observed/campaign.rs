@@ -270,9 +270,18 @@ pub struct Campaign {
     /// Follow-ups.
     #[serde(default)]
     pub steps: super::Steps,
+    /// What became of its messages and of those that were not sent, all steps and runs, by account
+    /// ([`Source::NO_ACCOUNT`] where none had it in hand). Only ever added to: a retry counts again.
+    #[serde(default)]
+    pub messages: BTreeMap<(u16, Outcome), u64>,
 }
 
 impl Campaign {
+    /// Counts what became of a message.
+    pub(super) fn count(&mut self, account: u16, outcome: Outcome) {
+        *self.messages.entry((account, outcome)).or_default() += 1;
+    }
+
     /// Pending people.
     pub fn pending(&self) -> u64 {
         self.queues

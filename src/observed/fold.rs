@@ -831,6 +831,7 @@ fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Tim
         if key.step > 0 {
             it.steps.accepted(handle, key.run, key.step, at);
         }
+        it.count(index, Outcome::Sent);
     }
     if let Some(it) = state.campaigns.get_mut(&key.lineage)
         && key.step == 0
@@ -885,6 +886,10 @@ fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at: Timestamp
     // What may have been delivered stays counted; what was refused was no message.
     if outcome != Outcome::Uncertain {
         take_back(state, &flight);
+    }
+    let index = index_of(state, Some(&flight.intent.account));
+    if let Some(it) = state.campaigns.get_mut(&key.lineage) {
+        it.count(index, outcome);
     }
     let handle = state.persons.intern(key.person);
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
@@ -1027,6 +1032,7 @@ fn settle_pending(state: &mut Observed, line: &str, handle: Handle, outcome: Out
     if let Some(recipient) = it.recipients.get_mut(&handle.0) {
         recipient.status = Status::Settled(outcome);
     }
+    it.count(Source::NO_ACCOUNT, outcome);
     *it.outcomes.entry(outcome).or_default() += 1;
 }
 

@@ -47,6 +47,19 @@ impl Meter {
             .sum()
     }
 
+    /// Messages by hour of UTC, the oldest first, for the two days that are kept; hours without any are left out.
+    pub fn hours(&self) -> Vec<(Timestamp, u32)> {
+        let mut hours: Vec<(Timestamp, u32)> = Vec::new();
+        for (quarter, n) in self.quarters.iter().filter(|(_, n)| *n > 0) {
+            let hour = Timestamp(quarter.div_euclid(4) * 4 * QUARTER);
+            match hours.last_mut() {
+                Some((last, count)) if *last == hour => *count += n,
+                _ => hours.push((hour, *n)),
+            }
+        }
+        hours
+    }
+
     /// Messages in the last 60 minutes, the oldest minute counted whole.
     pub fn last_hour(&self, now: Timestamp) -> u32 {
         let first = (now.0 - 60 * MINUTE).div_euclid(MINUTE);
@@ -127,6 +140,16 @@ mod tests {
         meter.add(at(45));
         assert_eq!(meter.since(at(30)), 1);
         assert_eq!(meter.since(at(0)), 2);
+    }
+
+    #[test]
+    fn hours_are_sums_of_their_quarters() {
+        let mut meter = Meter::default();
+        for minute in [0, 14, 50, 60, 200] {
+            meter.add(at(minute));
+        }
+        meter.take_back(at(200));
+        assert_eq!(meter.hours(), [(at(0), 3), (at(60), 1)]);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! # Caveats
 //! Times of transitions are those that the journal holds; where it holds none, the nearest that it does.
 
+mod activity;
 pub mod against;
 mod conditions;
 mod detail;
@@ -30,6 +31,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use activity::{HourCount, MessageCount};
 pub use detail::detail;
 pub use document::{
     CampaignPlan, Change, MessagesPlan, PlanDocument, Recipients, SourcePlan, UnknownCampaign,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::activity;
 use super::conditions::{self, Facts};
 use super::types::{
     AccountStatus, Audience, CampaignStatus, DaemonInfo, InvalidFileStatus, LookupStatus, Moment,
@@ -121,6 +122,7 @@ fn accounts(inputs: &Inputs<'_>, plan: &Plan) -> BTreeMap<String, AccountStatus>
                 labels,
                 lookups_today,
                 lookup_allowance_today,
+                sent_per_hour: activity::of_account(inputs, name),
             };
             (name.to_string(), status)
         })
@@ -235,6 +237,8 @@ fn campaign(
                     .collect()
             })
             .unwrap_or_default(),
+        messages: activity::messages(inputs, state),
+        sent_per_hour: activity::hours(&state.meter),
         waiting,
     }
 }

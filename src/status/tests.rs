@@ -294,6 +294,7 @@ fn daemon() -> DaemonInfo {
         pid: Some(4711),
         version: "0.1.0".to_owned(),
         heartbeat_age_ms: Some(120),
+        web: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::activity::{HourCount, MessageCount};
 use crate::model::{AccountState, ConditionType, Exclusion, Outcome, Timestamp, Waiting};
 
 /// The last moment that RFC 3339 can write (four digits of a year): later ones are never.
@@ -99,6 +100,9 @@ pub struct DaemonInfo {
     pub version: String,
     /// How long ago its loop last went round, in milliseconds.
     pub heartbeat_age_ms: Option<u64>,
+    /// Where its page listens, as a URL (an addition).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web: Option<String>,
 }
 
 /// How a campaign's file stands to what the engine goes by.
@@ -187,6 +191,12 @@ pub struct CampaignStatus {
     /// Warnings about the file, one line each (an addition).
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// What became of its messages, all steps and runs, by account (an addition). Never goes down.
+    #[serde(default)]
+    pub messages: Vec<MessageCount>,
+    /// Messages by hour, the last two days (an addition).
+    #[serde(default)]
+    pub sent_per_hour: Vec<HourCount>,
 }
 
 impl CampaignStatus {
@@ -412,6 +422,9 @@ pub struct AccountStatus {
     /// At most so many (an addition).
     #[serde(default)]
     pub lookup_allowance_today: u32,
+    /// Messages by hour, the last two days (an addition).
+    #[serde(default)]
+    pub sent_per_hour: Vec<HourCount>,
 }
 
 /// `account list -o json`.

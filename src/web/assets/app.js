@@ -1,0 +1,491 @@
+// The page. Plain DOM: everything that comes from the report goes in as text, never as markup.
+'use strict';
+
+const state = { report: null, needs: [], events: [], session: null, connected: false, lostSince: null, skew: 0, route: '' };
+const $ = (id) => document.getElementById(id);
+const MAX_EVENTS = 2000;
+
+// ---- words ------------------------------------------------------------------------------------------------------
+
+const NUMBER = new Intl.NumberFormat('en');
+const n = (value) => NUMBER.format(value);
+const now = () => Date.now() + state.skew;
+
+// Characters that turn the direction of text, or show nothing, have no business in a name.
+const plain = (text) => String(text).replace(/[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, '').replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, ' ');
+const clean = (text) => plain(text).replace(/\n/g, ' ');
+
+function span(ms) {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.round(s / 60)} min`;
+  if (s < 86400 * 2) { const h = Math.floor(s / 3600), m = Math.round((s % 3600) / 60); return m && h < 10 ? `${h} h ${m} min` : `${h} h`; }
+  return `${Math.round(s / 86400)} days`;
+}
+
+function relative(iso) {
+  const ms = Date.parse(iso) - now();
+  if (Math.abs(ms) < 1500) return 'now';
+  return ms > 0 ? `in ${span(ms)}` : `${span(-ms)} ago`;
+}
+
+function clock(iso, zone) {
+  const at = new Date(iso);
+  const far = Math.abs(at - now()) > 20 * 3600e3;
+  const options = { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZoneName: 'short' };
+  if (far) Object.assign(options, { day: 'numeric', month: 'short' });
+  if (zone) options.timeZone = zone;
+  try { return new Intl.DateTimeFormat('en-GB', options).format(at); } catch { return at.toISOString(); }
+}
+
+const until = (iso, zone) => (iso ? h('span', { title: iso }, `${relative(iso)} (${clock(iso, zone)})`) : '');
+const age = (iso) => h('time', { datetime: iso, title: iso }, relative(iso));
+
+// Wilson's interval, 95 %: honest about small numbers.
+function rate(part, whole) {
+  if (!whole) return '–';
+  const z = 1.96, p = part / whole, d = 1 + z * z / whole;
+  const mid = (p + z * z / (2 * whole)) / d;
+  const half = z * Math.sqrt(p * (1 - p) / whole + z * z / (4 * whole * whole)) / d;
+  const pc = (x) => (100 * Math.min(1, Math.max(0, x))).toFixed(1);
+  return `${pc(p)} % (${pc(mid - half)}–${pc(mid + half)})`;
+}
+
+// ---- DOM --------------------------------------------------------------------------------------------------------
+
+function h(tag, props, ...kids) {
+  const el = document.createElement(tag);
+  for (const [key, value] of Object.entries(props || {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key === 'style') for (const [name, v] of Object.entries(value)) el.style.setProperty(name, v);
+    else el.setAttribute(key, value === true ? '' : value);
+  }
+  append(el, kids);
+  return el;
+}
+
+function append(el, kids) {
+  for (const kid of kids.flat(Infinity)) {
+    if (kid === null || kid === undefined || kid === false || kid === '') continue;
+    el.append(kid instanceof Node ? kid : document.createTextNode(String(kid)));
+  }
+}
+
+// Makes `old` look like `fresh` and keeps what is the same, so that focus, selection and scrolling stay.
+function patch(old, fresh) {
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== 'style' && name !== 'open') old.removeAttribute(name);
+  for (const { name, value } of [...fresh.attributes]) if (name !== 'style' && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  if (old.style.cssText !== fresh.style.cssText) old.style.cssText = fresh.style.cssText;
+  const have = [...old.childNodes], want = [...fresh.childNodes];
+  want.forEach((kid, at) => {
+    const was = have[at];
+    if (!was) old.append(kid);
+    else if (was.nodeType !== kid.nodeType || was.nodeName !== kid.nodeName || was.dataset?.key !== kid.dataset?.key) was.replaceWith(kid);
+    else if (was.nodeType === Node.TEXT_NODE) { if (was.data !== kid.data) was.data = kid.data; }
+    else patch(was, kid);
+  });
+  have.slice(want.length).forEach((kid) => kid.remove());
+}
+
+const name = (text) => h('bdi', { class: String(text).length <= 24 && 'short' }, clean(text));
+const tag = (text, kind) => h('span', { class: `tag ${kind || ''}` }, clean(text));
+const card = (title, ...kids) => h('section', { class: 'card', 'aria-label': title }, h('h2', {}, title), kids);
+const link = (path, text) => h('a', { href: `#/${path}` }, name(text));
+const campaignLink = (text) => link(`campaign/${encodeURIComponent(text)}`, text);
+const accountLink = (text) => link(`account/${encodeURIComponent(text)}`, text);
+
+function table(label, head, rows) {
+  return h('div', { class: 'scroll' }, h('table', { class: 'cards', 'aria-label': label },
+    h('thead', {}, h('tr', {}, head.map((column) => h('th', { scope: 'col', class: column.num && 'num' }, column.name || column)))),
+    h('tbody', {}, rows.map((row) => h('tr', { 'data-key': row.key },
+      row.cells.map((cell, at) => h('td', { class: head[at].num ? 'num' : blank(cell) ? 'empty' : null, 'data-label': head[at].name || head[at] }, h('div', { class: 'cell' }, cell))))))));
+}
+const blank = (cell) => cell === '' || cell === null || cell === undefined || (Array.isArray(cell) && cell.every(blank));
+const num = (text) => ({ name: text, num: true });
+
+// ---- what a report means ----------------------------------------------------------------------------------------
+
+const DELIBERATE = ['Paused', 'Suspended', 'Retired', 'Ended', 'NotActive'];
+const condition = (campaign, type) => campaign.conditions.find((c) => c.type === type) || { status: 'Unknown', reason: '', message: '' };
+const holds = (campaign, type) => condition(campaign, type).status === 'True';
+
+function stateTag(campaign) {
+  const ready = condition(campaign, 'Ready');
+  let kind = '';
+  if (ready.status === 'True') kind = holds(campaign, 'Throttled') ? 'warn' : 'good';
+  else if (ready.status === 'False' && !DELIBERATE.includes(ready.reason)) kind = 'bad';
+  return tag(ready.reason || '–', kind);
+}
+
+const settled = (p) => p.sent + p.failed + p.skipped + p.uncertain;
+const accountKind = (s) => (s === 'ready' ? 'good' : ['flood_wait', 'limited', 'unreachable'].includes(s) ? 'warn' : 'bad');
+const awaitsApproval = (c) => ['AwaitingApproval', 'Canary', 'LooksRenamed'].includes(condition(c, 'Ready').reason);
+const suspended = (c) => condition(c, 'Paused').status === 'True' && condition(c, 'Paused').reason !== 'Paused';
+const stopped = (c) => suspended(c) || holds(c, 'Stalled');
+
+function progress(campaign) {
+  const p = campaign.progress, all = campaign.audience.included;
+  const part = (cls, value) => value > 0 && h('span', { class: cls, style: { width: `${100 * value / all}%` } });
+  const done = settled(p);
+  const words = all ? `${n(done)} of ${n(all)} (${Math.floor(100 * done / all)} %)` : '–';
+  return [
+    all > 0 && h('div', { class: 'progress', role: 'img', 'aria-label': `${p.sent} sent, ${p.skipped} skipped, ${p.failed} failed, ${p.pending} pending` },
+      part('fill-sent', p.sent), part('fill-other', p.skipped), part('fill-bad', p.failed + p.uncertain), part('fill-flight', p.in_flight)),
+    h('span', { class: 'small' }, words, p.failed > 0 && h('span', { class: 'bad' }, `, ${n(p.failed)} failed`)),
+  ];
+}
+
+function waits(campaign) {
+  return campaign.waiting.map((wait, at) => [at > 0 && ', ', campaign.waiting.length > 1 && `${n(wait.count)} `, wait.reason]);
+}
+
+function firstUntil(campaign) {
+  const all = campaign.waiting.map((wait) => wait.until).filter(Boolean).sort();
+  return all.length ? until(all[0], campaign.timezone) : '';
+}
+
+// ---- pages ------------------------------------------------------------------------------------------------------
+
+function overview(report) {
+  const needs = state.needs;
+  const suspendedAll = report.campaigns.length > 0 && report.campaigns.every((c) => DELIBERATE.includes(condition(c, 'Ready').reason));
+  return [
+    h('h1', { tabindex: '-1', class: 'visually' }, 'Overview'),
+    h('section', { class: `card needs ${needs.length ? '' : 'none'}`, 'aria-label': 'What needs you' },
+      h('h2', {}, needs.length ? `Needs you (${needs.length})` : 'Nothing needs you'),
+      needs.length > 0 && h('ul', {}, needs.map((need) => {
+        const campaign = report.campaigns.find((c) => c.name === need.who);
+        const account = report.accounts.find((a) => a.name === need.who);
+        return h('li', { 'data-key': need.who },
+          h('strong', {}, campaign ? campaignLink(need.who) : account ? accountLink(need.who) : name(need.who)),
+          h('span', {}, clean(need.why)),
+          h('span', {}, campaign && awaitsApproval(campaign) && h('button', { 'data-act': 'approve', 'data-name': need.who, class: 'primary' }, 'Look and approve')));
+      })),
+      report.not_active && report.not_active.length > 0 && h('p', { class: 'quiet small' }, `Not active in this version: ${report.not_active.join(', ')}.`)),
+    h('section', { class: 'card', 'aria-label': 'Campaigns' },
+      h('div', { class: 'row spread' }, h('h2', {}, 'Campaigns'),
+        h('div', { class: 'row' },
+          !suspendedAll && report.campaigns.length > 0 && h('button', { 'data-act': 'suspend-all', class: 'danger' }, 'Suspend all…'),
+          h('button', { 'data-act': 'resume-all', class: 'link' }, 'Resume all…'))),
+      report.folder_error && h('p', { class: 'bad' }, clean(report.folder_error)),
+      report.campaigns.length === 0
+        ? h('p', { class: 'quiet' }, 'There are no campaigns yet. Put one file for each into campaigns/.')
+        : table('Campaigns', ['Campaign', 'State', 'Progress', num('Replied'), 'Waits for', 'Until'], report.campaigns.map((c) => ({
+          key: c.name,
+          cells: [
+            [h('strong', {}, campaignLink(c.name)), c.title && h('div', { class: 'quiet small' }, name(c.title)), c.sync !== 'current' && h('div', { class: 'small quiet' }, `file: ${c.sync}`)],
+            stateTag(c), progress(c), n(c.progress.replied), waits(c), firstUntil(c),
+          ],
+        })))),
+    accountsCard(report.accounts),
+    eventsCard(state.events, 'Recent events'),
+  ];
+}
+
+function accountsCard(accounts) {
+  return card('Accounts', accounts.length === 0
+    ? h('p', { class: 'quiet' }, 'No accounts. sessions/README.md says how they get there.')
+    : table('Accounts', ['Account', 'State', num('Today'), 'Until', 'Message'], accounts.map((a) => ({
+      key: a.name,
+      cells: [h('strong', {}, accountLink(a.name)), tag(a.state, accountKind(a.state)), `${n(a.sent_today)} of ${n(a.allowance_today)}`, until(a.until), clean(a.message)],
+    }))));
+}
+
+function eventsCard(events, title, most = 20, about = 'campaign') {
+  const shown = events.slice(-most).reverse();
+  const whose = (event) => (about !== 'account' && event.campaign ? campaignLink(event.campaign) : event.account ? accountLink(event.account) : '');
+  return card(title, shown.length === 0 ? h('p', { class: 'quiet' }, 'Nothing yet.')
+    : h('ol', { class: 'events' }, shown.map((event) => h('li', { 'data-key': event.seq },
+      age(event.at),
+      h('span', { class: 'small' }, whose(event)),
+      h('span', { class: event.error && 'wrong' }, clean(event.message), event.person && h('span', { class: 'quiet' }, ` (${event.person}${about !== 'account' && event.account && event.campaign ? `, ${clean(event.account)}` : ''})`))))));
+}
+
+function hoursCard(hours) {
+  const HOUR = 3600e3, last = Math.floor(now() / HOUR) * HOUR;
+  const by = new Map(hours.map((x) => [Date.parse(x.at), x.sent]));
+  const list = Array.from({ length: 24 }, (_, at) => last - (23 - at) * HOUR).map((at) => ({ at, sent: by.get(at) || 0 }));
+  const most = Math.max(1, ...list.map((x) => x.sent)), total = list.reduce((sum, x) => sum + x.sent, 0);
+  const label = (ms) => new Date(ms).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  return card('Messages per hour, last 24 hours',
+    h('p', { class: 'small quiet' }, total ? `${n(total)} in all, at most ${n(most)} an hour.` : 'None in the last 24 hours.'),
+    h('ol', { class: 'hours', 'aria-label': `Messages per hour, ${total} in 24 hours` }, list.map((x) => h('li', { title: `${label(x.at)}: ${x.sent}`, 'aria-label': x.sent ? `${label(x.at)}: ${x.sent}` : null },
+      h('span', { style: { height: x.sent ? `${Math.max(2, 100 * x.sent / most)}%` : '0' } })))),
+    h('div', { class: 'axis', 'aria-hidden': 'true' }, [0, 6, 12, 18, 23].map((at) => h('span', {}, label(list[at].at)))));
+}
+
+function funnel(c) {
+  const p = c.progress, found = c.audience.found || 1;
+  const row = (text, value, cls, sub) => h('li', { 'data-key': text },
+    h('span', { class: sub && 'sub' }, text),
+    h('span', { class: `track ${cls || ''} ${value ? '' : 'zero'}` }, h('span', { style: { width: `${100 * value / found}%` } })),
+    h('span', { class: 'n' }, n(value)));
+  return card('From found to replied', c.audience.found === 0 ? h('p', { class: 'quiet' }, 'Nobody was found yet.')
+    : h('ol', { class: 'funnel' },
+      row('Found', c.audience.found),
+      Object.entries(c.audience.excluded).map(([reason, count]) => row(`excluded: ${reason}`, count, 'out', true)),
+      row('In the audience', c.audience.included),
+      row('Pending', p.pending),
+      p.in_flight > 0 && row('On the way', p.in_flight),
+      row('Sent', p.sent, 'good'),
+      Object.entries(c.outcomes).filter(([o]) => o !== 'sent').map(([outcome, count]) => row(outcome, count, ['failed', 'template_error', 'too_long', 'uncertain'].includes(outcome) ? 'wrong' : 'out', true)),
+      row('Replied', p.replied, 'good'),
+      p.opted_out > 0 && row('Opted out', p.opted_out, 'out')));
+}
+
+const GOOD = ['Ready', 'SpecValid', 'Succeeded'];
+function conditionKind(c) {
+  if (GOOD.includes(c.type)) return c.status === 'True' ? 'good' : c.status === 'False' && c.type !== 'Succeeded' ? 'bad' : '';
+  return c.status === 'True' ? (c.type === 'Stalled' ? 'bad' : 'warn') : '';
+}
+
+function campaignPage(report, wanted) {
+  const c = report.campaigns.find((x) => x.name === wanted);
+  if (!c) return missing(`There is no campaign “${clean(wanted)}”.`);
+  const ready = condition(c, 'Ready'), approve = awaitsApproval(c);
+  const live = c.sync !== 'retired';
+  const own = report.accounts.filter((a) => c.accounts.includes(a.name));
+  const sources = [...c.audience.sources, ...(c.audience.filter_sources || []).map((s) => ({ ...s, filter: true }))];
+  return [
+    h('section', { class: 'card', 'aria-label': 'Campaign' },
+      h('div', { class: 'row spread' },
+        h('div', { class: 'row' }, h('h1', { tabindex: '-1' }, name(c.title || c.name)), stateTag(c)),
+        h('div', { class: 'row' },
+          approve && h('button', { 'data-act': 'approve', 'data-name': c.name, class: 'primary' }, 'Look and approve'),
+          stopped(c) && h('button', { 'data-act': 'resume', 'data-name': c.name, class: approve ? '' : 'primary' }, 'Resume…'),
+          live && !suspended(c) && h('button', { 'data-act': 'suspend', 'data-name': c.name, class: 'danger' }, 'Suspend…'),
+          live && h('button', { 'data-act': 'reconcile', 'data-name': c.name }, 'Look sources up now'))),
+      h('p', {}, clean(ready.message)),
+      progress(c),
+      h('ul', { class: 'facts' },
+        h('li', {}, `${c.kind} `, h('code', {}, clean(c.name))),
+        h('li', {}, h('code', {}, clean(c.file)), ` (${c.sync})`),
+        h('li', {}, c.generation === c.observed_generation ? `generation ${c.generation}` : `generation ${c.generation}, the last valid one is ${c.observed_generation}`),
+        c.digest && h('li', {}, 'digest ', h('code', {}, c.digest.slice(0, 12))),
+        c.commit && h('li', {}, 'commit ', h('code', {}, c.commit.slice(0, 12))),
+        h('li', {}, `run ${c.run}`),
+        c.next_action_at && h('li', {}, 'next ', until(c.next_action_at, c.timezone)),
+        c.finish_estimate && h('li', {}, 'done by ', until(c.finish_estimate, c.timezone)))),
+    h('div', { class: 'two' },
+      card('Conditions', table('Conditions', ['Condition', 'Status', 'For', 'Why'], c.conditions.map((x) => ({
+        key: x.type, cells: [h('strong', {}, x.type), tag(x.status, conditionKind(x)), h('span', { title: x.last_transition_time }, span(now() - Date.parse(x.last_transition_time))), [x.reason && `${x.reason}${x.message ? ': ' : ''}`, clean(x.message)]],
+      })))),
+      funnel(c),
+      card('Waiting', c.waiting.length === 0 ? h('p', { class: 'quiet' }, 'Nobody waits.')
+        : table('Waiting', ['Reason', num('People'), 'Until'], c.waiting.map((w) => ({ key: w.reason, cells: [w.reason, n(w.count), until(w.until, c.timezone)] })))),
+      hoursCard(c.sent_per_hour || []),
+      c.templates.length > 0 && card('Variants', table('Variants', ['Variant', num('Sent'), num('Replied'), num('Reply rate (95 %)')], c.templates.map((t) => ({
+        key: t.name, cells: [name(t.name), n(t.sent), n(t.replied), rate(t.replied, t.sent)],
+      })))),
+      c.steps.length > 0 && card('Follow-ups', table('Follow-ups', [num('Step'), 'After', num('Pending'), num('Sent'), num('Skipped')], c.steps.map((s) => ({
+        key: s.step, cells: [s.step, s.after, n(s.pending), n(s.sent), n(s.skipped)],
+      })))),
+      sources.length > 0 && card('Sources', table('Sources', ['Source', num('Found'), 'Read', 'State'], sources.map((s, at) => ({
+        key: at, cells: [[s.filter && 'filter: ', name(s.label || s.peer || s.path || s.type)], n(s.found), s.at ? age(s.at) : 'never',
+          s.running_since ? 'being read' : s.complete ? 'complete' : h('span', { class: s.error && 'bad' }, clean(s.error || s.partial || 'not read yet'))],
+      })))),
+      own.length > 0 && accountsCard(own)),
+    (c.warnings || []).length > 0 && card('Warnings', h('ul', {}, c.warnings.map((w) => h('li', {}, clean(w))))),
+    (c.not_active || []).length > 0 && card('Not active in this version', h('ul', {}, c.not_active.map((w) => h('li', {}, clean(w))))),
+    eventsCard(state.events.filter((e) => e.campaign === c.name), 'Recent events', 40, 'account'),
+  ];
+}
+
+function accountPage(report, wanted) {
+  const a = report.accounts.find((x) => x.name === wanted);
+  if (!a) return missing(`There is no account “${clean(wanted)}”.`);
+  const used = report.campaigns.filter((c) => c.accounts.includes(a.name));
+  const part = a.allowance_today ? Math.min(100, 100 * a.sent_today / a.allowance_today) : 0;
+  return [
+    h('section', { class: 'card', 'aria-label': 'Account' },
+      h('div', { class: 'row' }, h('h1', { tabindex: '-1' }, name(a.name)), tag(a.state, accountKind(a.state))),
+      a.message && h('p', {}, clean(a.message)),
+      a.until && h('p', {}, 'Until ', until(a.until)),
+      h('p', {}, `${n(a.sent_today)} of ${n(a.allowance_today)} messages today`),
+      h('div', { class: 'progress', role: 'img', 'aria-label': `${a.sent_today} of ${a.allowance_today} today` }, h('span', { class: 'fill-flight', style: { width: `${part}%` } })),
+      Object.keys(a.labels || {}).length > 0 && h('ul', { class: 'facts' }, Object.entries(a.labels).map(([k, v]) => h('li', {}, `${clean(k)}: ${clean(v)}`)))),
+    h('div', { class: 'two' },
+      hoursCard(a.sent_per_hour || []),
+      card('Campaigns', used.length === 0 ? h('p', { class: 'quiet' }, 'No campaign uses it.')
+        : table('Campaigns', ['Campaign', 'State', 'Progress'], used.map((c) => ({ key: c.name, cells: [campaignLink(c.name), stateTag(c), progress(c)] }))))),
+    eventsCard(state.events.filter((e) => e.account === a.name), 'Recent events', 40),
+  ];
+}
+
+const missing = (text) => [h('section', { class: 'card' }, h('h1', { tabindex: '-1' }, text), h('p', {}, h('a', { href: '#/' }, 'Back to the overview')))];
+
+// ---- showing it -------------------------------------------------------------------------------------------------
+
+function page() {
+  const [kind, wanted] = location.hash.replace(/^#\/?/, '').split('/').map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
+  if (kind === 'campaign') return campaignPage(state.report, wanted || '');
+  if (kind === 'account') return accountPage(state.report, wanted || '');
+  return overview(state.report);
+}
+
+function render() {
+  const daemon = $('daemon');
+  if (state.report) {
+    const fresh = h('main', { id: 'main', tabindex: '-1' });
+    append(fresh, page());
+    const route = location.hash;
+    if (route !== state.route) {
+      state.route = route;
+      $('main').replaceChildren(...fresh.childNodes);
+      if (document.body.dataset.ready) { scrollTo(0, 0); $('main').querySelector('h1')?.focus({ preventScroll: true }); }
+    } else patch($('main'), fresh);
+    const nav = h('nav', { id: 'nav', 'aria-label': 'Pages' },
+      h('a', { href: '#/', 'aria-current': route === '' || route === '#/' ? 'page' : null }, 'Overview'),
+      state.session && state.session.login && h('button', { class: 'link', 'data-act': 'logout' }, 'Log out'));
+    patch($('nav'), nav);
+    const d = state.report.daemon;
+    daemon.className = `daemon ${state.connected ? 'live' : 'dead'}`;
+    $('daemon-text').textContent = state.connected ? `live · Tidings ${d.version}, pid ${d.pid}` : 'not connected';
+    const title = state.needs.length ? `(${state.needs.length}) Tidings` : 'Tidings';
+    if (document.title !== title) document.title = title;
+    document.body.dataset.ready = 'yes';
+  }
+  const banner = $('banner');
+  banner.hidden = state.connected || !state.lostSince;
+  if (!banner.hidden) {
+    const text = `${state.lostWhy || 'No connection to Tidings'} since ${new Date(state.lostSince).toLocaleTimeString('en-GB')}. What stands here is from then; it is tried again by itself.`;
+    if (banner.textContent !== text) banner.textContent = text;
+  }
+}
+
+let toastTimer = 0;
+function toast(text, wrong) {
+  const el = $('toast');
+  el.textContent = clean(text);
+  el.className = wrong ? 'wrong' : '';
+  el.hidden = false;
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => { el.hidden = true; }, 6000);
+}
+
+// ---- talking to the engine --------------------------------------------------------------------------------------
+
+async function api(path, body) {
+  const options = body === undefined ? {} : {
+    method: 'POST', body: JSON.stringify(body),
+    headers: { 'Content-Type': 'application/json', 'X-Tidings-Csrf': state.session ? state.session.csrf : '' },
+  };
+  const answer = await fetch(`/api/v1/${path}`, { ...options, credentials: 'same-origin' });
+  if (answer.status === 401) { location.assign('/login'); throw new Error('Log in first.'); }
+  const json = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(json.error || `The engine answered ${answer.status}.`);
+  return json;
+}
+
+async function openSession() { state.session = await api('session'); }
+
+function lost(why) {
+  if (state.connected || !state.lostSince) state.lostSince = Date.now();
+  state.connected = false;
+  state.lostWhy = why;
+  render();
+}
+
+let source = null;
+function connect() {
+  if (source) source.close();
+  source = new EventSource('/api/v1/stream');
+  source.addEventListener('open', () => { openSession().catch(() => {}); });
+  source.addEventListener('report', (message) => {
+    const { report, needs } = JSON.parse(message.data);
+    Object.assign(state, { report, needs, connected: true, lostSince: null });
+    state.skew = Date.parse(report.generated_at) - Date.now();
+    render();
+  });
+  source.addEventListener('events', (message) => {
+    const { events, whole } = JSON.parse(message.data);
+    state.events = (whole ? events : state.events.concat(events)).slice(-MAX_EVENTS);
+    render();
+  });
+  source.addEventListener('lost', (message) => lost(`Tidings runs, and ${JSON.parse(message.data).error}`));
+  source.addEventListener('error', () => {
+    lost('No connection to Tidings');
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => { openSession().catch(() => {}).finally(connect); }, 3000);
+  });
+}
+
+// ---- asking before doing ----------------------------------------------------------------------------------------
+
+function ask({ title, body, fields, verb, danger, run }) {
+  const dialog = $('ask');
+  const error = h('p', { class: 'bad', role: 'alert' });
+  const go = h('button', { class: danger ? 'danger' : 'primary', type: 'submit' }, verb);
+  const form = h('form', { method: 'dialog' },
+    h('h2', { id: 'ask-title' }, title), body,
+    (fields || []).map((f) => [h('label', { for: `f-${f.id}` }, f.label), h('input', { id: `f-${f.id}`, maxlength: f.most, required: f.required, value: f.value || '', autocomplete: 'off' })]),
+    error,
+    h('div', { class: 'row' }, h('button', { type: 'button', 'data-act': 'close' }, 'Cancel'), go));
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const values = {};
+    for (const f of fields || []) values[f.id] = form.querySelector(`#f-${f.id}`).value.trim();
+    if ('by' in values) { try { localStorage.setItem('tidings-name', values.by); } catch { /* private mode */ } }
+    go.disabled = true;
+    error.textContent = '';
+    try {
+      const done = await run(values);
+      dialog.close();
+      toast(done.message || 'Done.');
+    } catch (why) { error.textContent = clean(why.message); } finally { go.disabled = false; }
+  });
+  dialog.replaceChildren(form);
+  dialog.showModal();
+  (form.querySelector('input') || go).focus();
+}
+
+const nameField = () => { let value = ''; try { value = localStorage.getItem('tidings-name') || ''; } catch { /* private mode */ } return { id: 'by', label: 'Your name, for the record (optional)', most: 60, value }; };
+const path = (campaign, verb) => `campaigns/${encodeURIComponent(campaign)}/${verb}`;
+
+const acts = {
+  close: () => $('ask').close(),
+  suspend: (campaign) => ask({
+    title: `Suspend ${clean(campaign)}?`, body: h('p', {}, 'Nothing leaves in its name until somebody resumes it. What is on the way arrives.'),
+    fields: [{ id: 'reason', label: 'Why', most: 500, required: true }, nameField()], verb: 'Suspend', danger: true, run: (v) => api(path(campaign, 'suspend'), v),
+  }),
+  resume: (campaign) => ask({
+    title: `Resume ${clean(campaign)}?`, body: h('p', {}, 'It goes on from where it was; a tripped guardrail or a stall is cleared, and its counts begin anew.'),
+    fields: [{ id: 'reason', label: 'Why (optional)', most: 500 }, nameField()], verb: 'Resume', run: (v) => api(path(campaign, 'resume'), v),
+  }),
+  'suspend-all': () => ask({
+    title: 'Suspend all campaigns?', body: h('p', {}, 'Nothing leaves in any campaign’s name until somebody resumes all.'),
+    fields: [{ id: 'reason', label: 'Why', most: 500, required: true }, nameField()], verb: 'Suspend all', danger: true, run: (v) => api('suspend', v),
+  }),
+  'resume-all': () => ask({
+    title: 'Resume all campaigns?', body: h('p', {}, 'Every suspension is lifted, and tripped guardrails and stalls are cleared.'),
+    fields: [{ id: 'reason', label: 'Why (optional)', most: 500 }, nameField()], verb: 'Resume all', run: (v) => api('resume', v),
+  }),
+  reconcile: async (campaign) => toast((await api(path(campaign, 'reconcile'), {})).message),
+  approve: async (campaign) => {
+    const it = await api(path(campaign, 'approval'));
+    ask({
+      title: `Approve ${clean(campaign)} for ${n(it.people)} people?`,
+      body: [
+        it.message ? h('p', {}, clean(it.message)) : !it.awaited && h('p', {}, 'Nothing waits for an approval now; this one would hold for a later run of the same texts and people.'),
+        h('p', {}, `It holds for these texts, sources and accounts, and for up to a tenth more people.`),
+        h('p', {}, 'From ', it.sources.map((s, at) => [at > 0 && '; ', name(s)]), it.accounts.length > 0 && [', by ', it.accounts.map((a, at) => [at > 0 && ', ', name(a)])], '.'),
+        it.variants.map((v) => [h('strong', {}, name(v.name), ` (weight ${v.weight})`), h('pre', { class: 'text' }, h('bdi', {}, plain(v.text)))]),
+      ],
+      fields: [nameField()], verb: `Approve for ${n(it.people)} people`, run: (v) => api(path(campaign, 'approve'), { ...v, digest: it.digest, people: it.people }),
+    });
+  },
+  logout: async () => {
+    await fetch('/logout', { method: 'POST', headers: { 'X-Tidings-Csrf': state.session.csrf }, credentials: 'same-origin' });
+    location.assign('/login');
+  },
+};
+
+document.addEventListener('click', async (event) => {
+  const el = event.target.closest('[data-act]');
+  if (!el) return;
+  el.disabled = true;
+  try { await acts[el.dataset.act](el.dataset.name); } catch (why) { toast(why.message, true); } finally { el.disabled = false; }
+});
+addEventListener('hashchange', render);
+setInterval(render, 1000);
+
+openSession().catch(() => {}).finally(connect);
