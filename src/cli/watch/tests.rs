@@ -87,7 +87,31 @@ fn the_list_shows_every_campaign_what_needs_a_person_and_the_accounts() {
         campaign("evening-thanks", "OutsideWindow", "True", 1, 2),
         campaign("spring-launch", "AwaitingApproval", "False", 0, 446),
     ]));
-    insta::assert_snapshot!("list", screen(&mut app, 110, 16));
+    let text = screen(&mut app, 110, 16);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].contains("The daemon runs, pid 4711, heartbeat 120ms ago"),
+        "{text}"
+    );
+    assert!(
+        lines[2].starts_with("CAMPAIGN        SPEC     STATE"),
+        "{text}"
+    );
+    assert!(
+        lines[3].starts_with("evening-thanks  current  OutsideWindow"),
+        "{text}"
+    );
+    assert!(lines[3].contains("███░░░░░░░ 1 of 3 (33 %)"), "{text}");
+    assert!(
+        lines[4].starts_with("spring-launch   current  AwaitingApproval"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Needs you:\n  spring-launch  AwaitingApproval: Because."),
+        "{text}"
+    );
+    assert!(text.contains("продажи  ready  3 of 40"), "{text}");
+    assert!(lines[15].contains("enter story"), "{text}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::time::human_duration;
 const BAR: u64 = 10;
 /// A heartbeat that is older is worth a colour: the loop goes round at least every second.
 const STALE_MS: u64 = 10_000;
-/// Lines for what needs a person, at most.
+/// Who needs a person, at most so many; the rest is counted.
 const MAX_NEEDS: usize = 6;
 
 /// Draws everything.
@@ -153,10 +153,18 @@ fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Tim
     let shown = app.shown(now);
     let needs = needs(app);
     let accounts = app.report.as_ref().map_or(0, |r| r.accounts.len());
+    // A reason that is cut off at the edge would hide what to do.
+    let columns = usize::from(area.width).max(1);
     let needs_height = if needs.is_empty() {
         0
     } else {
-        needs.len().min(MAX_NEEDS) + 1
+        let lines: usize = needs
+            .iter()
+            .take(MAX_NEEDS)
+            .map(|(who, why)| (width(who) + width(why) + 4).div_ceil(columns))
+            .sum();
+        let more = usize::from(needs.len() > MAX_NEEDS);
+        (lines + more + 1).min(usize::from(area.height) / 2)
     };
     // A screen of a few lines is the campaigns'.
     let accounts_height = if accounts == 0 || area.height < 12 {
@@ -223,7 +231,6 @@ fn campaign_table(
         let most = shown.iter().map(of).max().unwrap_or(0).max(head.len());
         u16::try_from(most).unwrap_or(u16::MAX)
     };
-    let width = |text: &str| unicode_width::UnicodeWidthStr::width(text);
     // What is on the left is what one looks for first: the right is cut where there is no room.
     let widths = [
         Constraint::Length(widest(&|g| width(&g.name), "CAMPAIGN")),
@@ -275,6 +282,11 @@ fn campaign_table(
     }
 }
 
+/// Columns of a terminal that a text takes.
+fn width(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
 fn needs(app: &App) -> Vec<(String, String)> {
     app.report
         .as_ref()
@@ -283,14 +295,8 @@ fn needs(app: &App) -> Vec<(String, String)> {
 }
 
 fn needs_panel(frame: &mut Frame<'_>, area: Rect, needs: &[(String, String)], colour: bool) {
-    let room = usize::from(area.height).saturating_sub(1);
     let mut lines = vec![Line::styled("Needs you:", tone(Tone::Warn, colour))];
-    let shown = if needs.len() > room {
-        room.saturating_sub(1)
-    } else {
-        needs.len()
-    };
-    for (who, why) in needs.iter().take(shown) {
+    for (who, why) in needs.iter().take(MAX_NEEDS) {
         lines.push(Line::from(vec![
             Span::styled(
                 format!("  {who}  "),
@@ -299,10 +305,13 @@ fn needs_panel(frame: &mut Frame<'_>, area: Rect, needs: &[(String, String)], co
             Span::raw(why.clone()),
         ]));
     }
-    if needs.len() > shown {
-        lines.push(Line::raw(format!("  … and {} more.", needs.len() - shown)));
+    if needs.len() > MAX_NEEDS {
+        lines.push(Line::raw(format!(
+            "  … and {} more: `n` shows them.",
+            needs.len() - MAX_NEEDS
+        )));
     }
-    frame.render_widget(Paragraph::new(lines), area);
+    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area);
 }
 
 fn account_table(frame: &mut Frame<'_>, area: Rect, app: &App, colour: bool, now: Timestamp) {
