@@ -17,6 +17,14 @@ use crate::time::{human_duration, human_relative};
 
 /// Characters of a digest that tell versions apart, as git shows them.
 const SHORT_DIGEST: usize = 12;
+/// What each send and each look-up says besides: it would push what matters out of sight.
+const STEPS_BETWEEN: &[&str] = &[
+    "intent",
+    "lookup_started",
+    "lookup_page",
+    "lookup_at",
+    "lookup_spent",
+];
 /// Recent events shown.
 const MAX_EVENTS: usize = 10;
 /// Earlier errors shown.
@@ -101,6 +109,7 @@ fn story(
         events
             .iter()
             .filter(|event| event.campaign.as_deref() == Some(campaign.name.as_str()))
+            .filter(|event| !STEPS_BETWEEN.contains(&event.kind.as_str()))
             .rev()
     };
     let line = |event: &EventLine| {
