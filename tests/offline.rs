@@ -550,3 +550,90 @@ fn a_version_from_before_the_workspace_has_no_campaigns() {
         out(&all)
     );
 }
+
+#[test]
+fn validate_takes_any_path_of_a_workspace_and_names_files_from_its_root() {
+    let good = spec("good", "templates: [{name: t, text: Hi}]\n");
+    let dir = workspace(&[
+        PEOPLE,
+        ("campaigns/good.yaml", &good),
+        ("campaigns/sub/people.csv", PEOPLE.1),
+        (
+            "campaigns/sub/bad.yaml",
+            &spec("bad", "templates: [{name: t, text: Hi}]\n")
+                .replace("kind: mailing", "kind: mailng"),
+        ),
+        ("campaigns/_draft.yaml", "not: [a spec"),
+        ("elsewhere/empty.txt", ""),
+    ]);
+    let root = dir.path();
+    let sub = root.join("campaigns/sub");
+    let other = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root.join("campaigns"), other.path().join("campaigns")).unwrap();
+    let validate = |at: &Path, args: &[&str]| {
+        child::tidings()
+            .current_dir(at)
+            .arg("validate")
+            .args(args)
+            .output()
+            .unwrap()
+    };
+    for (what, at, args, code) in [
+        ("all", root, vec![], 78),
+        ("one file", root, vec!["campaigns/good.yaml"], 0),
+        (
+            "several",
+            root,
+            vec!["campaigns/good.yaml", "campaigns/sub"],
+            78,
+        ),
+        ("a folder from within it", sub.as_path(), vec!["."], 78),
+        ("upwards", sub.as_path(), vec!["../good.yaml"], 0),
+        (
+            "through a symlink",
+            other.path(),
+            vec!["campaigns/good.yaml"],
+            0,
+        ),
+        ("all through a symlink", other.path(), vec![], 78),
+        (
+            "what is ignored, with a warning",
+            root,
+            vec!["campaigns/_draft.yaml"],
+            0,
+        ),
+        (
+            "a warning that is denied",
+            root,
+            vec!["campaigns/_draft.yaml", "--deny-warnings"],
+            78,
+        ),
+        ("what is not there", root, vec!["campaigns/nope.yaml"], 64),
+        ("what is in no workspace", root, vec!["/"], 64),
+    ] {
+        let done = validate(at, &args);
+        assert_eq!(
+            child::code(&done),
+            code,
+            "{what}: {}{}",
+            out(&done),
+            err(&done)
+        );
+    }
+    for form in ["full", "json", "github", "sarif"] {
+        let done = validate(&root.join("campaigns"), &["--format", form]);
+        ends_with(&done, 78);
+        assert!(
+            out(&done).contains("campaigns/sub/bad.yaml"),
+            "{form}: {}",
+            out(&done)
+        );
+        assert!(!out(&done).contains("_draft"), "{form}: {}", out(&done));
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&out(&validate(root, &["--format", "json"]))).unwrap();
+    assert_eq!(
+        json["diagnostics"][0]["range"],
+        serde_json::json!({"start": {"line": 3, "column": 7}, "end": {"line": 3, "column": 13}})
+    );
+}
