@@ -26,6 +26,7 @@ mod reconcile;
 mod render;
 mod report;
 mod resolve;
+mod retry;
 mod run;
 mod sandbox;
 mod schema;
@@ -288,6 +289,8 @@ pub enum Verb {
     Restore(backup::RestoreArgs),
     /// Suppress a person and erase what is known of him
     Forget(forget::ForgetArgs),
+    /// Give a second chance to whoever ended with an outcome by which nothing was delivered
+    Retry(retry::RetryArgs),
     /// Show the accounts
     #[command(subcommand)]
     Account(account::AccountVerb),
@@ -304,9 +307,6 @@ pub enum Verb {
     /// Not active in this version yet
     #[command(hide = true)]
     SendTest(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
-    Retry(inactive::Anything),
     /// Not active in this version yet
     #[command(hide = true)]
     Replies(inactive::Anything),
@@ -375,7 +375,7 @@ fn dispatch(cli: Cli) -> Ended {
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
         Verb::SendTest(_) => inactive::say("send-test"),
-        Verb::Retry(_) => inactive::say("retry"),
+        Verb::Retry(args) => retry::run(global, &args),
         Verb::Replies(_) => inactive::say("replies"),
     }
 }

@@ -184,7 +184,13 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
                     .judgement
                     .as_ref()
                     .is_some_and(|j| j.lookups == campaign.lookups_ended);
-                campaign.run > 0 && (stale || !judged)
+                let cron = core
+                    .desired
+                    .campaigns
+                    .get(&name)
+                    .and_then(|wanted| wanted.spec.as_ref())
+                    .is_some_and(|spec| spec.schedule.cron.is_some());
+                (campaign.run > 0 || cron) && (stale || !judged)
             });
             let body = serde_json::json!({"name": name, "under_way": under_way});
             (Reply::Document { body }, nothing)
@@ -292,6 +298,10 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             Some(line) => (super::contact::answer(core, &line, &name, &person), nothing),
             None => (unknown(&name), nothing),
         },
+        Command::Retry { name, outcomes, by } => match line_of(&name) {
+            Some(line) => super::retry::answer(core, &name, line, outcomes, by),
+            None => (unknown(&name), nothing),
+        },
         // The loop reads the workspace itself.
         Command::Reload => (verdict(core), nothing),
         // These may change more than the journal: `operator::act` answers them.
@@ -317,7 +327,7 @@ fn approval_asked(core: &Core, name: &str) -> Reply {
         .map(|view| view.gate.clone());
     let asked = match gate {
         Some(crate::plan::Gate::Blocked {
-            condition: "AwaitingApproval" | "Canary",
+            condition: "AwaitingApproval" | "Canary" | "LooksRenamed",
             message,
             ..
         }) => Some(message),
@@ -440,6 +450,7 @@ pub(super) async fn offline(
         Command::Suspend { .. }
             | Command::Resume { .. }
             | Command::Approve { .. }
+            | Command::Retry { .. }
             | Command::Reconcile { .. }
     );
     if let Command::Reconcile { name } = &command {

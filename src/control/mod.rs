@@ -25,6 +25,7 @@ mod people_store;
 mod pulse;
 mod readiness;
 mod requests;
+mod retry;
 pub mod socket;
 mod systemd;
 mod workspace;

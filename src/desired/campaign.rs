@@ -6,8 +6,8 @@ use super::digest::{NamedFile, hex, of_value};
 use super::environment::EnvDefaults;
 use super::inactive;
 use super::types::{
-    Engine, Limits, ResolvedCampaign, ResolvedDelays, ResolvedFilters, ResolvedSchedule,
-    ResolvedSource, ResolvedStep, SourceKind, SourceRole, Variant,
+    Engine, Limits, ResolvedCampaign, ResolvedDelays, ResolvedFilters, ResolvedPlan,
+    ResolvedSchedule, ResolvedSource, ResolvedStep, SourceKind, SourceRole, Variant,
 };
 use crate::model::{Attachment, Reference, SourceId};
 use crate::spec::check::{CheckContext, MAX_TEXT_FILE};
@@ -174,9 +174,16 @@ impl Resolver<'_> {
             filters,
             variants,
             follow_ups,
+            plan: plan_of(spec.owner.as_deref(), &self.engine.spec).map(|(name, plan)| {
+                ResolvedPlan {
+                    name: name.to_owned(),
+                    max_running: plan.max_running,
+                    cooldown: plan.cooldown.map(Duration::to_std),
+                }
+            }),
             delays: self.delays(spec),
             schedule: schedule(spec)?,
-            not_active: inactive::of_campaign(spec, &self.engine.spec),
+            not_active: inactive::of_campaign(spec),
             spec: spec.clone(),
         })
     }

@@ -161,6 +161,8 @@ pub struct ResolvedCampaign {
     pub variants: Vec<Variant>,
     /// What is said later.
     pub follow_ups: Vec<ResolvedStep>,
+    /// What its owner's plan allows, or the plan `default`.
+    pub plan: Option<ResolvedPlan>,
     /// The pace.
     pub delays: ResolvedDelays,
     /// When.
@@ -349,6 +351,17 @@ pub struct Variant {
     pub media: Option<Attachment>,
     /// Whether links show a preview.
     pub link_preview: bool,
+}
+
+/// An owner's plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedPlan {
+    /// Its name.
+    pub name: String,
+    /// Campaigns of one owner that run at a time.
+    pub max_running: Option<u32>,
+    /// From the end of one of the owner's runs to the start of the next.
+    pub cooldown: Option<Duration>,
 }
 
 /// One follow-up.

@@ -68,6 +68,15 @@ pub enum Command {
         /// Who approves.
         by: String,
     },
+    /// Second chances for whoever ended so.
+    Retry {
+        /// The campaign.
+        name: String,
+        /// How they ended.
+        outcomes: Vec<super::Outcome>,
+        /// Who asks.
+        by: String,
+    },
     /// What happened.
     Events {
         /// Of this campaign only.

@@ -551,6 +551,54 @@ pub enum Event {
         /// To whom it wrote since.
         wrote_to: Vec<PersonId>,
     },
+    /// The cron of a spec and its zone are others than before: only firings from now on count.
+    ScheduleSeen {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Both, as text; absent where it has no cron any more.
+        schedule: Option<String>,
+    },
+    /// A firing was dealt with, and all before it.
+    Fired {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// When the schedule fired.
+        firing: Timestamp,
+        /// What became of it.
+        fate: FiringFate,
+    },
+    /// The plan of its owner let the open run begin.
+    RunStarted {
+        /// The line of campaigns.
+        campaign: Lineage,
+    },
+    /// The first step of everybody whom the run found is settled.
+    RunSettled {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Which run.
+        run: u32,
+    },
+    /// A campaign that has sent nothing was held against those that are gone.
+    LineageChecked {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Over half of its people were contacted by this one.
+        before: Option<Lineage>,
+        /// How many.
+        contacted: u64,
+        /// Of how many.
+        people: u64,
+    },
+    /// An operator gives a second chance to whoever ended so: nothing was ever delivered to them.
+    Reopened {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// How they ended.
+        outcomes: Vec<Outcome>,
+        /// Who asked.
+        by: String,
+    },
 }
 
 /// People who are settled alike.
@@ -564,4 +612,25 @@ pub struct SettledElsewhere {
     pub variant: Option<String>,
     /// Who, and when it was accepted, in seconds of Unix time; 0 where it was not.
     pub people: Vec<(PersonId, u32)>,
+}
+
+/// What became of a firing of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FiringFate {
+    /// It opens a run.
+    Opens {
+        /// Counted from 1.
+        run: u32,
+        /// `each_run: everyone`.
+        everyone: bool,
+    },
+    /// No daemon ran at it (`missed: skip`).
+    Missed,
+    /// The run before was open still (`overlap: skip`).
+    Overlaps,
+    /// It opens a run as soon as the one before is settled (`overlap: queue`).
+    Queued,
+    /// The campaign was paused, suspended or stalled.
+    Held,
 }

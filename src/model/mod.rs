@@ -17,8 +17,8 @@ mod timestamp;
 pub use command::{Command, Reply};
 pub use contact::{Contact, LastSeen, Person};
 pub use event::{
-    Event, HoldReason, InDoubtWhy, Intent, LookupEnd, Recorded, SettledElsewhere, SourceId,
-    StallReason,
+    Event, FiringFate, HoldReason, InDoubtWhy, Intent, LookupEnd, Recorded, SettledElsewhere,
+    SourceId, StallReason,
 };
 pub use ids::{
     AccountName, CampaignName, Lineage, PersonId, RandomKey, Reference, ReferenceError, SendKey,

@@ -46,6 +46,19 @@ pub struct Judgement {
     pub at: Timestamp,
 }
 
+/// Whether a campaign looks like one that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LooksLike {
+    /// Its audience of that moment.
+    pub judged: Timestamp,
+    /// Over half of it was contacted by this one.
+    pub before: Option<Lineage>,
+    /// How many.
+    pub contacted: u64,
+    /// Of how many.
+    pub people: u64,
+}
+
 /// What one account (or the file itself) found in one source.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Lookup {
@@ -274,6 +287,12 @@ pub struct Campaign {
     /// ([`Source::NO_ACCOUNT`] where none had it in hand). Only ever added to: a retry counts again.
     #[serde(default)]
     pub messages: BTreeMap<(u16, Outcome), u64>,
+    /// Runs.
+    #[serde(default)]
+    pub runs: super::Runs,
+    /// What was found when it was held against campaigns that are gone.
+    #[serde(default)]
+    pub looks_like: Option<LooksLike>,
 }
 
 impl Campaign {

@@ -7,8 +7,8 @@ use super::{
 };
 use super::{restored, suppression};
 use crate::model::{
-    AccountName, AccountState, Event, InDoubtWhy, Intent, Outcome, PersonId, Recorded, SendKey,
-    SourceId, Timestamp,
+    AccountName, AccountState, Event, FiringFate, InDoubtWhy, Intent, Outcome, PersonId, Recorded,
+    SendKey, SourceId, Timestamp,
 };
 
 /// The lineage of the confirmations of opt-outs: they belong to no campaign.
@@ -24,7 +24,10 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
     state.at = state.at.max(recorded.at);
     let at = recorded.at;
     match &recorded.event {
-        Event::Started { .. } => started(state, at),
+        Event::Started { .. } => {
+            state.started_at = at;
+            started(state, at);
+        }
         Event::SpecSeen {
             campaign,
             name,
@@ -36,6 +39,8 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             let line = campaign.clone();
             state.names.insert(name.clone(), line.clone());
             let it = state.campaigns.entry(line.clone()).or_default();
+            let was_valid = it.generation > 0 && it.error.is_none() && it.retired.is_none();
+            super::runs::seen(it, was_valid, at);
             it.lineage = Some(line);
             it.name.clone_from(name);
             it.file.clone_from(file);
@@ -376,6 +381,62 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 state.relooked.insert((index, handle.0));
             }
         }
+        Event::ScheduleSeen { campaign, schedule } => {
+            if let Some(it) = state.campaigns.get_mut(campaign) {
+                it.runs.schedule.clone_from(schedule);
+                it.runs.cursor = at;
+                it.runs.queued = None;
+            }
+        }
+        Event::Fired {
+            campaign,
+            firing,
+            fate: FiringFate::Opens { run, everyone },
+        } => super::runs::opened(state, campaign, *run, *everyone, *firing, at),
+        Event::Fired {
+            campaign,
+            firing,
+            fate,
+        } => {
+            if let Some(it) = state.campaigns.get_mut(campaign) {
+                it.runs.cursor = it.runs.cursor.max(*firing);
+                if *fate == FiringFate::Queued {
+                    it.runs.queued = Some(*firing);
+                }
+            }
+        }
+        Event::RunStarted { campaign } => {
+            if let Some(it) = state.campaigns.get_mut(campaign) {
+                it.runs.started_at = Some(at);
+            }
+        }
+        Event::RunSettled { campaign, run } => {
+            if let Some(it) = state.campaigns.get_mut(campaign)
+                && it.run == *run
+            {
+                it.runs.settled_at = Some(at);
+            }
+        }
+        Event::LineageChecked {
+            campaign,
+            before,
+            contacted,
+            people,
+        } => {
+            if let Some(it) = state.campaigns.get_mut(campaign)
+                && let Some(judgement) = &it.judgement
+            {
+                it.looks_like = Some(super::LooksLike {
+                    judged: judgement.at,
+                    before: before.clone(),
+                    contacted: *contacted,
+                    people: *people,
+                });
+            }
+        }
+        Event::Reopened {
+            campaign, outcomes, ..
+        } => super::retry::reopened(state, campaign, outcomes),
         Event::StepSkipped { key, outcome, .. } => {
             if let Some(handle) = state.persons.get(key.person)
                 && let Some(it) = state.campaigns.get_mut(&key.lineage)
@@ -574,6 +635,7 @@ fn judged(
         {
             uncount(&mut it.excluded, reason);
         }
+        super::runs::reopen(it);
         it.recipients
             .insert(handle.0, Recipient::of(Status::Pending));
         let class = persons.class(handle);
@@ -1108,7 +1170,7 @@ fn incoming(
     }
 }
 
-fn uncount<K: Ord>(counts: &mut std::collections::BTreeMap<K, u64>, key: K) {
+pub(super) fn uncount<K: Ord>(counts: &mut std::collections::BTreeMap<K, u64>, key: K) {
     if let Some(n) = counts.get_mut(&key) {
         *n -= 1;
         if *n == 0 {

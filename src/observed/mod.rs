@@ -14,6 +14,8 @@ mod lookups;
 mod meter;
 mod persons;
 mod restored;
+mod retry;
+mod runs;
 mod steps;
 mod suppression;
 #[cfg(test)]
@@ -26,13 +28,15 @@ use serde::{Deserialize, Serialize};
 
 pub use account::{Account, Flood, LIMITED_FIRST, LIMITED_MOST};
 pub use campaign::{
-    Approval, Campaign, GuardCounts, Hold, Judgement, Lookup, Recipient, Source, Status,
+    Approval, Campaign, GuardCounts, Hold, Judgement, LooksLike, Lookup, Recipient, Source, Status,
     VariantCount,
 };
 pub use fold::{OPT_OUT_LINEAGE, fold};
 pub use meter::Meter;
 pub use persons::{ClassId, Handle, Persons};
 pub use restored::Restored;
+pub use retry::may_retry;
+pub use runs::Runs;
 pub use steps::{StepCounts, StepGroup, StepTotals, StepWaiter, Steps};
 pub use suppression::{Entry as SuppressionEntry, Suppression};
 
@@ -140,6 +144,9 @@ pub struct Observed {
     /// The last restore.
     #[serde(default)]
     pub restored: Option<Restored>,
+    /// When the engine last started: it was down before.
+    #[serde(default)]
+    pub started_at: Timestamp,
 }
 
 impl Observed {

@@ -250,6 +250,32 @@ impl Steps {
         }
     }
 
+    /// Second chances: those that ended so go on where they stood.
+    pub(super) fn reopen(&mut self, outcome: Outcome, may: impl Fn(Handle) -> bool) {
+        let keys: Vec<(u32, u32)> = self
+            .chains
+            .iter()
+            .filter(|((handle, _), chain)| chain.ended == Some(outcome) && may(Handle(*handle)))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in keys {
+            self.change(key, |chain| chain.ended = None);
+        }
+    }
+
+    /// Whether any run wrote to him first.
+    pub fn wrote_to(&self, handle: Handle) -> bool {
+        self.of(handle).next().is_some()
+    }
+
+    /// How many ended so.
+    pub fn ended_as(&self, outcome: Outcome) -> u64 {
+        self.chains
+            .values()
+            .filter(|chain| chain.ended == Some(outcome))
+            .count() as u64
+    }
+
     fn keys(&self, handle: Handle) -> Vec<(u32, u32)> {
         self.chains
             .range((handle.0, 0)..=(handle.0, u32::MAX))
@@ -400,6 +426,16 @@ mod tests {
         assert_eq!(counts(&steps, 1, true), (1, 1, 0));
         assert_eq!(counts(&steps, 2, true), (1, 0, 1));
         assert_eq!(waiting(&steps), [(1, false, 2)]);
+    }
+
+    #[test]
+    fn a_second_chance_takes_up_where_it_ended() {
+        let mut steps = steps();
+        steps.end_one((1, 0), Outcome::TemplateError);
+        assert_eq!(counts(&steps, 1, false), (1, 0, 1));
+        steps.reopen(Outcome::TemplateError, |_| true);
+        assert_eq!(waiting(&steps), [(1, false, 1), (1, false, 2)]);
+        assert_eq!(counts(&steps, 1, false), (2, 0, 0));
     }
 
     #[test]

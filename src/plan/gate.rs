@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::accounts::{Availability, may_look_up, usable};
 use super::sends::planned_resolve;
-use super::{Action, CampaignView, Gate, Inputs, Plan, Wait, lookups};
+use super::{Action, CampaignView, Gate, Inputs, Plan, Wait, lookups, owners, renamed, runs};
 use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceKind, SourceRole};
 use crate::model::{AccountName, Event, Lineage, PersonId, StallReason, Timestamp, Waiting};
 use crate::observed::{Campaign, Handle, Lookup, Source};
@@ -24,13 +24,23 @@ const FAILURES_IN_ROW: u32 = 5;
 /// Accounts limited in one campaign that pause it (CONTRACT section 6).
 const LIMITED_ACCOUNTS: usize = 2;
 
+/// Holds during which a firing of the schedule opens no run, then or later.
+const HELD: &[&str] = &["Suspended", "Paused", "PausedItself", "Stalled"];
+
 /// Finds the gate of every campaign, and plans what opens it.
 pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
+    let mut slots = owners::Slots::new(inputs);
     for wanted in inputs.desired.campaigns.values() {
         let Some(campaign) = inputs.observed.campaigns.get(&wanted.lineage) else {
             continue;
         };
-        let gate = gate(inputs, plan, wanted, campaign);
+        let gate = gate(inputs, plan, &mut slots, wanted, campaign);
+        if let Some(spec) = wanted.spec.as_deref()
+            && let Gate::Blocked { condition, .. } = &gate
+            && HELD.contains(condition)
+        {
+            runs::pass_by(inputs, plan, &wanted.lineage, spec, campaign);
+        }
         if let Gate::Waits {
             until: Some(until), ..
         } = &gate
@@ -76,7 +86,11 @@ pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
     }
 }
 
-fn blocked(reason: Waiting, condition: &'static str, message: impl Into<String>) -> Gate {
+pub(super) fn blocked(
+    reason: Waiting,
+    condition: &'static str,
+    message: impl Into<String>,
+) -> Gate {
     Gate::Blocked {
         reason,
         condition,
@@ -95,6 +109,7 @@ pub(super) fn waits(reason: Waiting, until: Option<Timestamp>, message: impl Int
 fn gate(
     inputs: &Inputs<'_>,
     plan: &mut Plan,
+    slots: &mut owners::Slots,
     wanted: &DesiredCampaign,
     campaign: &Campaign,
 ) -> Gate {
@@ -113,6 +128,7 @@ fn gate(
         );
         return blocked(Waiting::Held, "SpecInvalid", message);
     };
+    runs::watch(inputs, plan, &wanted.lineage, spec, campaign);
     let everything = inputs
         .observed
         .suspended
@@ -174,12 +190,12 @@ fn gate(
     if let Some(gate) = super::restored::gate(inputs, spec) {
         return gate;
     }
-    if campaign.run == 0 {
-        plan.actions.push(Action::Record(Event::RunOpened {
-            campaign: wanted.lineage.clone(),
-            run: 1,
-        }));
-        return waits(Waiting::LookingUp, None, "The run opens.");
+    if let runs::Turn::Between(between) = runs::turn(inputs, plan, &wanted.lineage, spec, campaign)
+    {
+        if (campaign.run > 0 || spec.schedule.cron.is_some()) && runs::looks_between(campaign) {
+            return audience(inputs, plan, &wanted.lineage, spec, campaign).unwrap_or(between);
+        }
+        return between;
     }
     if let Some(gate) = own_brakes(plan, &wanted.lineage, spec, campaign, now) {
         return gate;
@@ -188,8 +204,21 @@ fn gate(
         return gate;
     }
     if spec.kind == crate::spec::Kind::Collect {
-        return unread(spec, campaign)
-            .unwrap_or_else(|| lookups::collected_gate(spec, campaign, inputs.now));
+        return unread(spec, campaign).unwrap_or_else(|| {
+            let gate = lookups::collected_gate(spec, campaign, inputs.now);
+            // A run of a schedule is over as soon as its look-ups are.
+            let current = campaign
+                .judgement
+                .as_ref()
+                .is_some_and(|last| last.lookups == campaign.lookups_ended);
+            if current && (spec.schedule.cron.is_some() || spec.schedule.refresh.is_none()) {
+                runs::settle(plan, &wanted.lineage, campaign);
+            }
+            gate
+        });
+    }
+    if let Some(gate) = renamed::gate(inputs, plan, &wanted.lineage, spec, campaign) {
+        return gate;
     }
     if let Some(gate) = approval(inputs, spec, campaign) {
         return gate;
@@ -202,7 +231,11 @@ fn gate(
         }
         return if campaign.in_flight > 0 {
             Gate::Open
-        } else if let Some(refresh) = spec.schedule.refresh {
+        } else if let Some(refresh) = spec
+            .schedule
+            .refresh
+            .filter(|_| spec.schedule.cron.is_none())
+        {
             waits(
                 Waiting::LookingUp,
                 None,
@@ -212,10 +245,26 @@ fn gate(
                 ),
             )
         } else {
-            Gate::Done {
-                message: "Everybody who was found is settled.".to_owned(),
+            runs::settle(plan, &wanted.lineage, campaign);
+            let next = runs::next_firings(spec, Some(campaign), now, 1);
+            match next.first() {
+                Some(next) => waits(
+                    Waiting::NotStarted,
+                    Some(*next),
+                    format!(
+                        "Run {} is settled; the next starts {}.",
+                        campaign.run,
+                        spec.schedule.zone.iso(*next)
+                    ),
+                ),
+                None => Gate::Done {
+                    message: "Everybody who was found is settled.".to_owned(),
+                },
             }
         };
+    }
+    if let Some(gate) = slots.gate(inputs, plan, &wanted.lineage, spec) {
+        return gate;
     }
     match spec.schedule.windows.next_open(now, spec.schedule.zone) {
         Some(open) if open <= now => {

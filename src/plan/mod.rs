@@ -20,10 +20,13 @@ mod estimate;
 mod explain;
 mod gate;
 mod lookups;
+mod owners;
 mod reach;
 pub mod rehearse;
+mod renamed;
 mod report;
 mod restored;
+mod runs;
 mod sends;
 mod steps;
 #[cfg(test)]
@@ -37,6 +40,7 @@ pub use explain::{ExcludedFor, Explained, FoundBy, WaitsFor, explain};
 pub use lookups::limited as found_by;
 pub use reach::LOOKUPS_A_DAY;
 pub use report::{AccountView, CampaignView, Gate, Report, Wait};
+pub use runs::{FIRINGS_SHOWN, next_firings};
 
 use crate::desired::{Desired, SourceKind};
 use crate::model::{

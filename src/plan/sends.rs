@@ -820,7 +820,7 @@ fn key_of(turn: &Turn<'_>, person: PersonId) -> SendKey {
         lineage: turn.line.clone(),
         person,
         step: 0,
-        run: 0,
+        run: turn.campaign.key_run(),
     }
 }
 

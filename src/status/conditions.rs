@@ -351,7 +351,9 @@ impl Facts<'_> {
             "Stalled" => seen.stalled.as_ref().map(|(_, at)| *at),
             "Ended" => self.spec.and_then(|spec| spec.schedule.end),
             "SourceFailed" => self.failed_since(),
-            "AwaitingApproval" | "Canary" | "ConsentMismatch" => Some(self.moved()),
+            "AwaitingApproval" | "Canary" | "ConsentMismatch" | "LooksRenamed" => {
+                Some(self.moved())
+            }
             _ => None,
         };
         found.unwrap_or_else(|| self.changed())
@@ -578,6 +580,13 @@ impl Facts<'_> {
                 "Its audience is not known yet.",
                 self.changed(),
             ),
+            Some(seen)
+                if pending + in_flight == 0
+                    && self.spec.is_some_and(|spec| spec.schedule.cron.is_some()) =>
+            {
+                let message = format!("Run {} is settled, and another one follows.", seen.run);
+                said(Truth::False, "BetweenRuns", message, self.moved())
+            }
             Some(_) if pending + in_flight == 0 => said(
                 Truth::False,
                 "Open",

@@ -15,7 +15,7 @@ use crate::model::{
     AccountName, AccountState, ConditionType, Event, Exclusion, Lineage, Timestamp,
 };
 use crate::observed::{Account, Campaign, Status};
-use crate::plan::{Gate, Inputs, Plan, audience};
+use crate::plan::{FIRINGS_SHOWN, Gate, Inputs, Plan, audience, next_firings};
 use crate::spec::Severity;
 use crate::time::Day;
 
@@ -87,6 +87,9 @@ pub struct CampaignPlan {
     pub timezone: Option<String>,
     /// When something happens next.
     pub next_action_at: Option<Moment>,
+    /// The next firings of `schedule.cron` (an addition).
+    #[serde(default)]
+    pub next_runs: Vec<Moment>,
     /// When everybody is settled under the limits.
     pub finish_estimate: Option<Moment>,
     /// What the spec asks for and this version does not do yet.
@@ -318,6 +321,13 @@ fn campaign(
             .collect(),
         timezone: status.timezone.clone(),
         next_action_at: status.next_action_at,
+        next_runs: wanted
+            .and_then(|wanted| wanted.spec.as_deref())
+            .map(|spec| next_firings(spec, seen, inputs.now, FIRINGS_SHOWN))
+            .unwrap_or_default()
+            .into_iter()
+            .map(Moment::from)
+            .collect(),
         finish_estimate: status.finish_estimate,
         not_active: status.not_active.clone(),
         errors: quoted(Severity::Error),

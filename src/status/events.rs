@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plain::{self, plain};
 use super::types::Moment;
-use crate::model::{Event, Lineage, Outcome, Recorded};
+use crate::model::{Event, FiringFate, Lineage, Outcome, Recorded};
 use crate::observed::{OPT_OUT_LINEAGE, Observed};
 
 /// One event. Ids only: the journal holds no names and no texts of people.
@@ -187,6 +187,78 @@ fn say(event: &Event, observed: &Observed) -> Words {
         .of(campaign, observed),
         Event::RunOpened { campaign, run } => {
             words("run_opened", format!("Run {run} opened.")).of(campaign, observed)
+        }
+        Event::ScheduleSeen { campaign, schedule } => words(
+            "schedule_seen",
+            match schedule {
+                Some(schedule) => format!("Its runs start by `{schedule}` from now on."),
+                None => "It has no `schedule.cron` any more.".to_owned(),
+            },
+        )
+        .of(campaign, observed),
+        Event::Fired {
+            campaign,
+            firing,
+            fate,
+        } => {
+            let message = match fate {
+                FiringFate::Opens {
+                    run,
+                    everyone: false,
+                } => format!("Run {run} opened by the firing of {firing}."),
+                FiringFate::Opens {
+                    run,
+                    everyone: true,
+                } => format!("Run {run} opened by the firing of {firing}, for everyone again."),
+                FiringFate::Missed => {
+                    format!("The firing of {firing} was missed: no daemon ran (`missed: skip`).")
+                }
+                FiringFate::Overlaps => format!(
+                    "The firing of {firing} opened no run: the one before is open (`overlap: skip`)."
+                ),
+                FiringFate::Queued => format!(
+                    "The firing of {firing} opens a run as soon as the one before is settled (`overlap: queue`)."
+                ),
+                FiringFate::Held => {
+                    format!("The firing of {firing} opened no run: the campaign was held.")
+                }
+            };
+            words("fired", message).of(campaign, observed)
+        }
+        Event::RunStarted { campaign } => words(
+            "run_started",
+            "Its owner's plan let the run begin.",
+        )
+        .of(campaign, observed),
+        Event::RunSettled { campaign, run } => {
+            words("run_settled", format!("Run {run} is settled.")).of(campaign, observed)
+        }
+        Event::LineageChecked {
+            campaign,
+            before,
+            contacted,
+            people,
+        } => match before {
+            Some(before) => words(
+                "looks_renamed",
+                format!("{contacted} of its {people} people were contacted by `{before}`, which is gone."),
+            )
+            .of(campaign, observed)
+            .bad(),
+            None => words("lineage_checked", "It is no campaign that is gone.")
+                .of(campaign, observed),
+        },
+        Event::Reopened {
+            campaign,
+            outcomes,
+            by,
+        } => {
+            let names: Vec<&str> = outcomes.iter().map(|outcome| outcome.name()).collect();
+            words(
+                "reopened",
+                format!("{by} gave a second chance to whoever ended as {}.", names.join(", ")),
+            )
+            .of(campaign, observed)
         }
         Event::LookupStarted {
             campaign, account, ..

@@ -154,6 +154,14 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
             &format!("{}: {}", plain(&ready.reason), plain(&ready.message)),
         );
     }
+    if !campaign.next_runs.is_empty() {
+        let runs: Vec<String> = campaign
+            .next_runs
+            .iter()
+            .map(|at| moment_words(*at, zone, look.now))
+            .collect();
+        line(out, " ", &format!("runs start {}", runs.join("; ")));
+    }
     if let Some(finish) = campaign.finish_estimate {
         line(
             out,

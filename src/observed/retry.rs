@@ -1,0 +1,88 @@
+//! Second chances by the operator, for whoever was never sent to.
+
+use super::{Campaign, Handle, Observed, Recipient, Status};
+use crate::model::{Lineage, Outcome};
+
+/// Whether a second chance may be given to whoever ended so: nothing was delivered, and nobody said no.
+pub fn may_retry(outcome: Outcome) -> Result<(), &'static str> {
+    match outcome {
+        Outcome::Failed
+        | Outcome::TemplateError
+        | Outcome::TooLong
+        | Outcome::NotFound
+        | Outcome::Unreachable
+        | Outcome::AccountLost => Ok(()),
+        Outcome::Sent => Err("they have got the message, and nobody gets it twice"),
+        Outcome::Uncertain => Err(
+            "they may have got the message: look into each dialog, then `tidings resolve NAME PERSON --as sent|retry`",
+        ),
+        Outcome::OptedOut => Err("they asked to hear no more"),
+        Outcome::Blocked => Err("they blocked the account, which is for good"),
+        Outcome::AlreadyMember => Err("they are members already"),
+        Outcome::PrivacyRestricted
+        | Outcome::Deactivated
+        | Outcome::NotMutual
+        | Outcome::PremiumRequired
+        | Outcome::PaymentRequired
+        | Outcome::TooManyChats => {
+            Err("Telegram or the person refused, which is for good in this line of campaigns")
+        }
+    }
+}
+
+impl Campaign {
+    /// How many a second chance would be given to: people by the first step, and follow-ups.
+    pub fn retryable(&self, outcome: Outcome) -> (u64, u64) {
+        (
+            self.outcomes.get(&outcome).copied().unwrap_or(0),
+            self.steps.ended_as(outcome),
+        )
+    }
+}
+
+/// They are pending again.
+pub(super) fn reopened(state: &mut Observed, line: &Lineage, outcomes: &[Outcome]) {
+    let Observed {
+        persons,
+        campaigns,
+        suppressed,
+        opted_out,
+        nobody,
+        relooked,
+        ..
+    } = state;
+    let Some(it) = campaigns.get_mut(line) else {
+        return;
+    };
+    for outcome in outcomes
+        .iter()
+        .filter(|outcome| may_retry(**outcome).is_ok())
+    {
+        let again: Vec<u32> = it
+            .recipients
+            .iter()
+            .filter(|(number, recipient)| {
+                recipient.status == Status::Settled(*outcome)
+                    && !suppressed.contains(**number)
+                    && !opted_out.contains(**number)
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        for number in again {
+            super::fold::uncount(&mut it.outcomes, *outcome);
+            let handle = Handle(number);
+            // What Telegram did not know then is asked anew.
+            nobody.remove(number);
+            relooked.retain(|(_, who)| *who != number);
+            it.recipients.insert(number, Recipient::of(Status::Pending));
+            let class = persons.class(handle);
+            it.enqueue(handle, persons, class);
+            super::runs::reopen(it);
+        }
+        it.steps.reopen(*outcome, |handle| {
+            !suppressed.contains(handle.0) && !opted_out.contains(handle.0)
+        });
+    }
+    it.failures_in_row = 0;
+    it.guard_base = it.guard_totals();
+}
