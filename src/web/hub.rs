@@ -172,9 +172,8 @@ impl Hub {
 
 /// Whether two reports say the same, the moment aside.
 fn same(one: &StatusReport, other: &StatusReport) -> bool {
-    one.daemon.pid == other.daemon.pid
-        && one.folder_error == other.folder_error
-        && one.not_active == other.not_active
-        && one.campaigns == other.campaigns
-        && one.accounts == other.accounts
+    let mut other = other.clone();
+    other.generated_at = one.generated_at;
+    other.daemon.heartbeat_age_ms = one.daemon.heartbeat_age_ms;
+    *one == other
 }
