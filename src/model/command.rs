@@ -128,6 +128,11 @@ pub enum Command {
         /// `@username`, `id:123` or a phone.
         person: String,
     },
+    /// Conversations.
+    Replies {
+        /// What of them.
+        what: super::RepliesCommand,
+    },
 }
 
 /// The engine's answer.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::reaction::CallClass;
+use super::talk::{DraftHold, NeedsWhy, TalkChange};
 use super::{
     AccountName, AccountState, Exclusion, Lineage, Outcome, PersonId, RefHash, SendKey,
     SuppressionKey, Timestamp,
@@ -598,6 +599,121 @@ pub enum Event {
         outcomes: Vec<Outcome>,
         /// Who asked.
         by: String,
+    },
+    /// What a person wrote is kept: goes with [`Event::Incoming`]. Its text stands in the conversations tree.
+    Written {
+        /// To which account.
+        account: AccountName,
+        /// Who.
+        person: PersonId,
+        /// The message's id in the account's dialog.
+        message_id: i32,
+        /// Whose role answers it: a campaign's lineage, or [`super::account_role`]; nobody's where absent.
+        role: Option<Lineage>,
+    },
+    /// A human wrote to a person from another client of the account.
+    HumanSpoke {
+        /// From which account.
+        account: AccountName,
+        /// To whom.
+        person: PersonId,
+        /// The message's id in the account's dialog.
+        message_id: i32,
+    },
+    /// The model was asked.
+    ModelAsked {
+        /// In which role.
+        role: Lineage,
+        /// What it cost, question and answer.
+        tokens: u64,
+    },
+    /// An answer was drafted; its text stood in the conversations tree before.
+    Drafted {
+        /// By which account.
+        account: AccountName,
+        /// For whom.
+        person: PersonId,
+        /// The newest message that it answers.
+        message_id: i32,
+        /// Why it does not go out by itself; absent: it does.
+        hold: Option<DraftHold>,
+    },
+    /// No answer could be drafted; it is tried again.
+    DraftFailed {
+        /// By which account.
+        account: AccountName,
+        /// For whom.
+        person: PersonId,
+        /// The newest message that was to be answered.
+        message_id: i32,
+        /// The server asked for a wait of so many seconds.
+        wait: Option<u32>,
+        /// Why, in one sentence without message texts.
+        detail: String,
+    },
+    /// A human must look; the AI is silent until one has.
+    NeedsHuman {
+        /// Of which account.
+        account: AccountName,
+        /// Who.
+        person: PersonId,
+        /// The newest message that was not answered.
+        message_id: i32,
+        /// Why.
+        why: NeedsWhy,
+        /// In one sentence without message texts.
+        detail: String,
+    },
+    /// An operator decided on a draft.
+    DraftDecided {
+        /// Of which account.
+        account: AccountName,
+        /// For whom.
+        person: PersonId,
+        /// The message that it answers.
+        message_id: i32,
+        /// To be sent; else thrown away.
+        approved: bool,
+        /// The operator changed the text.
+        edited: bool,
+        /// Who.
+        by: String,
+    },
+    /// An operator wants to say something himself; the text stood in the conversations tree before.
+    OperatorWrote {
+        /// By which account.
+        account: AccountName,
+        /// To whom.
+        person: PersonId,
+        /// Counts what operators said to him.
+        number: u32,
+        /// Who.
+        by: String,
+    },
+    /// An operator took a conversation, gave it back, or closed it.
+    TalkChanged {
+        /// With whom, over all accounts.
+        person: PersonId,
+        /// What.
+        change: TalkChange,
+        /// Who.
+        by: String,
+    },
+    /// Somebody was told about an event, or will not be any more (`notify`).
+    Told {
+        /// Which entry of `notify`: the first 8 bytes of the SHA-256 of where it goes.
+        target: u64,
+        /// Up to which event.
+        seq: u64,
+        /// Why it was given up.
+        error: Option<String>,
+    },
+    /// Everybody of a run is settled.
+    Finished {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// The run.
+        run: u32,
     },
 }
 

@@ -11,7 +11,9 @@ mod media;
 mod operator;
 pub mod reaction;
 mod reasons;
+mod replies;
 mod suppression;
+mod talk;
 mod timestamp;
 
 pub use command::{Command, Reply};
@@ -26,5 +28,10 @@ pub use ids::{
 pub use media::{Attachment, Entity, EntityKind, Formatted, utf16_len};
 pub use operator::{OperatorCommand, ReportBy, ResolveAs};
 pub use reasons::{AccountState, ConditionType, Exclusion, Outcome, Waiting};
+pub use replies::RepliesCommand;
 pub use suppression::{RefHash, SuppressionKey};
+pub use talk::{
+    Aside, DraftHold, Line, LineKey, LineKind, NeedsWhy, OPT_OUT_LINEAGE, Speaker, TalkChange,
+    account_of_role, account_role, answer_key, aside_of, is_aside, notice_key, operator_key,
+};
 pub use timestamp::Timestamp;

@@ -51,6 +51,9 @@ pub struct Account {
     /// Usernames and phones that it looked up.
     #[serde(default)]
     pub lookups: Meter,
+    /// Ids of messages that the engine sent: what else the account says a human says.
+    #[serde(default)]
+    pub own_messages: roaring::RoaringBitmap,
 }
 
 impl Account {

@@ -7,12 +7,9 @@ use super::{
 };
 use super::{restored, suppression};
 use crate::model::{
-    AccountName, AccountState, Event, FiringFate, InDoubtWhy, Intent, Outcome, PersonId, Recorded,
-    SendKey, SourceId, Timestamp,
+    AccountName, AccountState, Event, FiringFate, InDoubtWhy, Intent, OPT_OUT_LINEAGE, Outcome,
+    PersonId, Recorded, SendKey, SourceId, Timestamp, is_aside,
 };
-
-/// The lineage of the confirmations of opt-outs: they belong to no campaign.
-pub const OPT_OUT_LINEAGE: &str = "#opt-out";
 
 /// Backups whose names are kept: a daily one for a year.
 const MAX_BACKUPS: usize = 366;
@@ -23,6 +20,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
     // A clock that was set back must not make the state younger than what it holds.
     state.at = state.at.max(recorded.at);
     let at = recorded.at;
+    super::talk::fold(state, &recorded.event, at);
     match &recorded.event {
         Event::Started { .. } => {
             state.started_at = at;
@@ -242,13 +240,26 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         Event::Intent(intent) => intend(state, Intent::clone(intent), at),
         Event::Sent {
             key,
-            message_id: _,
+            message_id,
             earlier: _,
             next_allowed_at,
         } => {
+            if let Some(flight) = state.in_flight.get(key) {
+                let account = flight.intent.account.clone();
+                super::talk::sent(state, key, &account, *message_id);
+            }
             sent(state, key, at, *next_allowed_at);
         }
-        Event::Refused { key, outcome, .. } => refused(state, key, *outcome, at),
+        Event::Refused {
+            key,
+            outcome,
+            detail,
+        } => {
+            if state.in_flight.contains_key(key) {
+                super::talk::refused(state, key, *outcome, detail, at);
+            }
+            refused(state, key, *outcome, at);
+        }
         Event::Released { key, keep, .. } => released(state, key, *keep),
         Event::InDoubt { key, why } => {
             if let Some(flight) = state.in_flight.get_mut(key) {
@@ -489,6 +500,18 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         Event::FileChecked { file, .. } => {
             state.invalid_files.remove(file);
         }
+        // See `talk`.
+        Event::Written { .. }
+        | Event::HumanSpoke { .. }
+        | Event::ModelAsked { .. }
+        | Event::Drafted { .. }
+        | Event::DraftFailed { .. }
+        | Event::NeedsHuman { .. }
+        | Event::DraftDecided { .. }
+        | Event::OperatorWrote { .. }
+        | Event::TalkChanged { .. }
+        | Event::Told { .. }
+        | Event::Finished { .. } => {}
     }
 }
 
@@ -751,7 +774,7 @@ fn resolved(state: &mut Observed, reference: PersonId, person: PersonId, account
 
 fn take_back(state: &mut Observed, flight: &InFlight) {
     let index = index_of(state, Some(&flight.intent.account));
-    if flight.intent.key.lineage.as_ref() == OPT_OUT_LINEAGE {
+    if is_aside(&flight.intent.key.lineage) {
         return;
     }
     let account = account_of(state, &flight.intent.account);
@@ -780,6 +803,10 @@ fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
     let handle = state.persons.intern(intent.key.person);
     let index = index_of(state, Some(&intent.account));
     let confirmation = intent.key.lineage.as_ref() == OPT_OUT_LINEAGE;
+    let aside = is_aside(&intent.key.lineage);
+    if aside {
+        super::talk::intended(state, &intent.key);
+    }
     let Observed {
         persons,
         campaigns,
@@ -793,14 +820,14 @@ fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
         allowed_before = account.next_allowed_at;
         account.in_flight += 1;
         account.next_allowed_at = account.next_allowed_at.max(intent.next_allowed_at);
-        if !confirmation {
+        if !aside {
             account.meter.add(at);
             if intent.attested {
                 account.attested.add(at);
             }
         }
     }
-    if let Some(it) = campaign.as_mut().filter(|_| !confirmation) {
+    if let Some(it) = campaign.as_mut().filter(|_| !aside) {
         it.meter.add(at);
         it.meters.entry(index).or_default().add(at);
         *it.run_sent.entry(index).or_default() += 1;
@@ -874,7 +901,7 @@ fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Tim
         account.next_allowed_at = account.next_allowed_at.max(next_allowed_at);
     }
     let handle = state.persons.intern(key.person);
-    if key.lineage.as_ref() == OPT_OUT_LINEAGE {
+    if is_aside(&key.lineage) {
         return;
     }
     let silenced = state.opted_out.contains(handle.0);
@@ -1040,6 +1067,10 @@ fn released(state: &mut Observed, key: &SendKey, keep: bool) {
         state.confirmations.insert(handle.0, index);
         return;
     }
+    if is_aside(&key.lineage) {
+        super::talk::released(state, key);
+        return;
+    }
     let silenced = state.is_silenced(handle);
     let Observed {
         persons, campaigns, ..
@@ -1100,6 +1131,7 @@ fn settle_pending(state: &mut Observed, line: &str, handle: Handle, outcome: Out
 
 /// Nobody who is silenced waits for a message any more.
 fn silence(state: &mut Observed, handle: Handle, opted_out: bool) {
+    super::talk::silenced(state, handle);
     let lines: Vec<_> = state
         .campaigns
         .iter()
@@ -1140,11 +1172,13 @@ fn incoming(
     met(state, index, handle, true);
     let contacted: &mut Contacted = state.contacted.entry(handle.0).or_default();
     let last = contacted.handled.entry(index).or_insert(0);
-    if message_id <= *last {
+    let before = *last;
+    *last = before.max(message_id);
+    if state.talks.was_handled(handle, index, before, message_id) {
         return;
     }
-    *last = message_id;
     contacted.last_reply = Some(at);
+    super::talk::heard(state, handle, index, message_id, at);
     for it in state.campaigns.values_mut() {
         it.steps.reply(handle);
         let Some(recipient) = it

@@ -18,6 +18,7 @@ mod retry;
 mod runs;
 mod steps;
 mod suppression;
+mod talk;
 #[cfg(test)]
 mod tests;
 
@@ -26,12 +27,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::OPT_OUT_LINEAGE;
 pub use account::{Account, Flood, LIMITED_FIRST, LIMITED_MOST};
 pub use campaign::{
     Approval, Campaign, GuardCounts, Hold, Judgement, LooksLike, Lookup, Recipient, Source, Status,
     VariantCount,
 };
-pub use fold::{OPT_OUT_LINEAGE, fold};
+pub use fold::fold;
 pub use meter::Meter;
 pub use persons::{ClassId, Handle, Persons};
 pub use restored::Restored;
@@ -39,6 +41,7 @@ pub use retry::may_retry;
 pub use runs::Runs;
 pub use steps::{StepCounts, StepGroup, StepTotals, StepWaiter, Steps};
 pub use suppression::{Entry as SuppressionEntry, Suppression};
+pub use talk::{Draft, Notice, NoticeKind, Spend, Talk, Talks, Unanswered};
 
 use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp};
 
@@ -147,6 +150,9 @@ pub struct Observed {
     /// When the engine last started: it was down before.
     #[serde(default)]
     pub started_at: Timestamp,
+    /// Conversations with people who write in.
+    #[serde(default)]
+    pub talks: Talks,
 }
 
 impl Observed {
@@ -162,6 +168,19 @@ impl Observed {
         self.accounts
             .get_index_of(name)
             .and_then(|index| u16::try_from(index).ok())
+    }
+
+    /// The position of an account, a new one where it was never heard of.
+    fn index(&mut self, name: &AccountName) -> u16 {
+        let index = match self.accounts.get_index_of(name) {
+            Some(index) => index,
+            None => {
+                self.accounts
+                    .insert_full(name.clone(), Account::default())
+                    .0
+            }
+        };
+        u16::try_from(index).unwrap_or(Source::NO_ACCOUNT)
     }
 
     /// The name at a position.
