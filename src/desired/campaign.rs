@@ -183,6 +183,10 @@ impl Resolver<'_> {
             }),
             delays: self.delays(spec),
             schedule: schedule(spec)?,
+            ai_role: match &spec.ai_role {
+                Some(role) => Some(super::ResolvedRole::of(role, &names, &self.cx)?),
+                None => None,
+            },
             not_active: inactive::of_campaign(spec),
             spec: spec.clone(),
         })

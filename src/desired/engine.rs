@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::environment::{Environment, PLACE};
+use super::role::ResolvedRole;
 use super::types::{Engine, EngineAccount, Limits, OptOut};
 use crate::model::Reference;
+use crate::spec::check::CheckContext;
 use crate::spec::engine::{
     AccountSettings, ApiId, DEFAULT_OPT_OUT_KEYWORDS, DEFAULT_OPT_OUT_REPLY, LimitsSettings,
     OnInvalid, SecretString,
@@ -58,6 +60,7 @@ pub(super) fn resolve(
         accounts,
         opt_out: opt_out(spec),
         not_active: super::inactive::of_engine(spec),
+        ai: super::AiServer::of(spec, env),
         continue_on_invalid: spec.on_invalid == Some(OnInvalid::Continue),
         limits,
     }
@@ -97,6 +100,7 @@ pub(super) fn plain_account(limits: &Limits) -> EngineAccount {
         per_day: limits.max_per_day,
         zone: Zone::UTC,
         proxy: None,
+        ai_role: None,
     }
 }
 
@@ -125,6 +129,19 @@ fn account(
             .and_then(|name| Zone::parse(name).ok())
             .unwrap_or(Zone::UTC),
         proxy: settings.proxy.clone(),
+        ai_role: None,
+    }
+}
+
+/// The accounts' own roles: their prompts may stand in files.
+pub(super) fn roles(engine: &mut Engine, cx: &CheckContext<'_>) {
+    for (name, account) in &mut engine.accounts {
+        let role = engine
+            .spec
+            .accounts
+            .get(name.as_ref())
+            .and_then(|settings| settings.ai_role.as_ref());
+        account.ai_role = role.and_then(|role| ResolvedRole::of(role, &Names::default(), cx));
     }
 }
 

@@ -27,32 +27,17 @@ pub(super) fn of_campaign(spec: &CampaignSpec) -> Vec<NotActive> {
     if !matches!(spec.kind, Kind::Mailing | Kind::Collect) {
         list.push(holds(format!("`kind: {}`", spec.kind)));
     }
-    for (given, key) in [(spec.ai_role.is_some(), "ai_role")] {
-        if given {
-            list.push(left_out(format!("`{key}`")));
-        }
-    }
     list
 }
 
 /// What tidings.yaml asks for the workspace as a whole.
 pub(super) fn of_engine(engine: &EngineSpec) -> Vec<NotActive> {
-    let mut list: Vec<NotActive> = [
-        (engine.ai.is_some(), "ai"),
-        (!engine.notify.is_empty(), "notify"),
+    [
         (!engine.test_recipients.is_empty(), "test_recipients"),
         (engine.retention.is_some(), "retention"),
     ]
     .into_iter()
     .filter(|(given, _)| *given)
     .map(|(_, key)| left_out(format!("`{key}` of tidings.yaml")))
-    .collect();
-    for (name, settings) in &engine.accounts {
-        if settings.ai_role.is_some() {
-            list.push(left_out(format!(
-                "`accounts.{name}.ai_role` of tidings.yaml"
-            )));
-        }
-    }
-    list
+    .collect()
 }

@@ -19,6 +19,7 @@ mod environment;
 mod inactive;
 mod names;
 mod resolve;
+mod role;
 mod types;
 
 #[cfg(test)]
@@ -27,4 +28,5 @@ mod tests;
 pub use environment::{EnvDefaults, Environment};
 pub use names::{History, Known};
 pub use resolve::{EngineFile, Input, Resolution, resolve};
+pub use role::{AiServer, ResolvedRole};
 pub use types::*;

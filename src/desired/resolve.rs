@@ -79,6 +79,18 @@ pub fn resolve(input: &Input<'_>) -> Resolution {
     let env = EnvDefaults::read(input.env, &mut diagnostics);
     let mut clamped = Findings::new();
     let mut engine = engine::resolve(&spec, input.env, &mut clamped, &mut diagnostics);
+    let file = match input.engine {
+        EngineFile::Bytes(file, _) if !file.is_empty() => file,
+        _ => ENGINE_FILE,
+    };
+    let cx = CheckContext {
+        file,
+        files: input.files,
+        engine: &spec,
+        campaigns: None,
+        sessions: input.sessions,
+    };
+    engine::roles(&mut engine, &cx);
     clamp_defaults(&engine, &env, &mut clamped, &mut diagnostics);
     if let Some((file, tree)) = engine_findings.take() {
         diagnostics.extend(clamped.into_diagnostics(file, &*tree));

@@ -638,7 +638,7 @@ fn what_is_not_active_is_listed_and_what_must_not_be_left_out_holds() {
             "answers",
             format!("{A}ai_role: {{prompt: You are Mia}}\n"),
             "",
-            &[("`ai_role`", false)][..],
+            &[][..],
         ),
         ("tests", format!("{A}{test}"), "", &[]),
         (
@@ -705,13 +705,7 @@ fn what_the_settings_ask_of_the_whole_workspace_is_listed_once() {
         .iter()
         .map(ToString::to_string)
         .collect();
-    let expected = [
-        "ai",
-        "notify",
-        "test_recipients",
-        "retention",
-        "accounts.main.ai_role",
-    ];
+    let expected = ["test_recipients", "retention"];
     assert_eq!(
         found,
         expected.map(|key| format!("`{key}` of tidings.yaml"))

@@ -57,6 +57,8 @@ pub struct Engine {
     pub continue_on_invalid: bool,
     /// What it asks for the workspace as a whole and this version does not do yet.
     pub not_active: Vec<NotActive>,
+    /// The server that drafts answers.
+    pub ai: super::AiServer,
 }
 
 /// `limits`.
@@ -106,6 +108,8 @@ pub struct EngineAccount {
     pub zone: Zone,
     /// A socks5 URL.
     pub proxy: Option<SecretString>,
+    /// Who answers anyone who writes in and is no campaign's.
+    pub ai_role: Option<super::ResolvedRole>,
 }
 
 /// `opt_out`.
@@ -170,6 +174,8 @@ pub struct ResolvedCampaign {
     /// What it asks for, itself or by the settings that hold for it, and this version does not do yet. Empty: all of
     /// it is active.
     pub not_active: Vec<NotActive>,
+    /// Who answers its people.
+    pub ai_role: Option<super::ResolvedRole>,
 }
 
 impl ResolvedCampaign {

@@ -4,12 +4,17 @@ pub mod file;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Person, PersonId, Reference};
+use crate::model::{Line, LineKey, Person, PersonId, Reference};
 
 /// Who is who. Answers from what was written before the event that named the person.
 pub trait People {
     /// What is known of a person (or of a reference that was not looked up yet).
     fn get(&self, person: PersonId) -> Option<Person>;
+
+    /// What a person and the workspace's accounts said to each other, the oldest first.
+    fn conversation(&self, _person: PersonId) -> Vec<(LineKey, Line)> {
+        Vec::new()
+    }
 }
 
 impl People for BTreeMap<PersonId, Person> {

@@ -1,6 +1,7 @@
 //! Templates, formats, lengths, and the pure [`compose`]: from a template and a person to a text that
 //! Telegram takes. Used by `spec` to check and by `plan` to render. No clock, no chance, no effects.
 
+mod answer;
 mod check;
 mod conditions;
 mod context;
@@ -14,6 +15,7 @@ mod straight;
 mod template;
 mod variant;
 
+pub use answer::{denies_machine, forbidden_host, linked_hosts, said_word};
 pub use context::{AccountFacts, CampaignFacts, Context};
 pub use entity::{Entity, EntityKind, Formatted, utf16_len};
 pub use format::{escape, format_text};

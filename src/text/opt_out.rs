@@ -20,7 +20,7 @@ pub fn is_opt_out<S: AsRef<str>>(message: &str, keywords: &[S]) -> bool {
 }
 
 /// The words of a text alone: letters, digits and the marks that belong to letters.
-fn bare(text: &str) -> String {
+pub(super) fn bare(text: &str) -> String {
     let mut out = String::new();
     let mut gap = false;
     let normal: String = text.nfkc().flat_map(char::to_lowercase).nfkc().collect();
