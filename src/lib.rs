@@ -14,12 +14,15 @@
 //! [`web`], [`metrics`], [`control`], [`cli`]) has effects and makes no decisions.
 
 pub mod accounts;
+pub mod ai;
 pub mod cli;
 pub mod control;
 pub mod desired;
 pub mod execute;
 pub mod metrics;
 pub mod model;
+pub mod net;
+pub mod notify;
 pub mod observed;
 pub mod people;
 pub mod plan;

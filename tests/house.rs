@@ -37,6 +37,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The shell. These three know the vocabulary and nothing of campaigns.
     ("store", &["model"]),
     ("telegram", &["model"]),
+    // HTTP to the outside, and the two who use it: they know texts and sentences, and nothing of campaigns.
+    ("net", &[]),
+    ("ai", &["net"]),
+    ("notify", &["net"]),
     // It implements `spec::Files`: what a spec names, lists too, is read through the same snapshot of the folder.
     ("watch", &["model", "people", "spec"]),
     ("accounts", &["model", "telegram"]),
@@ -49,7 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "control",
         &[
             "model", "time", "text", "spec", "people", "desired", "observed", "plan", "status",
-            "store", "telegram", "watch", "accounts", "execute", "web",
+            "store", "telegram", "watch", "accounts", "execute", "web", "ai", "notify",
         ],
     ),
     // A Telegram of its own: it must not learn from the engine what is right.
