@@ -330,19 +330,24 @@ fn people(
         .collect()
 }
 
+/// The messages of a dialog, and who is named in them.
+pub(super) fn messages(
+    answer: enums::messages::Messages,
+) -> Result<(Vec<enums::Message>, Vec<enums::User>), CallError> {
+    use enums::messages::Messages;
+    match answer {
+        Messages::Messages(answer) => Ok((answer.messages, answer.users)),
+        Messages::Slice(answer) => Ok((answer.messages, answer.users)),
+        Messages::ChannelMessages(answer) => Ok((answer.messages, answer.users)),
+        Messages::NotModified(_) => Err(unexpected(
+            "it says that the dialog did not change, which was not asked",
+        )),
+    }
+}
+
 /// The messages of a dialog. What is no ordinary message (somebody joined, pinned, …) is left out.
 pub(super) fn history(answer: enums::messages::Messages) -> Result<Vec<HistoryMessage>, CallError> {
-    use enums::messages::Messages;
-    let messages = match answer {
-        Messages::Messages(answer) => answer.messages,
-        Messages::Slice(answer) => answer.messages,
-        Messages::ChannelMessages(answer) => answer.messages,
-        Messages::NotModified(_) => {
-            return Err(unexpected(
-                "it says that the dialog did not change, which was not asked",
-            ));
-        }
-    };
+    let (messages, _) = messages(answer)?;
     Ok(messages
         .into_iter()
         .filter_map(|message| match message {

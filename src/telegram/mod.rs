@@ -261,10 +261,10 @@ pub struct UpdatesState {
     pub seq: i32,
 }
 
-/// A private message that a person wrote to the account.
+/// A private message that a person wrote to the account, or the account to a person.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incoming {
-    /// Who.
+    /// Who wrote it, or to whom it was written.
     pub person: PersonId,
     /// The message's id: the same message may come twice over a restart, never twice in one life of a client.
     pub message_id: i32,
@@ -276,6 +276,8 @@ pub struct Incoming {
     pub contact: Option<Person>,
     /// To be kept together with the handled message: `start_updates` from here misses nothing after it.
     pub state: Option<UpdatesState>,
+    /// The account wrote it: by the engine, or by a human in another client.
+    pub out: bool,
 }
 
 /// What comes in by itself.

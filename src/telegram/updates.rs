@@ -15,6 +15,8 @@ use grammers_tl_types::{Deserializable, RemoteCall, enums, functions, types};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+mod reread;
+
 use crate::model::reaction::{Reaction, react};
 use crate::model::{AccountName, PersonId, Timestamp};
 
@@ -42,6 +44,9 @@ const MAX_KNOWN: usize = 100_000;
 
 /// How many slices of one difference are read before live updates get their turn again. A slice has up to 5,000 events.
 const MAX_SLICES: usize = 1000;
+
+/// Dialogs are read from this long before the last known moment, in seconds.
+const OVERLAP: i32 = 120;
 
 /// How many updates are taken at once: a burst of sends wakes this task once, not for each.
 const BATCH: usize = 1024;
@@ -196,7 +201,7 @@ impl Inbox {
     }
 
     fn take_short(&mut self, short: types::UpdateShortMessage, taken: &mut Taken) {
-        let theirs = !short.out && short.user_id != SERVICE_NOTICES;
+        let told = short.user_id != SERVICE_NOTICES;
         let mut incoming = Incoming {
             person: PersonId(short.user_id),
             message_id: short.id,
@@ -204,9 +209,10 @@ impl Inbox {
             text: short.message,
             contact: None,
             state: self.state,
+            out: short.out,
         };
         // This short form names him by id only; whoever is new is asked about, before the count moves on.
-        if theirs && self.state.is_some() && !self.known.contains(&short.user_id) {
+        if told && !short.out && self.state.is_some() && !self.known.contains(&short.user_id) {
             taken.gap = true;
             if self.held.len() < MAX_TOLD {
                 self.held.push(incoming);
@@ -214,7 +220,7 @@ impl Inbox {
             return;
         }
         self.step(short.pts, short.pts_count, taken);
-        if theirs {
+        if told {
             incoming.state = self.state;
             self.tell(incoming, taken);
         }
@@ -233,11 +239,8 @@ impl Inbox {
                 self.at(empty.date, empty.seq);
                 return false;
             }
+            // What came in the meantime was read from the dialogs before.
             Difference::TooLong(too_long) => {
-                tracing::warn!(
-                    account = %self.account,
-                    "this account was away for too long: Telegram no longer tells what came in the meantime"
-                );
                 let Some(state) = &mut self.state else {
                     return false;
                 };
@@ -277,6 +280,16 @@ impl Inbox {
         self.state = Some(state_of(&state));
         // A slice that leads nowhere would be asked for again for ever.
         more && before != self.state
+    }
+
+    /// Takes what was read from the dialogs. The state moves on after it.
+    fn take_said(&mut self, said: &reread::Said, now: Timestamp, taken: &mut Taken) {
+        self.learn(&said.users);
+        for message in &said.messages {
+            if let Some(incoming) = self.incoming(message, &said.users, now) {
+                self.tell(incoming, taken);
+            }
+        }
     }
 
     /// Messages that were held back until it was known who wrote them: now they go out as they are.
@@ -343,7 +356,7 @@ impl Inbox {
         taken.messages.push(incoming);
     }
 
-    /// A message that a person wrote to the account in private.
+    /// A message of a private dialog.
     fn incoming(
         &self,
         message: &enums::Message,
@@ -356,7 +369,7 @@ impl Inbox {
         let enums::Peer::User(peer) = &message.peer_id else {
             return None;
         };
-        if message.out || peer.user_id == SERVICE_NOTICES {
+        if peer.user_id == SERVICE_NOTICES {
             return None;
         }
         let user = users.iter().find(|user| user.id() == peer.user_id);
@@ -375,6 +388,7 @@ impl Inbox {
                 .and_then(|user| decode::met(user, &self.account, now))
                 .map(|met| met.person),
             state: None,
+            out: message.out,
         })
     }
 }
@@ -615,6 +629,18 @@ async fn catch_up(
             Err(error) => return Some(CaughtUp::Later(pause_after(inbox, &error, back_off))),
         };
         let mut taken = Taken::default();
+        if let enums::updates::Difference::TooLong(_) = &difference {
+            tracing::warn!(
+                account = %inbox.account,
+                "this account was away for too long: what came in the meantime is read from its dialogs"
+            );
+            // Somebody else's clock: better a little too much, since what was handled is known by its id.
+            let since = state.date.saturating_sub(OVERLAP);
+            match reread::since(connector, since).await {
+                Ok(said) => inbox.take_said(&said, super::now(), &mut taken),
+                Err(error) => return Some(CaughtUp::Later(pause_after(inbox, &error, back_off))),
+            }
+        }
         let more = inbox.take_difference(difference, super::now(), &mut taken);
         for message in taken.messages {
             out.send(Received::Message(Box::new(message))).await.ok()?;

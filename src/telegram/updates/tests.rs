@@ -172,7 +172,7 @@ fn until_the_last_message_of_a_difference_a_restart_asks_for_all_of_it() {
 }
 
 #[test]
-fn own_messages_move_the_count_and_are_not_told() {
+fn own_messages_move_the_count_and_are_told_as_such() {
     let mut inbox = inbox(10);
     let update = types::UpdateShortSentMessage {
         out: true,
@@ -195,7 +195,11 @@ fn own_messages_move_the_count_and_are_not_told() {
         pts_count: 1,
     };
     let taken = inbox.take(batch(vec![own.into()]), Timestamp(0));
-    assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![], false, 12));
+    assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![2], false, 12));
+    assert!(
+        taken.messages[0].out,
+        "another client of the account wrote it"
+    );
 }
 
 #[test]
