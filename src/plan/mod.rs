@@ -15,11 +15,13 @@
 //! An action may fail to happen (the process dies): the next pass plans it again, unless its intent is recorded.
 
 mod accounts;
+pub mod answers;
 pub mod audience;
 mod estimate;
 mod explain;
 mod gate;
 mod lookups;
+pub mod notices;
 mod owners;
 mod reach;
 pub mod rehearse;
@@ -36,6 +38,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use accounts::account_view;
+pub use answers::role_of;
 pub use explain::{ExcludedFor, Explained, FoundBy, WaitsFor, explain};
 pub use lookups::limited as found_by;
 pub use reach::LOOKUPS_A_DAY;
@@ -109,6 +112,14 @@ pub struct Runtime {
     pub lookups_only: bool,
     /// `run --once`, since then: a look-up that failed in this run is not tried again in it.
     pub once_since: Option<Timestamp>,
+    /// Answers that the model drafts now: in which role, and what they may cost in tokens.
+    pub drafting: BTreeMap<(AccountName, PersonId), (Lineage, u64)>,
+    /// To whom 'typing…' is shown before an answer, and until when.
+    pub answering: BTreeMap<(AccountName, PersonId), Timestamp>,
+    /// Entries of `notify` that are being told something now.
+    pub telling: BTreeSet<u64>,
+    /// Entries of `notify` that could not be told: how often in a row, and when it is tried again.
+    pub untold: BTreeMap<u64, (u32, Timestamp)>,
 }
 
 /// One message to send.
@@ -206,6 +217,19 @@ pub enum Action {
         /// Which send.
         key: SendKey,
     },
+    /// Have the model draft an answer, and show 'typing…' meanwhile.
+    Draft(Box<answers::DraftAction>),
+    /// Show 'typing…' before an answer.
+    ShowTyping {
+        /// By which account.
+        account: AccountName,
+        /// To whom.
+        person: PersonId,
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Tell somebody about an event by a webhook.
+    Post(Box<notices::PostAction>),
 }
 
 /// What to do now, when to ask again, and why all else waits.
@@ -252,6 +276,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     if !inputs.runtime.lookups_only {
         sends::in_doubt(inputs, &mut plan);
         sends::confirmations(inputs, &mut plan);
+        answers::answers(inputs, &mut plan);
+        notices::notices(inputs, &mut plan);
         sends::messages(inputs, &mut plan);
     }
     report::finish(inputs, &mut plan);

@@ -9,7 +9,7 @@ use super::{Action, Gate, Inputs, Link, Plan, SendAction, Wait, audience, gate, 
 use crate::desired::{ResolvedCampaign, SourceRole, Variant};
 use crate::model::{
     AccountName, AccountState, Contact, Event, Formatted, Lineage, Outcome, Person, PersonId,
-    SendKey, Timestamp, Waiting,
+    SendKey, Timestamp, Waiting, is_aside,
 };
 use crate::observed::{Campaign, ClassId, Handle, InFlight, OPT_OUT_LINEAGE};
 use crate::people::{best_reference, is_named};
@@ -93,9 +93,16 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
             .handle(key.person)
             .is_some_and(|h| inputs.observed.is_silenced(h));
         let confirmation = key.lineage.as_ref() == OPT_OUT_LINEAGE;
+        let again = |plan: &Plan| {
+            if is_aside(&key.lineage) {
+                confirmation || super::answers::may_go_again(inputs, plan, key)
+            } else {
+                may_go_again(plan, key, inputs, flight)
+            }
+        };
         if old || (silenced && !confirmation) {
             plan.actions.push(Action::LookBack { key: key.clone() });
-        } else if confirmation || may_go_again(plan, key, inputs, flight) {
+        } else if again(plan) {
             plan.actions.push(Action::Retry { key: key.clone() });
         }
     }
@@ -950,7 +957,7 @@ fn text_for(
 }
 
 /// A duration between two bounds, drawn by the key.
-fn draw(key: &SendKey, purpose: &str, (least, most): (Duration, Duration)) -> Duration {
+pub(super) fn draw(key: &SendKey, purpose: &str, (least, most): (Duration, Duration)) -> Duration {
     let span = u64::try_from(most.saturating_sub(least).as_millis()).unwrap_or(u64::MAX);
     if span == 0 {
         return least;
