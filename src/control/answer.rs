@@ -302,6 +302,7 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             Some(line) => super::retry::answer(core, &name, line, outcomes, by),
             None => (unknown(&name), nothing),
         },
+        Command::Replies { what } => super::replies::answer(core, what),
         // The loop reads the workspace itself.
         Command::Reload => (verdict(core), nothing),
         // These may change more than the journal: `operator::act` answers them.
@@ -452,7 +453,7 @@ pub(super) async fn offline(
             | Command::Approve { .. }
             | Command::Retry { .. }
             | Command::Reconcile { .. }
-    );
+    ) || matches!(&command, Command::Replies { what } if what.changes());
     if let Command::Reconcile { name } = &command {
         return reconcile(workspace, name).await;
     }

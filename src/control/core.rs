@@ -133,7 +133,10 @@ impl Core {
             }
             requests.after_load(store, &mut observed)?;
         }
-        let people = PeopleStore::new(store.as_ref().map(Store::people));
+        let people = PeopleStore::new(
+            store.as_ref().map(Store::people),
+            store.as_ref().map(Store::conversations),
+        );
         let journal = match (store, how) {
             (None, _) => Journal::None,
             (Some(store), Open::Read) => Journal::Reading(store),
@@ -356,6 +359,21 @@ impl Core {
         if events.iter().any(found)
             && let Some(store) = self.store()
             && self.people.take_unsaved()
+        {
+            store.sync_database()?;
+        }
+        // Nor must an answer be known whose text is gone: it would be asked for again, and say something else.
+        let said = |event: &Event| {
+            matches!(
+                event,
+                Event::Drafted { .. }
+                    | Event::DraftDecided { edited: true, .. }
+                    | Event::OperatorWrote { .. }
+            )
+        };
+        if events.iter().any(said)
+            && let Some(store) = self.store()
+            && self.people.take_unsaid()
         {
             store.sync_database()?;
         }

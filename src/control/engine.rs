@@ -3,6 +3,7 @@
 mod account_commands;
 mod accounts;
 mod actions;
+mod answers;
 mod known;
 mod looking;
 mod operate;
@@ -202,6 +203,9 @@ struct Engine {
     reports_rx: mpsc::UnboundedReceiver<(AccountName, Report)>,
     found: mpsc::Sender<(Which, Found)>,
     found_rx: mpsc::Receiver<(Which, Found)>,
+    /// What the model and webhooks answer.
+    side: mpsc::UnboundedSender<answers::Side>,
+    side_rx: mpsc::UnboundedReceiver<answers::Side>,
     /// Labels of the look-ups under way, for the people they find.
     labels: BTreeMap<(Lineage, SourceId), String>,
     /// Usernames and phones of people met lately; read from the state when it is first asked for.
@@ -212,6 +216,10 @@ struct Engine {
     broken_off: BTreeMap<(Lineage, SourceId, AccountName), u32>,
     /// Told to stop at this moment.
     draining_since: Option<tokio::time::Instant>,
+    /// When old lines of conversations were last taken out.
+    retained: Option<tokio::time::Instant>,
+    /// When this life of the engine began.
+    started: Timestamp,
     sessions_looked: Option<tokio::time::Instant>,
     last_report: Timestamp,
     /// Accounts that are being logged out.
@@ -231,6 +239,7 @@ struct Engine {
 enum Input {
     Report(AccountName, Report),
     Found(Which, Found),
+    Side(answers::Side),
     Command(Command, oneshot::Sender<Reply>),
     Nudge,
     Reload,
@@ -243,6 +252,7 @@ impl Engine {
         let (reports, reports_rx) = mpsc::unbounded_channel();
         // A page is up to a thousand people: eight of them are what a reader may be ahead.
         let (found, found_rx) = mpsc::channel(8);
+        let (side, side_rx) = mpsc::unbounded_channel();
         Engine {
             core,
             options,
@@ -258,11 +268,15 @@ impl Engine {
             reports_rx,
             found,
             found_rx,
+            side,
+            side_rx,
             labels: BTreeMap::new(),
             names: None,
             readiness: Readiness::default(),
             broken_off: BTreeMap::new(),
             draining_since: None,
+            retained: None,
+            started: Timestamp::MIN,
             sessions_looked: None,
             last_report: Timestamp::MIN,
             leaving: Arc::default(),
@@ -276,6 +290,7 @@ impl Engine {
     async fn run(&mut self) -> Result<ExitKind, RunError> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         self.core.runtime.lookups_only = self.options.lookups_only;
+        self.started = self.core.clock.now();
         if self.options.once || self.options.lookups_only {
             self.core.runtime.once_since = Some(self.core.clock.now());
         }
@@ -306,6 +321,7 @@ impl Engine {
             let plan = self.passes().await?;
             self.planned();
             self.core.checkpoint(false)?;
+            self.retain();
             self.observe(&plan);
             if let Some(kind) = self.ended(&plan) {
                 break kind;
@@ -319,6 +335,7 @@ impl Engine {
                 _ = signals.hup.recv() => Input::Reload,
                 Some((name, report)) = self.reports_rx.recv() => Input::Report(name, report),
                 Some((which, found)) = self.found_rx.recv() => Input::Found(which, found),
+                Some(side) = self.side_rx.recv() => Input::Side(side),
                 Some((command, reply)) = commands_rx.recv() => Input::Command(command, reply),
                 Some(_) = watcher.nudged() => Input::Nudge,
                 () = tokio::time::sleep(sleep) => Input::Time,
@@ -359,6 +376,7 @@ impl Engine {
                 self.write(events)?;
                 self.account_command(command, reply)?;
             }
+            Input::Side(side) => self.aside(side, events)?,
             Input::Command(command, reply) => {
                 self.write(events)?;
                 let answered = match command {
@@ -512,7 +530,7 @@ impl Engine {
     fn ended(&mut self, plan: &Plan) -> Option<ExitKind> {
         let runtime = &self.core.runtime;
         if let Some(since) = self.draining_since {
-            if runtime.executing.is_empty() {
+            if runtime.executing.is_empty() && runtime.drafting.is_empty() {
                 return Some(ExitKind::Done);
             }
             if since.elapsed() >= DRAIN {
@@ -532,6 +550,8 @@ impl Engine {
             || !runtime.resolving.is_empty()
             || !runtime.uploading.is_empty()
             || self.gaps.values().any(|again| *again == Timestamp::MAX)
+            || !runtime.drafting.is_empty()
+            || !runtime.telling.is_empty()
             || runtime
                 .links
                 .values()

@@ -24,6 +24,7 @@ mod outcome;
 mod people_store;
 mod pulse;
 mod readiness;
+mod replies;
 mod requests;
 mod retry;
 pub mod socket;

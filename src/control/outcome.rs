@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::reaction::{CallClass, Reaction, RpcFault, react};
 use crate::model::{
     AccountName, AccountState, Event, InDoubtWhy, Outcome, SendKey, StallReason, Timestamp,
+    is_aside,
 };
 use crate::observed::{InFlight, OPT_OUT_LINEAGE, Observed};
 use crate::telegram::{CallError, Delivered, HistoryMessage};
@@ -139,10 +140,38 @@ fn of_refusal(
 ) -> Verdict {
     let account = &flight.intent.account;
     let said = fault.message.clone();
-    let campaign = (key.lineage.as_ref() != OPT_OUT_LINEAGE).then(|| key.lineage.clone());
+    let campaign = (!is_aside(&key.lineage)).then(|| key.lineage.clone());
+    // An answer that Telegram refuses for the account's sake is not tried again and again: a human is told.
+    if campaign.is_none()
+        && key.lineage.as_ref() != OPT_OUT_LINEAGE
+        && matches!(
+            react(fault),
+            Reaction::LimitAccount | Reaction::Stall { .. } | Reaction::LookUpAgain
+        )
+    {
+        let mut events = vec![Event::Refused {
+            key,
+            outcome: Outcome::Failed,
+            detail: said,
+        }];
+        if react(fault) == Reaction::LimitAccount {
+            events.push(Event::Limited {
+                account: account.clone(),
+                campaign: None,
+                until: now
+                    + observed
+                        .accounts
+                        .get(account)
+                        .map_or(crate::observed::LIMITED_FIRST, |account| {
+                            account.next_limit(now)
+                        }),
+            });
+        }
+        return Verdict::of(events);
+    }
     let server = InDoubtWhy::Server;
     // A confirmation of an opt-out is a courtesy: it is not tried again, except after a wait.
-    if campaign.is_none()
+    if key.lineage.as_ref() == OPT_OUT_LINEAGE
         && matches!(
             react(fault),
             Reaction::LimitAccount

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::operator::suppressed::Suppressed;
-use crate::model::{Person, PersonId, RefHash};
+use crate::model::{Line, LineKey, Person, PersonId, RefHash};
 use crate::observed::Suppression;
 use crate::people::People;
 use crate::store::{self, StoreError};
@@ -16,17 +16,25 @@ const MAX_CACHED: usize = 20_000;
 /// The people tree as the planner sees it.
 pub(crate) struct PeopleStore {
     tree: Option<store::People>,
+    conversations: Option<store::Conversations>,
     cache: Mutex<HashMap<PersonId, Option<Person>>>,
     /// People were written that the end of the process would still take.
     unsaved: AtomicBool,
     /// Whom the suppression list names by reference.
     suppressed: Suppressed,
+    /// Lines of conversations were written that the end of the machine would still take.
+    unsaid: AtomicBool,
 }
 
 impl PeopleStore {
-    pub(crate) fn new(tree: Option<store::People>) -> PeopleStore {
+    pub(crate) fn new(
+        tree: Option<store::People>,
+        conversations: Option<store::Conversations>,
+    ) -> PeopleStore {
         PeopleStore {
             tree,
+            conversations,
+            unsaid: AtomicBool::new(false),
             cache: Mutex::default(),
             unsaved: AtomicBool::new(false),
             suppressed: Suppressed::default(),
@@ -97,6 +105,67 @@ impl PeopleStore {
         }
     }
 
+    /// Whether there are lines to be synced, which the caller does now.
+    pub(crate) fn take_unsaid(&self) -> bool {
+        self.unsaid.swap(false, Ordering::AcqRel)
+    }
+
+    /// Writes a line of the conversation with a person; written again it is the same line.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn say(
+        &self,
+        person: PersonId,
+        key: &LineKey,
+        line: &Line,
+    ) -> Result<(), StoreError> {
+        let Some(tree) = &self.conversations else {
+            return Ok(());
+        };
+        match rmp_serde::to_vec_named(line) {
+            Ok(bytes) => tree.put(person, key.number(), &bytes)?,
+            Err(error) => tracing::error!(%error, "a line could not be encoded"),
+        }
+        self.unsaid.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes a line out.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn unsay(&self, person: PersonId, key: &LineKey) -> Result<(), StoreError> {
+        match &self.conversations {
+            Some(tree) => tree.remove_line(person, key.number()),
+            None => Ok(()),
+        }
+    }
+
+    /// One line.
+    pub(crate) fn line(&self, person: PersonId, key: &LineKey) -> Option<Line> {
+        self.conversation(person)
+            .into_iter()
+            .find(|(other, _)| other == key)
+            .map(|(_, line)| line)
+    }
+
+    /// Takes out every line that was said before a moment. Answers how many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn forget_lines_before(
+        &self,
+        before: crate::model::Timestamp,
+    ) -> Result<usize, StoreError> {
+        match &self.conversations {
+            Some(tree) => tree.prune(|bytes| {
+                rmp_serde::from_slice::<Line>(bytes).is_ok_and(|line| line.at < before)
+            }),
+            None => Ok(0),
+        }
+    }
+
     /// Adds what is new about these people to what was known of them.
     ///
     /// # Errors
@@ -156,6 +225,31 @@ impl PeopleStore {
 }
 
 impl People for PeopleStore {
+    fn conversation(&self, person: PersonId) -> Vec<(LineKey, Line)> {
+        let Some(tree) = &self.conversations else {
+            return Vec::new();
+        };
+        let rows = match tree.get(person) {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::error!(%error, "a conversation could not be read");
+                return Vec::new();
+            }
+        };
+        let mut lines: Vec<(LineKey, Line)> = rows
+            .into_iter()
+            .filter_map(|(number, bytes)| {
+                let line = rmp_serde::from_slice(&bytes)
+                    .map_err(|error| tracing::error!(%error, "a line could not be decoded"))
+                    .ok()?;
+                Some((LineKey::of_number(number), line))
+            })
+            .collect();
+        // By account and message id within a moment, which is how Telegram orders them.
+        lines.sort_by_key(|(_, line)| line.at);
+        lines
+    }
+
     fn get(&self, person: PersonId) -> Option<Person> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = cache.get(&person) {

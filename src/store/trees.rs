@@ -196,6 +196,33 @@ impl Conversations {
             .collect()
     }
 
+    /// Drops one line.
+    pub fn remove_line(&self, person: PersonId, no: u64) -> Result<(), StoreError> {
+        let mut key = person.0.to_be_bytes().to_vec();
+        key.extend_from_slice(&no.to_be_bytes());
+        self.0.apply(vec![(key, None)])
+    }
+
+    /// Drops every line of which `is_old` says so. Answers the number of lines.
+    pub fn prune(&self, is_old: impl Fn(&[u8]) -> bool) -> Result<usize, StoreError> {
+        /// Lines dropped in one step: a batch is held in memory.
+        const AT_ONCE: usize = 1_000;
+        let mut count = 0;
+        let mut old: Changes = Vec::new();
+        for pair in self.0.prefix(&[]) {
+            let (key, value) = pair?;
+            if is_old(&value) {
+                old.push((key, None));
+                count += 1;
+            }
+            if old.len() >= AT_ONCE {
+                self.0.apply(std::mem::take(&mut old))?;
+            }
+        }
+        self.0.apply(old)?;
+        Ok(count)
+    }
+
     /// Drops the conversation with a person. Answers the number of lines.
     pub fn remove(&self, person: PersonId) -> Result<usize, StoreError> {
         let from = person.0.to_be_bytes().to_vec();

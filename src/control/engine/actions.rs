@@ -84,6 +84,13 @@ impl Engine {
                 },
                 Action::Retry { key } => self.retry(key),
                 Action::LookBack { key } => self.look_back(key),
+                Action::Draft(draft) => self.draft(*draft),
+                Action::ShowTyping {
+                    account,
+                    person,
+                    until,
+                } => self.show_typing(account, person, until),
+                Action::Post(post) => self.post(*post),
             }
         }
         changed |= !records.is_empty();

@@ -81,6 +81,7 @@ impl Engine {
                             text: message.text,
                             contact: None,
                             state: None,
+                            out: false,
                         };
                         self.received(name, Received::Message(Box::new(incoming)), events)?;
                     }

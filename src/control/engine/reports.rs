@@ -118,13 +118,17 @@ impl Engine {
                     .in_flight
                     .get(&key)
                     .and_then(|flight| text_of(&flight.intent.request));
-                events.extend(outcome::of_look_back(
-                    &self.core.observed,
-                    &key,
-                    text.as_deref(),
-                    result,
-                    now,
-                ));
+                let found =
+                    outcome::of_look_back(&self.core.observed, &key, text.as_deref(), result, now);
+                for event in &found {
+                    if let Event::Sent {
+                        key, message_id, ..
+                    } = event
+                    {
+                        self.keep_sent(name, key, *message_id)?;
+                    }
+                }
+                events.extend(found);
             }
             Report::ReadSince(result) => self.read_since(name, result, events)?,
             Report::Received(received) => self.received(name, received, events)?,
@@ -187,6 +191,14 @@ impl Engine {
                     | Event::Suppressed { .. }
             )
         });
+        for event in &verdict.events {
+            if let Event::Sent {
+                key, message_id, ..
+            } = event
+            {
+                self.keep_sent(name, key, *message_id)?;
+            }
+        }
         events.extend(verdict.events);
         if let Some(why) = verdict.link_lost {
             self.link_lost(name, why);
@@ -566,42 +578,9 @@ impl Engine {
             Received::CaughtUp => self.readiness.caught_up(name),
             Received::Message(incoming) => {
                 self.write(events)?;
-                let incoming = *incoming;
-                let person = incoming.person;
-                let observed = &self.core.observed;
-                let handled = observed
-                    .handle(person)
-                    .and_then(|handle| observed.contacted.get(&handle.0))
-                    .zip(observed.account_index(name))
-                    .and_then(|(contacted, index)| contacted.handled.get(&index))
-                    .is_some_and(|last| incoming.message_id <= *last);
-                let own = observed
-                    .handle(person)
-                    .is_some_and(|handle| observed.own.contains(handle.0));
-                if !handled && !own {
-                    if let Some(contact) = incoming.contact {
-                        self.core
-                            .people
-                            .merge(vec![(person, contact)])
-                            .map_err(CoreError::from)?;
-                    }
-                    let keywords = &self.core.desired.engine.opt_out.keywords;
-                    let opts_out = crate::text::is_opt_out(&incoming.text, keywords);
-                    events.push(Event::Incoming {
-                        account: name.clone(),
-                        person,
-                        message_id: incoming.message_id,
-                    });
-                    if opts_out {
-                        events.push(Event::OptedOut {
-                            person,
-                            account: Some(name.clone()),
-                        });
-                        // He must not get what is already in hand.
-                        self.call_off();
-                    }
-                }
-                if let Some(state) = incoming.state {
+                let state = incoming.state;
+                self.message(name, *incoming, events)?;
+                if let Some(state) = state {
                     events.push(at(state));
                 }
             }

@@ -1,0 +1,598 @@
+//! Conversations: what people say is kept, what the model drafts is kept before it is sent, and what a human says from
+//! another client is told from what the engine said.
+
+use super::*;
+use crate::ai::{self, AskError, Wish};
+use crate::model::{Aside, Line, LineKey, LineKind, NeedsWhy, Speaker, aside_of};
+use crate::plan::answers::{DraftAction, finished, tokens_of};
+use crate::plan::notices::PostAction;
+use crate::telegram::Incoming;
+
+/// 'typing…' fades after some six seconds (core.telegram.org/method/messages.setTyping).
+const TYPING_EVERY: Duration = Duration::from_secs(5);
+/// How long conversations are kept where tidings.yaml says nothing (CONTRACT section 3).
+const CONVERSATIONS: Duration = Duration::from_secs(90 * 86_400);
+/// How often old lines of conversations are looked for.
+const RETAIN_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// The largest file that holds a key.
+const MAX_KEY_FILE: u64 = 16 * 1024;
+/// The most bytes that are kept of one message: four times what Telegram allows.
+const MAX_LINE: usize = 16 * 1024;
+
+/// What came of something that no account's task does.
+pub(super) enum Side {
+    /// The model was asked.
+    Drafted(Box<DraftAction>, Result<ai::Answer, AskError>),
+    /// Somebody was told, or not.
+    Posted(Box<PostAction>, Result<(), String>),
+}
+
+impl Engine {
+    /// What came of it.
+    pub(super) fn aside(&mut self, side: Side, events: &mut Vec<Event>) -> Result<(), RunError> {
+        match side {
+            Side::Drafted(action, result) => {
+                self.write(events)?;
+                self.drafted(&action, result, events)
+            }
+            Side::Posted(action, result) => {
+                self.posted(&action, result, events);
+                Ok(())
+            }
+        }
+    }
+
+    /// A private message, or one that the account itself wrote.
+    pub(super) fn message(
+        &mut self,
+        name: &AccountName,
+        incoming: Incoming,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let person = incoming.person;
+        if self.core.observed.account_index(name).is_none() {
+            // Lines are kept by the account's position: it must have one.
+            let first = Event::UpdatesAt {
+                account: name.clone(),
+                pts: 0,
+                qts: 0,
+                date: 0,
+                seq: 0,
+            };
+            self.core
+                .record(vec![first], Durability::Soon)
+                .map_err(RunError::from)?;
+        }
+        let observed = &self.core.observed;
+        let handle = observed.handle(person);
+        if handle.is_some_and(|handle| observed.own.contains(handle.0)) {
+            return Ok(());
+        }
+        if incoming.out {
+            return self.spoke(name, incoming, events);
+        }
+        let last = handle
+            .and_then(|handle| observed.contacted.get(&handle.0))
+            .zip(observed.account_index(name))
+            .and_then(|(contacted, index)| Some((index, *contacted.handled.get(&index)?)));
+        let handled = handle.zip(last).is_some_and(|(handle, (index, last))| {
+            observed
+                .talks
+                .was_handled(handle, index, last, incoming.message_id)
+        });
+        if handled {
+            return Ok(());
+        }
+        if let Some(contact) = incoming.contact.clone() {
+            self.core
+                .people
+                .merge(vec![(person, contact)])
+                .map_err(CoreError::from)?;
+        }
+        let keywords = &self.core.desired.engine.opt_out.keywords;
+        let opts_out = crate::text::is_opt_out(&incoming.text, keywords);
+        let bot = self
+            .core
+            .people
+            .get(person)
+            .is_some_and(|known| known.bot || known.deleted);
+        events.push(Event::Incoming {
+            account: name.clone(),
+            person,
+            message_id: incoming.message_id,
+        });
+        if opts_out {
+            events.push(Event::OptedOut {
+                person,
+                account: Some(name.clone()),
+            });
+            // He must not get what is already in hand.
+            self.call_off();
+        }
+        if bot {
+            return Ok(());
+        }
+        let role = match opts_out {
+            true => None,
+            false => crate::plan::role_of(&self.core.inputs(), name, person),
+        };
+        let word = role.as_ref().and_then(|role| {
+            crate::plan::answers::handoff_word(&self.core.inputs(), role, &incoming.text)
+        });
+        self.keep(
+            name,
+            person,
+            LineKind::Message,
+            incoming.message_id.unsigned_abs(),
+            Speaker::Person,
+            incoming.text,
+        )?;
+        events.push(Event::Written {
+            account: name.clone(),
+            person,
+            message_id: incoming.message_id,
+            role,
+        });
+        if let Some(word) = word {
+            events.push(Event::NeedsHuman {
+                account: name.clone(),
+                person,
+                message_id: incoming.message_id,
+                why: NeedsWhy::Handoff,
+                detail: format!("He said the handoff word `{word}`."),
+            });
+        }
+        Ok(())
+    }
+
+    /// Something that the account said: by the engine, or by a human in another client.
+    fn spoke(
+        &mut self,
+        name: &AccountName,
+        incoming: Incoming,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let person = incoming.person;
+        let observed = &self.core.observed;
+        let id = incoming.message_id.unsigned_abs();
+        let known = observed
+            .accounts
+            .get(name)
+            .is_some_and(|account| account.own_messages.contains(id));
+        // Telegram may tell of a message before it answers the call that sent it.
+        let under_way = observed.in_flight.values().any(|flight| {
+            flight.intent.account == *name
+                && flight.intent.key.person == person
+                && text_of(&flight.intent.request)
+                    .is_some_and(|text| text.trim() == incoming.text.trim())
+        });
+        let talk = observed
+            .handle(person)
+            .zip(observed.account_index(name))
+            .and_then(|(who, by)| observed.talks.get(who, by));
+        let blind = talk.is_some_and(|talk| talk.blind > 0);
+        let bot = self.core.people.get(person).is_some_and(|known| known.bot);
+        // After a restore nobody knows which of the messages before it were the engine's own.
+        let lost = observed.restored.is_some() && incoming.date <= self.started;
+        if known || under_way || blind || bot || lost {
+            return Ok(());
+        }
+        if let Some(contact) = incoming.contact.clone() {
+            let bot = contact.bot;
+            self.core
+                .people
+                .merge(vec![(person, contact)])
+                .map_err(CoreError::from)?;
+            if bot {
+                return Ok(());
+            }
+        }
+        self.keep(
+            name,
+            person,
+            LineKind::Message,
+            id,
+            Speaker::Human,
+            incoming.text,
+        )?;
+        events.push(Event::HumanSpoke {
+            account: name.clone(),
+            person,
+            message_id: incoming.message_id,
+        });
+        Ok(())
+    }
+
+    /// Keeps a line of a conversation.
+    fn keep(
+        &self,
+        name: &AccountName,
+        person: PersonId,
+        kind: LineKind,
+        number: u32,
+        speaker: Speaker,
+        mut text: String,
+    ) -> Result<(), RunError> {
+        let Some(account) = self.core.observed.account_index(name) else {
+            return Ok(());
+        };
+        if text.len() > MAX_LINE {
+            let end = (0..=MAX_LINE)
+                .rev()
+                .find(|at| text.is_char_boundary(*at))
+                .unwrap_or(0);
+            text.truncate(end);
+        }
+        let key = LineKey {
+            account,
+            kind,
+            number,
+        };
+        let line = Line {
+            at: self.core.clock.now(),
+            account: name.clone(),
+            speaker,
+            text,
+        };
+        self.core
+            .people
+            .say(person, &key, &line)
+            .map_err(CoreError::from)?;
+        Ok(())
+    }
+
+    /// What was sent becomes a line, where the conversation matters to somebody.
+    pub(super) fn keep_sent(
+        &self,
+        name: &AccountName,
+        key: &SendKey,
+        message_id: i32,
+    ) -> Result<(), RunError> {
+        let Some(flight) = self.core.observed.in_flight.get(key) else {
+            return Ok(());
+        };
+        let draft = |kind, number| LineKey {
+            account: self.core.observed.account_index(name).unwrap_or(u16::MAX),
+            kind,
+            number,
+        };
+        let (speaker, before) = match aside_of(key) {
+            Some(Aside::Answer { message_id, .. }) => {
+                let before = draft(LineKind::Draft, message_id.unsigned_abs());
+                let said = self.core.people.line(key.person, &before);
+                (said.map_or(Speaker::Ai, |line| line.speaker), Some(before))
+            }
+            Some(Aside::Operator { number, .. }) => {
+                let before = draft(LineKind::Operator, number);
+                let said = self.core.people.line(key.person, &before);
+                (
+                    said.map_or(Speaker::Operator(String::new()), |line| line.speaker),
+                    Some(before),
+                )
+            }
+            Some(Aside::OptOut) => (Speaker::Operator("opt_out.reply".to_owned()), None),
+            Some(Aside::Notice { .. }) => return Ok(()),
+            None => {
+                let answers = self
+                    .core
+                    .desired
+                    .campaigns
+                    .values()
+                    .find(|campaign| campaign.lineage == key.lineage)
+                    .and_then(|campaign| campaign.spec.as_ref())
+                    .is_some_and(|spec| spec.ai_role.is_some())
+                    || self
+                        .core
+                        .desired
+                        .engine
+                        .accounts
+                        .get(name)
+                        .is_some_and(|settings| settings.ai_role.is_some());
+                if !answers {
+                    return Ok(());
+                }
+                (Speaker::Campaign(key.lineage.clone()), None)
+            }
+        };
+        let text = text_of(&flight.intent.request).unwrap_or_default();
+        // Where Telegram never said its number, it gets one that no message has.
+        let number = match u32::try_from(message_id) {
+            Ok(number) if number > 0 => number,
+            _ => 1 << 31 | key.run,
+        };
+        self.keep(name, key.person, LineKind::Message, number, speaker, text)?;
+        if let Some(before) = before {
+            self.core
+                .people
+                .unsay(key.person, &before)
+                .map_err(CoreError::from)?;
+        }
+        Ok(())
+    }
+
+    /// Asks the model, and shows 'typing…' meanwhile.
+    pub(super) fn draft(&mut self, action: DraftAction) {
+        let engine = &self.core.desired.engine.ai;
+        let api_key = match (&engine.api_key, &engine.api_key_file) {
+            (Some(key), _) => Ok(Some(key.expose().to_owned())),
+            (None, Some(file)) => read_key(&self.core.workspace.root.join(file)).map(Some),
+            (None, None) => Ok(None),
+        };
+        let server = api_key.map(|api_key| ai::Server {
+            base_url: engine.base_url.clone(),
+            api_key,
+            timeout: engine.timeout,
+        });
+        let question = ai::Question {
+            model: action.model.clone(),
+            system: action.system.clone(),
+            said: action
+                .said
+                .iter()
+                .map(|said| (said.by_person, said.text.clone()))
+                .collect(),
+            max_tokens: action.max_tokens,
+        };
+        let place = (action.account.clone(), action.person);
+        let typing = self
+            .tasks
+            .get(&place.0)
+            .map(|task| task.client().clone())
+            .zip(self.hash_of(&place.0, place.1));
+        self.core
+            .runtime
+            .drafting
+            .insert(place, (action.role.clone(), action.reserve));
+        let tell = self.side.clone();
+        tokio::spawn(async move {
+            let person = action.person;
+            let typist = typing.map(|(client, hash)| {
+                tokio::spawn(async move {
+                    loop {
+                        // Of no consequence where it fails.
+                        let _ = client.typing(person, hash).await;
+                        tokio::time::sleep(TYPING_EVERY).await;
+                    }
+                })
+            });
+            let result = match server {
+                Ok(server) => ai::ask(&server, &question).await,
+                Err(detail) => Err(AskError::Final { detail }),
+            };
+            if let Some(typist) = typist {
+                typist.abort();
+            }
+            let _ = tell.send(Side::Drafted(Box::new(action), result));
+        });
+    }
+
+    /// What the model said.
+    fn drafted(
+        &mut self,
+        action: &DraftAction,
+        result: Result<ai::Answer, AskError>,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let DraftAction {
+            account,
+            person,
+            message_id,
+            role,
+            ..
+        } = action;
+        self.core
+            .runtime
+            .drafting
+            .remove(&(account.clone(), *person));
+        let estimate = |text: &str| {
+            tokens_of(&action.system)
+                + action
+                    .said
+                    .iter()
+                    .map(|said| tokens_of(&said.text))
+                    .sum::<u64>()
+                + tokens_of(text)
+        };
+        let cost = match &result {
+            Ok(ai::Answer {
+                wish: Wish::Say(text),
+                tokens,
+            }) => Some(tokens.unwrap_or_else(|| estimate(text))),
+            Ok(ai::Answer { tokens, .. }) | Err(AskError::Useless { tokens, .. }) => {
+                Some(tokens.unwrap_or_else(|| estimate("")))
+            }
+            Err(_) => None,
+        };
+        if let Some(tokens) = cost {
+            events.push(Event::ModelAsked {
+                role: role.clone(),
+                tokens,
+            });
+        }
+        let observed = &self.core.observed;
+        let who = observed.handle(*person);
+        if who.is_some_and(|who| observed.is_silenced(who)) {
+            return Ok(());
+        }
+        let refuses = matches!(
+            &result,
+            Ok(ai::Answer {
+                wish: Wish::OptOut,
+                ..
+            })
+        );
+        // He wrote more meanwhile, a human took over, or nobody wants it any more: it is asked anew, or not at all.
+        let wanted = who
+            .zip(observed.account_index(account))
+            .and_then(|(who, by)| observed.talks.get(who, by))
+            .is_some_and(|talk| {
+                talk.needs.is_none()
+                    && talk.draft.is_none()
+                    && talk
+                        .unanswered
+                        .as_ref()
+                        .is_some_and(|open| open.last == *message_id)
+            })
+            && !who.is_some_and(|who| observed.talks.is_human(who));
+        if !wanted && !refuses {
+            return Ok(());
+        }
+        let needs = |why, detail: &str| Event::NeedsHuman {
+            account: account.clone(),
+            person: *person,
+            message_id: *message_id,
+            why,
+            detail: detail.to_owned(),
+        };
+        let failed = |wait, detail: String| Event::DraftFailed {
+            account: account.clone(),
+            person: *person,
+            message_id: *message_id,
+            wait,
+            detail,
+        };
+        match result {
+            Ok(ai::Answer {
+                wish: Wish::OptOut, ..
+            }) => {
+                events.push(Event::OptedOut {
+                    person: *person,
+                    account: Some(account.clone()),
+                });
+                self.call_off();
+            }
+            Ok(ai::Answer {
+                wish: Wish::Handoff,
+                ..
+            }) => events.push(needs(NeedsWhy::Model, "The model asked for a human.")),
+            Ok(ai::Answer {
+                wish: Wish::Say(text),
+                ..
+            }) => {
+                let (text, hold) = finished(&self.core.inputs(), action, &text);
+                self.keep(
+                    account,
+                    *person,
+                    LineKind::Draft,
+                    message_id.unsigned_abs(),
+                    Speaker::Ai,
+                    text,
+                )?;
+                events.push(Event::Drafted {
+                    account: account.clone(),
+                    person: *person,
+                    message_id: *message_id,
+                    hold,
+                });
+            }
+            Err(AskError::Wait { seconds, detail }) => events.push(failed(seconds, detail)),
+            Err(error @ (AskError::Passing { .. } | AskError::Useless { .. })) => {
+                events.push(failed(None, error.to_string()));
+            }
+            Err(error @ AskError::Final { .. }) => {
+                events.push(needs(NeedsWhy::Failed, &error.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out what was said longer ago than `retention.conversations`.
+    pub(super) fn retain(&mut self) {
+        if self.retained.is_some_and(|at| at.elapsed() < RETAIN_EVERY) {
+            return;
+        }
+        self.retained = Some(tokio::time::Instant::now());
+        let keep = self
+            .core
+            .desired
+            .engine
+            .spec
+            .retention
+            .as_ref()
+            .and_then(|retention| retention.conversations)
+            .map_or(CONVERSATIONS, crate::spec::Duration::to_std);
+        let before = self.core.clock.now() - keep;
+        match self.core.people.forget_lines_before(before) {
+            Ok(0) => {}
+            Ok(lines) => tracing::info!(lines, "old lines of conversations were taken out"),
+            Err(error) => {
+                tracing::error!(%error, "old lines of conversations could not be taken out")
+            }
+        }
+    }
+
+    /// Shows 'typing…' once more before an answer.
+    pub(super) fn show_typing(&mut self, account: AccountName, person: PersonId, until: Timestamp) {
+        if let (Some(task), Some(access_hash)) =
+            (self.tasks.get(&account), self.hash_of(&account, person))
+        {
+            task.order(Order::Type {
+                person,
+                access_hash,
+            });
+        }
+        let now = self.core.clock.now();
+        let answering = &mut self.core.runtime.answering;
+        answering.retain(|_, at| *at > now);
+        answering.insert((account, person), until);
+    }
+
+    /// Tells somebody by a webhook.
+    pub(super) fn post(&mut self, action: PostAction) {
+        let notice = &action.notice;
+        let body = crate::notify::Body {
+            format_version: "1.0".to_owned(),
+            id: notice.seq,
+            event: notice.kind.name().to_owned(),
+            at: notice.at.to_string(),
+            campaign: action.campaign.clone(),
+            account: notice.account.as_ref().map(ToString::to_string),
+            person: notice.person.map(|person| person.to_string()),
+            draft: notice.draft,
+            reason: notice.reason.clone(),
+            message: notice.message.clone(),
+        };
+        self.core.runtime.telling.insert(action.target);
+        let tell = self.side.clone();
+        tokio::spawn(async move {
+            let secret = action.secret.as_ref().map(|secret| secret.expose());
+            let result = crate::notify::post(action.url.expose(), secret, &body).await;
+            let _ = tell.send(Side::Posted(Box::new(action), result));
+        });
+    }
+
+    fn posted(&mut self, action: &PostAction, result: Result<(), String>, events: &mut Vec<Event>) {
+        let runtime = &mut self.core.runtime;
+        runtime.telling.remove(&action.target);
+        match result {
+            Ok(()) => {
+                runtime.untold.remove(&action.target);
+                events.push(Event::Told {
+                    target: action.target,
+                    seq: action.notice.seq,
+                    error: None,
+                });
+            }
+            Err(why) => {
+                let failures = runtime.untold.get(&action.target).map_or(0, |(n, _)| *n) + 1;
+                let retry_at = crate::plan::notices::retry_at(self.core.clock.now(), failures);
+                runtime.untold.insert(action.target, (failures, retry_at));
+                tracing::warn!(failures, %why, "a webhook of `notify` was not received; it is tried again");
+            }
+        }
+    }
+}
+
+/// The key alone, from a file that may lie outside the workspace.
+fn read_key(path: &std::path::Path) -> Result<String, String> {
+    let large = |n: u64| n > MAX_KEY_FILE;
+    let failed = |what: &dyn std::fmt::Display| format!("`ai.api_key_file` cannot be read: {what}");
+    let size = std::fs::metadata(path)
+        .map_err(|error| failed(&error))?
+        .len();
+    if large(size) {
+        return Err(failed(&"it is too large for a key"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+    Ok(text.trim().to_owned())
+}

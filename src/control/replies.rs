@@ -1,0 +1,462 @@
+//! `tidings replies`: the same with a daemon and without.
+
+use super::Core;
+use crate::model::{
+    AccountName, Event, Line, LineKey, LineKind, Person, PersonId, Reference, RepliesCommand,
+    Reply, Speaker, TalkChange, account_of_role,
+};
+use crate::observed::{Handle, Talk};
+use crate::people::{People, is_named};
+use crate::status::{self, Moment, RepliesDocument, ReplyDocument, ReplyLine, reply_state};
+use crate::text::{MAX_TEXT_UNITS, utf16_len};
+
+/// Conversations of one answer at most.
+const MAX_LISTED: usize = 10_000;
+
+type Answered = (Reply, Vec<Event>);
+
+fn refused(message: impl Into<String>) -> Answered {
+    let message = message.into();
+    (
+        Reply::Refused {
+            message,
+            usage: false,
+        },
+        Vec::new(),
+    )
+}
+
+fn misused(message: impl Into<String>) -> Answered {
+    let message = message.into();
+    (
+        Reply::Refused {
+            message,
+            usage: true,
+        },
+        Vec::new(),
+    )
+}
+
+fn done(message: impl Into<String>, events: Vec<Event>) -> Answered {
+    let message = message.into();
+    (Reply::Done { message }, events)
+}
+
+fn document(body: &impl serde::Serialize) -> Answered {
+    match serde_json::to_value(body) {
+        Ok(body) => (Reply::Document { body }, Vec::new()),
+        Err(error) => refused(format!("the conversations cannot be written: {error}")),
+    }
+}
+
+/// Answers, and says what is to be written down because of it.
+pub(super) fn answer(core: &Core, what: RepliesCommand) -> Answered {
+    match what {
+        RepliesCommand::List { state } => list(core, state.as_deref()),
+        RepliesCommand::Show { person } => match person_of(core, &person) {
+            Ok(person) => show(core, person),
+            Err(why) => misused(why),
+        },
+        RepliesCommand::Approve { id, text, by } => approve(core, id, text, by),
+        RepliesCommand::Reject { id, by } => reject(core, id, by),
+        RepliesCommand::Send {
+            person,
+            text,
+            account,
+            by,
+        } => match person_of(core, &person) {
+            Ok(person) => send(core, person, &text, account.as_deref(), by),
+            Err(why) => misused(why),
+        },
+        RepliesCommand::Change { person, change, by } => match person_of(core, &person) {
+            Ok(person) => changed(core, person, change, by),
+            Err(why) => misused(why),
+        },
+    }
+}
+
+/// Who is meant, among those who are known.
+fn person_of(core: &Core, text: &str) -> Result<PersonId, String> {
+    let reference = Reference::parse(text).map_err(|error| error.to_string())?;
+    let observed = &core.observed;
+    let stand_in = reference.person();
+    let resolved = observed.persons.resolve(stand_in);
+    if resolved.is_user() && observed.handle(resolved).is_some() {
+        return Ok(resolved);
+    }
+    let references = [reference];
+    observed
+        .talks
+        .all
+        .keys()
+        .filter_map(|(who, _)| observed.persons.id(Handle(*who)))
+        .find(|person| is_named(*person, core.people.get(*person).as_ref(), &references))
+        .ok_or_else(|| {
+            format!("{text} has no conversation here; `tidings replies list` shows who has")
+        })
+}
+
+/// One conversation as the list shows it.
+fn entry(core: &Core, who: Handle, by: u16, talk: &Talk) -> Option<status::Reply> {
+    let observed = &core.observed;
+    let person = observed.persons.id(who)?;
+    let account = observed.account_name(by)?;
+    let known = core.people.get(person);
+    let (state, reason, message) = reply_state(talk);
+    let lines = core.people.conversation(person);
+    if lines.is_empty() && state == "quiet" {
+        // A bot, or what was said is too long ago.
+        return None;
+    }
+    let last = lines
+        .iter()
+        .rev()
+        .find(|(key, line)| key.account == by && line.speaker == Speaker::Person)
+        .map(|(_, line)| line.text.clone());
+    let draft = talk.draft.as_ref().and_then(|draft| {
+        let wanted = draft_key(by, draft.message_id);
+        lines
+            .iter()
+            .find(|(key, _)| *key == wanted)
+            .map(|(_, line)| line.text.clone())
+    });
+    let campaign = talk
+        .draft
+        .as_ref()
+        .map(|draft| &draft.role)
+        .or(talk.unanswered.as_ref().map(|open| &open.role))
+        .filter(|role| account_of_role(role).is_none())
+        .or_else(|| {
+            observed
+                .contacted
+                .get(&who.0)
+                .and_then(|contacted| contacted.last_campaign.as_ref())
+        })
+        .map(|line| {
+            observed
+                .campaigns
+                .get(line)
+                .map(|campaign| campaign.name.clone())
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| line.to_string())
+        });
+    Some(status::Reply {
+        id: talk.draft.as_ref().map(|draft| draft.id),
+        person: person.to_string(),
+        name: known.as_ref().and_then(name_of),
+        username: known.and_then(|known| known.contact.username),
+        account: account.to_string(),
+        campaign,
+        state: state.to_owned(),
+        reason,
+        message,
+        wrote_at: Moment::of(Some(talk.wrote_at)),
+        answers: talk.replies.values().sum(),
+        last,
+        draft,
+    })
+}
+
+fn name_of(known: &Person) -> Option<String> {
+    let parts: Vec<&str> = [&known.contact.first_name, &known.contact.last_name]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+fn draft_key(account: u16, message_id: i32) -> LineKey {
+    LineKey {
+        account,
+        kind: LineKind::Draft,
+        number: message_id.unsigned_abs(),
+    }
+}
+
+fn list(core: &Core, state: Option<&str>) -> Answered {
+    if let Some(state) = state
+        && !status::REPLY_STATES.contains(&state)
+    {
+        return misused(format!(
+            "there is no state `{state}`; there are {}",
+            status::REPLY_STATES.join(", ")
+        ));
+    }
+    let rank = |state: &str| {
+        status::REPLY_STATES
+            .iter()
+            .position(|known| *known == state)
+            .unwrap_or(usize::MAX)
+    };
+    let mut wanted: Vec<(usize, i64, u32, u16, &Talk)> = core
+        .observed
+        .talks
+        .all
+        .iter()
+        .map(|((who, by), talk)| (reply_state(talk).0, who, by, talk))
+        .filter(|(is, ..)| state.is_none_or(|state| state == *is))
+        .map(|(is, who, by, talk)| (rank(is), -talk.wrote_at.0, *who, *by, talk))
+        .collect();
+    wanted.sort_by_key(|(rank, wrote, who, by, _)| (*rank, *wrote, *who, *by));
+    let replies = wanted
+        .into_iter()
+        .take(MAX_LISTED)
+        .filter_map(|(_, _, who, by, talk)| entry(core, Handle(who), by, talk))
+        .collect();
+    document(&RepliesDocument {
+        format_version: status::FORMAT_VERSION.to_owned(),
+        replies,
+    })
+}
+
+fn show(core: &Core, person: PersonId) -> Answered {
+    let Some(who) = core.observed.handle(person) else {
+        return refused(format!("{person} is not known here"));
+    };
+    let replies = core
+        .observed
+        .talks
+        .of(who)
+        .filter_map(|(by, talk)| entry(core, who, by, talk))
+        .collect();
+    let lines = core
+        .people
+        .conversation(person)
+        .into_iter()
+        .map(|(key, line)| {
+            let (speaker, by) = ReplyLine::speaker_of(&line.speaker);
+            ReplyLine {
+                at: Moment::from(line.at),
+                account: line.account.to_string(),
+                speaker,
+                by,
+                kind: ReplyLine::kind_of(key.kind).to_owned(),
+                number: key.number,
+                text: line.text,
+            }
+        })
+        .collect();
+    document(&ReplyDocument {
+        format_version: status::FORMAT_VERSION.to_owned(),
+        person: person.to_string(),
+        name: core.people.get(person).as_ref().and_then(name_of),
+        replies,
+        lines,
+    })
+}
+
+/// The conversation that holds a draft.
+fn drafted(core: &Core, id: u64) -> Result<(PersonId, u16, AccountName, Talk), String> {
+    let observed = &core.observed;
+    let found = observed
+        .talks
+        .all
+        .iter()
+        .find(|(_, talk)| talk.draft.as_ref().is_some_and(|draft| draft.id == id));
+    let gone = || {
+        format!(
+            "there is no draft {id}: it was sent or rejected, or he wrote again and another one is made. \
+             `tidings replies list --state draft` shows those there are."
+        )
+    };
+    let ((who, by), talk) = found.ok_or_else(gone)?;
+    let person = observed.persons.id(Handle(*who)).ok_or_else(gone)?;
+    let account = observed.account_name(*by).ok_or_else(gone)?;
+    if talk.draft.as_ref().is_some_and(|draft| draft.sending) {
+        return Err(format!("draft {id} is being sent"));
+    }
+    Ok((person, *by, account.clone(), talk.clone()))
+}
+
+/// A text that can be sent.
+fn sendable(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("the text is empty".to_owned());
+    }
+    let units = utf16_len(text);
+    if units > MAX_TEXT_UNITS {
+        return Err(format!(
+            "the text has {units} UTF-16 units, Telegram takes at most {MAX_TEXT_UNITS}"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether anybody may write to this person at all.
+fn may_write(core: &Core, person: PersonId) -> Result<(), String> {
+    let observed = &core.observed;
+    let who = observed.handle(person);
+    if who.is_some_and(|who| observed.is_silenced(who)) {
+        return Err(format!(
+            "{person} asked to hear no more, or is on the suppression list: nobody writes to him"
+        ));
+    }
+    if who.is_some_and(|who| observed.own.contains(who.0)) {
+        return Err(format!("{person} is one of the workspace's own accounts"));
+    }
+    let known = core.people.get(person);
+    match &core.desired.engine.limits.only_to {
+        Some(only) if !is_named(person, known.as_ref(), only) => Err(format!(
+            "`limits.only_to` does not name {person}: nobody else is written to"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn approve(core: &Core, id: u64, text: Option<String>, by: String) -> Answered {
+    let (person, index, account, talk) = match drafted(core, id) {
+        Ok(found) => found,
+        Err(why) => return refused(why),
+    };
+    if let Err(why) = may_write(core, person) {
+        return refused(why);
+    }
+    let Some(draft) = &talk.draft else {
+        return refused(format!("there is no draft {id}"));
+    };
+    let key = draft_key(index, draft.message_id);
+    let edited = text.is_some();
+    let text = match text.or_else(|| core.people.line(person, &key).map(|line| line.text)) {
+        Some(text) => text,
+        None => return refused(format!("the text of draft {id} is gone")),
+    };
+    let text = match sendable(&text) {
+        Ok(text) => text,
+        Err(why) => return refused(format!("{why}; give it another one with --text")),
+    };
+    if edited {
+        let line = Line {
+            at: core.clock.now(),
+            account: account.clone(),
+            speaker: Speaker::Operator(by.clone()),
+            text,
+        };
+        if let Err(error) = core.people.say(person, &key, &line) {
+            return refused(error.to_string());
+        }
+    }
+    done(
+        format!("draft {id} goes to {person} by {account}."),
+        vec![Event::DraftDecided {
+            account,
+            person,
+            message_id: draft.message_id,
+            approved: true,
+            edited,
+            by,
+        }],
+    )
+}
+
+fn reject(core: &Core, id: u64, by: String) -> Answered {
+    let (person, _, account, talk) = match drafted(core, id) {
+        Ok(found) => found,
+        Err(why) => return refused(why),
+    };
+    let Some(draft) = &talk.draft else {
+        return refused(format!("there is no draft {id}"));
+    };
+    done(
+        format!("draft {id} is thrown away; {person} waits for a human."),
+        vec![Event::DraftDecided {
+            account,
+            person,
+            message_id: draft.message_id,
+            approved: false,
+            edited: false,
+            by,
+        }],
+    )
+}
+
+fn send(core: &Core, person: PersonId, text: &str, account: Option<&str>, by: String) -> Answered {
+    let text = match sendable(text) {
+        Ok(text) => text,
+        Err(why) => return misused(why),
+    };
+    if let Err(why) = may_write(core, person) {
+        return refused(why);
+    }
+    let observed = &core.observed;
+    let Some(who) = observed.handle(person) else {
+        return refused(format!("{person} is not known here"));
+    };
+    let latest = || {
+        observed
+            .talks
+            .of(who)
+            .max_by_key(|(_, talk)| talk.wrote_at)
+            .map(|(by, _)| by)
+            .or_else(|| observed.contacted.get(&who.0)?.account)
+            .and_then(|by| observed.account_name(by))
+            .cloned()
+    };
+    let account: AccountName = match account.map(AccountName::from).or_else(latest) {
+        Some(account) => account,
+        None => {
+            return refused(format!(
+                "no account has talked with {person}: name one with --account"
+            ));
+        }
+    };
+    let known = core.people.get(person).unwrap_or_default();
+    let (true, Some(index)) = (
+        known.hashes.contains_key(&account),
+        observed.account_index(&account),
+    ) else {
+        return refused(format!("{account} has not met {person}"));
+    };
+    let number = observed
+        .talks
+        .get(who, index)
+        .map_or(0, |talk| talk.operator_count)
+        + 1;
+    let key = LineKey {
+        account: index,
+        kind: LineKind::Operator,
+        number,
+    };
+    let line = Line {
+        at: core.clock.now(),
+        account: account.clone(),
+        speaker: Speaker::Operator(by.clone()),
+        text,
+    };
+    if let Err(error) = core.people.say(person, &key, &line) {
+        return refused(error.to_string());
+    }
+    done(
+        format!(
+            "it goes to {person} by {account}. The AI is silent there; `tidings replies return {person}` gives the \
+             conversation back to it."
+        ),
+        vec![Event::OperatorWrote {
+            account,
+            person,
+            number,
+            by,
+        }],
+    )
+}
+
+fn changed(core: &Core, person: PersonId, change: TalkChange, by: String) -> Answered {
+    let has = core
+        .observed
+        .handle(person)
+        .is_some_and(|who| core.observed.talks.of(who).next().is_some());
+    if !has {
+        return refused(format!("{person} has no conversation here"));
+    }
+    let what = match change {
+        TalkChange::Taken => format!(
+            "a human goes on with {person}; the AI is silent until `tidings replies return {person}`."
+        ),
+        TalkChange::Returned => format!("the AI may answer {person} again."),
+        TalkChange::Closed => {
+            format!("the conversation with {person} is closed until he writes again.")
+        }
+    };
+    done(what, vec![Event::TalkChanged { person, change, by }])
+}
