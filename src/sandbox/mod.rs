@@ -249,6 +249,38 @@ impl Sandbox {
         })
     }
 
+    /// A human writes to a person from another client of the account; returns the message's id.
+    ///
+    /// # Errors
+    /// When the world has no such person or account.
+    pub fn send_as_account(
+        &self,
+        account: &str,
+        person: impl Into<Ref>,
+        text: &str,
+    ) -> Result<i32, SandboxError> {
+        let (person, now) = (person.into(), self.shared.now());
+        self.world(|world| {
+            let user = world
+                .find_user(&person)
+                .ok_or_else(|| SandboxError::Nobody(person.to_string()))?;
+            let at = world
+                .account_index(account)
+                .ok_or_else(|| SandboxError::Nobody(account.to_owned()))?;
+            self.shared.ledger.write(Entry {
+                at: now,
+                kind: "human".into(),
+                method: "write".into(),
+                account: Some(account.to_owned()),
+                peer: world.users.get(user).map(|u| format!("user:{}", u.id)),
+                text: Some(text.to_owned()),
+                effect: true,
+                ..Entry::default()
+            });
+            Ok(world.write_as(at, user, text, now))
+        })
+    }
+
     /// The account's key is unknown from now on (transport error 404), or known again.
     ///
     /// # Errors

@@ -9,10 +9,11 @@
 //! ai:
 //!   key: secret                       # otherwise any key is taken
 //!   replies: ["Yes, of course!"]      # instead of the built-in ones
+//!   words: {price: "Ten euros."} # what it answers where the last user message contains the word; before `replies`
 //!   tool_words: {price: lookup_price}
 //!   faults:                           # nth, after, every, times as in `faults`
 //!     - {nth: 1, kind: rate_limit, retry_after: 2s}
-//!     - {every: 5, kind: server_error}      # rate_limit | server_error | bad_json | empty | slow
+//!     - {every: 5, kind: server_error}      # rate_limit | server_error | bad_json | empty | slow | refusal | cut_off
 //!     - {nth: 9, kind: slow, delay: 3s}
 //! ```
 
@@ -57,6 +58,9 @@ pub struct AiSpec {
     /// What it answers; the built-in replies where empty.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub replies: Vec<String>,
+    /// What it answers to messages that contain a word, any case.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub words: BTreeMap<String, String>,
     /// Words that make it call a tool.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tool_words: BTreeMap<String, String>,
@@ -105,6 +109,10 @@ pub enum AiFaultKind {
     Empty,
     /// The right answer, late.
     Slow,
+    /// 200 with a refusal instead of an answer.
+    Refusal,
+    /// 200 with an answer that ends in the middle.
+    CutOff,
 }
 
 struct Ai {
@@ -186,7 +194,16 @@ impl Ai {
         })
     }
 
-    fn reply(&self, messages: &str) -> String {
+    fn reply(&self, messages: &str, last: &str) -> String {
+        let lower = last.to_lowercase();
+        let by_word = self
+            .spec
+            .words
+            .iter()
+            .find(|(word, _)| lower.contains(&word.to_lowercase()));
+        if let Some((_, text)) = by_word {
+            return text.clone();
+        }
         let draw = keyed(&self.seed.to_le_bytes(), &[messages.as_bytes()]) as usize;
         if self.spec.replies.is_empty() {
             REPLIES
@@ -333,13 +350,28 @@ async fn complete(State(ai): State<Arc<Ai>>, headers: HeaderMap, body: String) -
     {
         tokio::time::sleep(delay.0).await;
     }
-    let empty = fault.as_ref().is_some_and(|f| f.kind == AiFaultKind::Empty);
-    respond(&ai, &request, &all, &last, empty)
+    respond(&ai, &request, &all, &last, fault.map(|f| f.kind))
 }
 
-fn respond(ai: &Ai, request: &Value, all: &str, last: &str, empty: bool) -> Response {
-    let tool = ai.tool(request, last).filter(|_| !empty);
-    let text = if empty { String::new() } else { ai.reply(all) };
+fn respond(
+    ai: &Ai,
+    request: &Value,
+    all: &str,
+    last: &str,
+    fault: Option<AiFaultKind>,
+) -> Response {
+    let spoilt = matches!(
+        fault,
+        Some(AiFaultKind::Empty | AiFaultKind::Refusal | AiFaultKind::CutOff)
+    );
+    let tool = ai.tool(request, last).filter(|_| !spoilt);
+    let mut text = match fault {
+        Some(AiFaultKind::Empty | AiFaultKind::Refusal) => String::new(),
+        _ => ai.reply(all, last),
+    };
+    if fault == Some(AiFaultKind::CutOff) {
+        text = text.chars().take(text.chars().count() / 2).collect();
+    }
     let model = request
         .get("model")
         .and_then(Value::as_str)
@@ -358,9 +390,17 @@ fn respond(ai: &Ai, request: &Value, all: &str, last: &str, empty: bool) -> Resp
                 "tool_calls",
             )
         }
+        None if fault == Some(AiFaultKind::Refusal) => (
+            json!({"role": "assistant", "content": null, "refusal": "I cannot help with that."}),
+            "stop",
+        ),
         None => (
             json!({"role": "assistant", "content": text, "refusal": null}),
-            "stop",
+            if fault == Some(AiFaultKind::CutOff) {
+                "length"
+            } else {
+                "stop"
+            },
         ),
     };
     if request.get("stream").and_then(Value::as_bool) == Some(true) {

@@ -639,6 +639,31 @@ impl World {
         )
     }
 
+    /// The account writes to a user from another client: every connection is told. Returns the message's id.
+    pub fn write_as(&mut self, account: usize, user: usize, text: &str, now: i64) -> i32 {
+        let Some(to) = self.users.get(user).map(|u| u.id) else {
+            return 0;
+        };
+        let own = self.self_id(account);
+        self.store(
+            account,
+            Msg {
+                id: 0,
+                peer: Peer::User(to),
+                from: Some(own),
+                out: true,
+                date: secs(now),
+                text: text.into(),
+                entities: Vec::new(),
+                media: None,
+                reply_to: None,
+                top: None,
+                pts: 0,
+            },
+            None,
+        )
+    }
+
     /// The other has read all that the account wrote to him.
     fn read_by_other(&mut self, account: usize, peer: Peer) {
         let Some(owner) = self.accounts.get_mut(account) else {
