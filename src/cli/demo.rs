@@ -20,7 +20,7 @@ use tokio::sync::{Notify, mpsc};
 use super::{DONE, Ended, Failure, Global, output};
 use crate::control::{self, Clock, RunOptions, Workspace, WorkspaceOptions};
 use crate::desired::History;
-use crate::model::{Command, ConditionType, Reply, Timestamp};
+use crate::model::{Command, ConditionType, RepliesCommand, Reply, Timestamp};
 use crate::sandbox::{Entry, Sandbox, SandboxOptions, WorldSpec};
 use crate::spec::render;
 use crate::status::{CampaignStatus, Look, StatusReport};
@@ -49,9 +49,9 @@ const MOST_SPEED: f64 = 200.0;
 const LIMIT: Duration = Duration::from_secs(120);
 /// How often the ledger is read.
 const TICK: Duration = Duration::from_millis(50);
-/// People answer within 90 s of the demo's time (`world.yaml`), and a confirmation follows at once: so long after the
-/// last message the book is closed.
-const LAST_WORDS: Duration = Duration::from_secs(100);
+/// People write back within 60 s of the demo's time (`world.yaml`), and are answered within 30 s; whoever then thanks is
+/// answered once more: so long after the last message the book is closed.
+const LAST_WORDS: Duration = Duration::from_secs(150);
 /// Stopping has the engine's own limit of 10 s.
 const STOPPING: Duration = Duration::from_secs(15);
 
@@ -82,6 +82,18 @@ pub(super) fn run(_global: &Global, args: &DemoArgs) -> Ended {
 
 async fn demo(args: &DemoArgs) -> Ended {
     let folder = Folder::make(args.keep.as_deref())?;
+    let clock = Clock::speeded(args.speed, morning());
+    let world =
+        WorldSpec::from_yaml(folder::WORLD).map_err(|error| Failure::new(error.to_string()))?;
+    let sandbox = Sandbox::start(SandboxOptions {
+        world,
+        ledger: args.keep.as_ref().map(|_| folder.path.join("ledger.jsonl")),
+        clock: Some(Arc::new(move || clock.now().millis())),
+        ..SandboxOptions::default()
+    })
+    .await
+    .map_err(|error| Failure::new(error.to_string()))?;
+    folder.ai_server(&sandbox.openai_url().unwrap_or_default())?;
     let workspace = Workspace::find(&WorkspaceOptions {
         directory: Some(folder.path.clone()),
         // The user's own TIDINGS_… variables are of other workspaces.
@@ -96,18 +108,6 @@ async fn demo(args: &DemoArgs) -> Ended {
     }
     let rules = validate(&workspace, &screen)?;
 
-    let clock = Clock::speeded(args.speed, morning());
-    let world =
-        WorldSpec::from_yaml(folder::WORLD).map_err(|error| Failure::new(error.to_string()))?;
-    let sandbox = Sandbox::start(SandboxOptions {
-        world,
-        ai_port: None,
-        ledger: args.keep.as_ref().map(|_| folder.path.join("ledger.jsonl")),
-        clock: Some(Arc::new(move || clock.now().millis())),
-        ..SandboxOptions::default()
-    })
-    .await
-    .map_err(|error| Failure::new(error.to_string()))?;
     sandbox
         .write_sessions(&workspace.sessions_dir)
         .await
@@ -129,12 +129,13 @@ async fn demo(args: &DemoArgs) -> Ended {
         story: Story::default(),
         edit: None,
         last: None,
+        flagged: None,
     };
     let limit = LIMIT.mul_f64((SPEED / args.speed).max(1.0));
     let watched = show.watch(&screen, limit).await;
     screen.done();
     let took = began.elapsed();
-    let (edit, last) = (show.edit, show.last);
+    let (edit, last, flagged) = (show.edit, show.last, show.flagged);
     if let Some(report) = &last {
         screen.heading("tidings status")?;
         let look = Look {
@@ -150,6 +151,7 @@ async fn demo(args: &DemoArgs) -> Ended {
             &entries,
             &rules.confirmation,
             |text| rules.is_opt_out(text),
+            |text| rules.is_handoff(text),
             |peer| {
                 let id = peer.strip_prefix("user:").and_then(|id| id.parse().ok());
                 id.and_then(|id| world.user(id))
@@ -163,8 +165,8 @@ async fn demo(args: &DemoArgs) -> Ended {
         &entries,
         edit.as_ref(),
         last.as_ref(),
-        took,
-        args.speed,
+        flagged,
+        (took, args.speed),
     )
 }
 
@@ -172,11 +174,16 @@ async fn demo(args: &DemoArgs) -> Ended {
 struct Rules {
     keywords: Vec<String>,
     confirmation: String,
+    handoff: Vec<String>,
 }
 
 impl Rules {
     fn is_opt_out(&self, text: &str) -> bool {
         crate::text::is_opt_out(text, &self.keywords)
+    }
+
+    fn is_handoff(&self, text: &str) -> bool {
+        crate::text::said_word(text, &self.handoff).is_some()
     }
 }
 
@@ -211,6 +218,13 @@ fn validate(workspace: &Workspace, screen: &Screen) -> Result<Rules, Failure> {
             .as_ref()
             .and_then(|settings| settings.reply.clone())
             .unwrap_or_default(),
+        handoff: resolution
+            .desired
+            .campaigns
+            .get(MAILING)
+            .and_then(|campaign| campaign.spec.as_ref()?.ai_role.as_ref())
+            .map(|role| role.handoff.clone())
+            .unwrap_or_default(),
     })
 }
 
@@ -237,6 +251,8 @@ struct Show<'a> {
     story: Story,
     edit: Option<Edit>,
     last: Option<StatusReport>,
+    /// People who need a human, as `tidings replies list` says at the end.
+    flagged: Option<usize>,
 }
 
 impl Show<'_> {
@@ -318,6 +334,7 @@ impl Show<'_> {
             &self.names,
             &rules.confirmation,
             |text| rules.is_opt_out(text),
+            |text| rules.is_handoff(text),
             screen,
         )
     }
@@ -395,6 +412,19 @@ impl Show<'_> {
         {
             self.last = Some(report);
         }
+        let workspace = self.workspace.clone();
+        let what = RepliesCommand::List {
+            state: Some("needs_human".to_owned()),
+        };
+        let asked = tokio::task::spawn_blocking(move || {
+            control::request(&workspace, Command::Replies { what })
+        });
+        if let Ok(Ok(Reply::Document { body })) = asked.await {
+            self.flagged = body
+                .get("replies")
+                .and_then(|replies| replies.as_array())
+                .map(Vec::len);
+        }
     }
 }
 
@@ -405,8 +435,8 @@ fn verdict(
     entries: &[Entry],
     edit: Option<&Edit>,
     report: Option<&StatusReport>,
-    took: Duration,
-    speed: f64,
+    flagged: Option<usize>,
+    (took, speed): (Duration, f64),
 ) -> Ended {
     screen.heading("The server's own ledger says")?;
     let twice = if found.twice.is_empty() {
@@ -422,6 +452,13 @@ fn verdict(
         "  {} opted out: {} got the one confirmation, and {} other messages went to them after it.",
         found.opted_out, found.confirmed, found.after_opt_out
     ))?;
+    screen.line(&format!(
+        "  {} messages of people were answered by the AI, {} without an answer; {} asked for a human, and {} wait for one.",
+        found.answers,
+        found.unanswered.len(),
+        found.handoffs,
+        flagged.map_or_else(|| "nobody knows how many".to_owned(), |n| n.to_string())
+    ))?;
     for flood in &found.floods {
         let silent = flood.silent.map_or_else(
             || "sent nothing more".to_owned(),
@@ -433,6 +470,12 @@ fn verdict(
         ))?;
     }
     let mut complaints = found.complaints();
+    if flagged != Some(found.handoffs) {
+        complaints.push(format!(
+            "{} asked for a human, {flagged:?} are flagged",
+            found.handoffs
+        ));
+    }
     let with = |text: &str| {
         entries
             .iter()

@@ -75,6 +75,13 @@ impl Folder {
         }
         Ok(folder)
     }
+
+    /// Says where the AI server is, as an operator's `.env` does.
+    pub(super) fn ai_server(&self, url: &str) -> Result<(), Failure> {
+        let file = self.path.join(".env");
+        std::fs::write(&file, format!("AI_URL={url}\nOPENAI_API_KEY=loopback\n"))
+            .map_err(|error| Failure::new(format!("{} cannot be made: {error}", file.display())))
+    }
 }
 
 impl Drop for Folder {

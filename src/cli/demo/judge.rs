@@ -40,6 +40,12 @@ pub(super) struct Judgement {
     pub to_nobody: usize,
     /// Waits that Telegram asked for.
     pub floods: Vec<Flood>,
+    /// Answers: messages to people who had written since the last one.
+    pub answers: usize,
+    /// Who wrote, asked for no human, and has no answer.
+    pub unanswered: Vec<String>,
+    /// People who asked for a human.
+    pub handoffs: usize,
 }
 
 impl Judgement {
@@ -73,6 +79,9 @@ impl Judgement {
                 self.to_nobody
             ));
         }
+        if !self.unanswered.is_empty() {
+            list.push(format!("{} got no answer", self.unanswered.join(", ")));
+        }
         for flood in self.floods.iter().filter(|flood| !flood.is_kept()) {
             list.push(format!(
                 "{} was told to wait {} s and did not",
@@ -103,22 +112,31 @@ pub(super) fn flood_seconds(entry: &Entry) -> Option<i64> {
 }
 
 /// Reads the book. `confirmation` is the text that confirms an opt-out, `is_opt_out` says whether a message is one,
-/// `is_person` whether a peer (`user:…`) is somebody who may be written to.
+/// `is_handoff` whether it asks for a human (who then has no answer), `is_person` whether a peer (`user:…`) is somebody who may be written to.
 pub(super) fn judge(
     entries: &[Entry],
     confirmation: &str,
     is_opt_out: impl Fn(&str) -> bool,
+    is_handoff: impl Fn(&str) -> bool,
     is_person: impl Fn(&str) -> bool,
 ) -> Judgement {
     let mut found = Judgement::default();
     let mut got: BTreeMap<String, usize> = BTreeMap::new();
     let mut out: BTreeSet<String> = BTreeSet::new();
     let mut confirmed: BTreeSet<String> = BTreeSet::new();
+    let mut asking: BTreeSet<String> = BTreeSet::new();
+    let mut handed: BTreeSet<String> = BTreeSet::new();
     for (at, entry) in entries.iter().enumerate() {
         let peer = entry.peer.clone().unwrap_or_default();
         if entry.kind == "person" && entry.method == "write" {
             if entry.text.as_deref().is_some_and(&is_opt_out) {
+                asking.remove(&peer);
                 out.insert(peer);
+            } else if entry.text.as_deref().is_some_and(&is_handoff) {
+                asking.remove(&peer);
+                handed.insert(peer);
+            } else if !handed.contains(&peer) && !out.contains(&peer) {
+                asking.insert(peer);
             }
             continue;
         }
@@ -146,6 +164,11 @@ pub(super) fn judge(
             found.after_opt_out += usize::from(!confirms);
             continue;
         }
+        // Who wrote back may be answered, once for each time.
+        if got.contains_key(&peer) && asking.remove(&peer) {
+            found.answers += 1;
+            continue;
+        }
         found.messages += 1;
         *got.entry(peer).or_default() += 1;
     }
@@ -155,6 +178,8 @@ pub(super) fn judge(
         .filter(|(_, n)| *n > 1)
         .map(|(peer, _)| peer)
         .collect();
+    found.unanswered = asking.into_iter().collect();
+    found.handoffs = handed.len();
     found.opted_out = out.len();
     found.confirmed = confirmed.len();
     found
@@ -197,19 +222,38 @@ mod tests {
             entries,
             BYE,
             |text| text == "stop",
+            |text| text == "human",
             |peer| peer != "user:99",
         )
     }
 
     #[test]
     fn one_message_for_each_person_is_as_it_must_be() {
-        let found = judged(&[
-            message(1, 1, "Hi"),
-            message(2, 2, "Hi"),
-            says(3, 1, "Thanks!"),
-        ]);
+        let found = judged(&[message(1, 1, "Hi"), message(2, 2, "Hi")]);
         assert_eq!((found.messages, found.people), (2, 2));
         assert!(found.complaints().is_empty(), "{:?}", found.complaints());
+    }
+
+    #[test]
+    fn whoever_writes_is_answered_once_and_whoever_asks_for_a_human_is_not() {
+        let mut book = vec![
+            message(1, 1, "Hi"),
+            message(2, 2, "Hi"),
+            says(3, 1, "When?"),
+            says(4, 2, "human"),
+        ];
+        let silent = judged(&book);
+        assert_eq!(silent.unanswered, ["user:1"]);
+        assert_eq!(silent.complaints().len(), 1);
+        book.push(message(5, 1, "At seven."));
+        let found = judged(&book);
+        assert_eq!((found.answers, found.handoffs, found.messages), (1, 1, 2));
+        assert!(found.complaints().is_empty(), "{:?}", found.complaints());
+        book.push(message(6, 1, "At seven."));
+        assert_eq!(judged(&book).twice, ["user:1"], "an answer too many");
+        book.pop();
+        book.push(message(6, 2, "At seven."));
+        assert_eq!(judged(&book).twice, ["user:2"], "a human was asked for");
     }
 
     #[test]

@@ -40,6 +40,8 @@ impl Names {
 #[derive(Default)]
 pub(super) struct Story {
     told: u64,
+    /// Who has got the campaign's message: what follows is an answer.
+    got: BTreeSet<String>,
     said: BTreeSet<String>,
 }
 
@@ -62,6 +64,7 @@ impl Story {
         names: &Names,
         confirmation: &str,
         is_opt_out: impl Fn(&str) -> bool,
+        is_handoff: impl Fn(&str) -> bool,
         screen: &Screen,
     ) -> Result<(), Failure> {
         for entry in entries.iter().filter(|entry| entry.seq > self.told) {
@@ -70,7 +73,13 @@ impl Story {
             let text = entry.text.as_deref().unwrap_or("");
             if is_message(entry) {
                 let who = names.get(entry);
-                screen.line(&format!("{at}  {account} → {who}: {}", shown(text)))?;
+                let first = self.got.insert(entry.peer.clone().unwrap_or_default());
+                let by = if first || text == confirmation {
+                    ""
+                } else {
+                    " (AI)"
+                };
+                screen.line(&format!("{at}  {account}{by} → {who}: {}", shown(text)))?;
                 if text == confirmation {
                     screen.notable(&at, &format!("{who} is confirmed, and written to no more."))?;
                 }
@@ -102,6 +111,11 @@ impl Story {
                     screen.notable(
                         &at,
                         &format!("{who} has opted out, of every campaign and for every account."),
+                    )?;
+                } else if is_handoff(text) {
+                    screen.notable(
+                        &at,
+                        &format!("{who} asks for a human: the AI is silent, and `tidings replies list` shows who waits."),
                     )?;
                 }
             }
