@@ -9,7 +9,7 @@ use super::{Ended, Failure};
 /// Shown under the list of commands.
 pub(super) const HELP: &str = "\
 Not active in this version yet:
-  send-test, replies
+  send-test
 
 Exit codes: 0 done, 1 failed, 2 plan --detailed-exitcode with changes, 4 something waits for a person, 64 usage, \
 78 the configuration is invalid.";

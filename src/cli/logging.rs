@@ -42,6 +42,14 @@ pub(super) fn start(cli: &Cli) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The log target of the library that asks the AI server: it can print what was said.
+const UNSAFE_AI_TARGET: &str = "async_openai";
+
+fn unsafe_targets() -> impl Iterator<Item = &'static str> {
+    let telegram = crate::telegram::UNSAFE_LOG_TARGETS.iter().copied();
+    telegram.chain([UNSAFE_AI_TARGET])
+}
+
 /// The filter that a text asks for, without the targets that print secrets or texts above `debug`.
 fn filter(text: &str) -> Result<EnvFilter, Failure> {
     let bad = |error: &dyn std::fmt::Display| {
@@ -53,16 +61,12 @@ fn filter(text: &str) -> Result<EnvFilter, Failure> {
     let kept: Vec<&str> = text
         .split(',')
         .map(str::trim)
-        .filter(|part| {
-            !crate::telegram::UNSAFE_LOG_TARGETS
-                .iter()
-                .any(|target| part.starts_with(target))
-        })
+        .filter(|part| !unsafe_targets().any(|target| part.starts_with(target)))
         .collect();
     let mut filter = EnvFilter::builder()
         .parse(kept.join(","))
         .map_err(|error| bad(&error))?;
-    for target in crate::telegram::UNSAFE_LOG_TARGETS {
+    for target in unsafe_targets() {
         filter = filter.add_directive(
             format!("{target}=off")
                 .parse()

@@ -24,6 +24,7 @@ mod output;
 mod plan;
 mod reconcile;
 mod render;
+mod replies;
 mod report;
 mod resolve;
 mod retry;
@@ -266,6 +267,9 @@ pub enum Verb {
     Reconcile(reconcile::ReconcileArgs),
     /// Show what happened
     Events(events::EventsArgs),
+    /// Show and take over conversations; approve drafted answers
+    #[command(subcommand)]
+    Replies(replies::RepliesVerb),
     /// Hold a campaign beside its own `paused`
     Suspend(suspend::SuspendArgs),
     /// End a hold; also clears `Stalled` and tripped guardrails
@@ -307,9 +311,6 @@ pub enum Verb {
     /// Not active in this version yet
     #[command(hide = true)]
     SendTest(inactive::Anything),
-    /// Not active in this version yet
-    #[command(hide = true)]
-    Replies(inactive::Anything),
 }
 
 /// The whole command: reads the arguments, does it, says what went wrong.
@@ -358,6 +359,7 @@ fn dispatch(cli: Cli) -> Ended {
         Verb::Status(args) => status::run(global, &args),
         Verb::Reconcile(args) => reconcile::run(global, &args),
         Verb::Events(args) => events::run(global, &args),
+        Verb::Replies(verb) => replies::run(global, &verb),
         Verb::Suspend(args) => suspend::suspend(global, &args),
         Verb::Resume(args) => suspend::resume(global, &args),
         Verb::Approve(args) => approve::run(global, &args),
@@ -376,7 +378,6 @@ fn dispatch(cli: Cli) -> Ended {
         Verb::Man(args) => man::run(&args),
         Verb::SendTest(_) => inactive::say("send-test"),
         Verb::Retry(args) => retry::run(global, &args),
-        Verb::Replies(_) => inactive::say("replies"),
     }
 }
 

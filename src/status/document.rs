@@ -98,6 +98,24 @@ pub struct CampaignPlan {
     pub errors: Vec<String>,
     /// What to look at, one line each.
     pub warnings: Vec<String>,
+    /// What its AI may cost at most; absent where it has no `ai_role`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ai: Option<AiPlan>,
+}
+
+/// The ceiling of what answers may cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AiPlan {
+    /// The model.
+    pub model: String,
+    /// Answers at most: `max_replies` for everybody in the audience.
+    pub answers_at_most: u64,
+    /// Tokens a day at most: `max_tokens_per_day`.
+    pub tokens_per_day_at_most: u64,
+    /// Tokens used since the day began.
+    pub tokens_today: u64,
+    /// Tokens until `schedule.end` at most; absent where the campaign has no end.
+    pub tokens_at_most: Option<u64>,
 }
 
 /// People of a campaign now, and how that would change.
@@ -332,6 +350,36 @@ fn campaign(
         not_active: status.not_active.clone(),
         errors: quoted(Severity::Error),
         warnings: quoted(Severity::Warning),
+        ai: wanted
+            .and_then(|wanted| wanted.spec.as_deref())
+            .zip(line)
+            .and_then(|(spec, line)| ai(inputs, spec, line, status)),
+    })
+}
+
+/// What answers may cost at most.
+fn ai(
+    inputs: &Inputs<'_>,
+    spec: &ResolvedCampaign,
+    line: &Lineage,
+    status: &CampaignStatus,
+) -> Option<AiPlan> {
+    const DAY: u64 = 86_400_000;
+    let role = spec.ai_role.as_ref()?;
+    let day = Day::of(inputs.now, spec.schedule.zone);
+    let spend = inputs.observed.talks.spend.get(line);
+    let tokens_at_most = spec.schedule.end.map(|end| {
+        let left = u64::try_from(end.since(inputs.now).as_millis()).unwrap_or(u64::MAX);
+        // Today, and each day that begins before the end.
+        role.max_tokens_per_day
+            .saturating_mul(left.div_ceil(DAY).saturating_add(1))
+    });
+    Some(AiPlan {
+        model: role.model.clone(),
+        answers_at_most: u64::from(role.max_replies).saturating_mul(status.audience.included),
+        tokens_per_day_at_most: role.max_tokens_per_day,
+        tokens_today: spend.map_or(0, |spend| spend.since(day.start())),
+        tokens_at_most,
     })
 }
 

@@ -24,6 +24,7 @@ mod plain;
 mod plan_text;
 mod rate;
 mod reasons;
+mod replies;
 mod report;
 mod table;
 mod types;
@@ -34,14 +35,18 @@ mod tests;
 pub use activity::{HourCount, MessageCount};
 pub use detail::detail;
 pub use document::{
-    CampaignPlan, Change, MessagesPlan, PlanDocument, Recipients, SourcePlan, UnknownCampaign,
-    plan_document,
+    AiPlan, CampaignPlan, Change, MessagesPlan, PlanDocument, Recipients, SourcePlan,
+    UnknownCampaign, plan_document,
 };
 pub use events::{EventLine, EventsDocument, event_line, events_text};
 pub use glance::{Glance, Tone, account_tone, glances};
 pub use plain::{people, plain};
 pub use plan_text::plan_text;
 pub use reasons::reasons_markdown;
+pub use replies::{
+    REPLY_STATES, RepliesDocument, Reply, ReplyDocument, ReplyLine, lines_text, replies_text,
+    reply_state,
+};
 pub use report::{FORMAT_VERSION, report};
 pub use table::{Look, accounts_table, needs_person, needs_person_list, table};
 pub use types::{

@@ -134,6 +134,19 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         );
         line(out, " ", &text);
     }
+    if let Some(ai) = &campaign.ai {
+        let whole = ai
+            .tokens_at_most
+            .map_or_else(String::new, |tokens| format!(", {tokens} until its end"));
+        let text = format!(
+            "AI ({}): at most {} answers, {} tokens a day ({} used today){whole}",
+            plain(&ai.model),
+            ai.answers_at_most,
+            ai.tokens_per_day_at_most,
+            ai.tokens_today
+        );
+        line(out, " ", &text);
+    }
     for wait in &campaign.waiting {
         let until = wait.until.map_or_else(String::new, |at| {
             format!(", until {}", moment_words(at, zone, look.now))

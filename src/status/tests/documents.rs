@@ -155,9 +155,8 @@ fn what_is_not_active_is_said() {
 fn what_the_settings_ask_and_this_version_does_not_do_is_said_once() {
     let mut world = World::new(&[("spring", SPRING)]);
     assert!(world.report().not_active.is_empty());
-    world.settings =
-        "version: 1\nnotify: [{on: [handoff], webhook: \"https://example.com/hook\"}]\n";
-    let line = "Not active in this version: `notify` of tidings.yaml.";
+    world.settings = "version: 1\ntest_recipients: [\"@me\"]\n";
+    let line = "Not active in this version: `test_recipients` of tidings.yaml.";
     let look = look();
     for text in [
         table(&world.report(), &look),
