@@ -1,0 +1,680 @@
+//! What people write, and who answers: AI answers end to end, opt-outs, hand-offs, operators. Judged by what the server
+//! and the AI endpoint received.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{World, mailing};
+use tidings::control::ExitKind;
+use tidings::model::{Command, RepliesCommand, Reply, TalkChange};
+use tidings::sandbox::{
+    AiFaultKind, AiFaultRule, AiSpec, Entry, Ref, Sandbox, SandboxOptions, WorldSpec,
+};
+
+/// One account, and people (ids from 101) in its group @meetup.
+fn people(count: usize, rest: &str) -> String {
+    format!("{}{rest}", common::crowd(count))
+}
+
+/// A world with an AI endpoint, and a workspace that asks it.
+async fn talking(yaml: &str, ai: AiSpec, settings: &str) -> World {
+    let mut spec = WorldSpec::from_yaml(yaml).unwrap();
+    spec.ai = ai;
+    let sandbox = Sandbox::start(SandboxOptions {
+        world: spec,
+        ..SandboxOptions::default()
+    })
+    .await
+    .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("campaigns")).unwrap();
+    sandbox
+        .write_sessions(&dir.path().join("sessions"))
+        .await
+        .unwrap();
+    let world = World { sandbox, dir };
+    world.write("tidings.yaml", config(&world, settings));
+    world
+}
+
+fn config(world: &World, settings: &str) -> String {
+    format!(
+        "{}ai: {{base_url: '{}', api_key: test, timeout: 5s}}\n{settings}",
+        common::FAST,
+        world.sandbox.openai_url().unwrap()
+    )
+}
+
+/// A mailing whose people are answered at once.
+fn answering(name: &str, role: &str) -> String {
+    mailing(
+        name,
+        "sales-1",
+        &format!("ai_role: {{prompt: 'You are Mia of our shop.', delay: 0s{role}}}\n"),
+    )
+}
+
+fn replies(texts: &[&str]) -> AiSpec {
+    AiSpec {
+        replies: texts.iter().map(|text| (*text).to_owned()).collect(),
+        ..AiSpec::default()
+    }
+}
+
+/// What the AI endpoint was asked.
+fn asked(world: &World) -> Vec<Entry> {
+    let entries = world.sandbox.ledger().entries();
+    entries.into_iter().filter(|e| e.kind == "ai").collect()
+}
+
+/// Waits until a person got this many messages, and gives them.
+async fn until_got(world: &World, person: i64, count: usize) -> Vec<String> {
+    world
+        .until(&format!("{person} got {count} messages"), |world| {
+            world.texts_to(person).len() >= count
+        })
+        .await;
+    world.texts_to(person)
+}
+
+async fn list(world: &World, state: Option<&str>) -> Vec<serde_json::Value> {
+    let what = RepliesCommand::List {
+        state: state.map(str::to_owned),
+    };
+    match world.ask(Command::Replies { what }).await {
+        Reply::Document { body } => body["replies"].as_array().unwrap().clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until a conversation is in this state.
+async fn until_state(world: &World, state: &str) -> serde_json::Value {
+    for _ in 0..200 {
+        if let Some(found) = list(world, Some(state)).await.first() {
+            return found.clone();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!(
+        "nobody is `{state}` within ten seconds: {:#?}",
+        list(world, None).await
+    );
+}
+
+async fn operator(world: &World, what: RepliesCommand) -> Result<String, String> {
+    match world.ask(Command::Replies { what }).await {
+        Reply::Done { message } => Ok(message),
+        Reply::Refused { message, .. } => Err(message),
+        Reply::Document { body } => panic!("{body}"),
+    }
+}
+
+fn says(world: &World, person: i64, text: &str) {
+    world
+        .sandbox
+        .send_as_person(Ref::Id(person), "sales-1", text)
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_writes_back_is_answered_once_and_told_that_he_talks_to_a_machine() {
+    let world = talking(
+        &people(
+            2,
+            "scripts:\n  - {people: ['@person101'], reply: 'How much is it?'}\n",
+        ),
+        replies(&["Ten euros."]),
+        "",
+    )
+    .await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    assert_eq!(
+        world.texts_to(101),
+        ["Hi P101!", "I am an automated assistant.\n\nTen euros."]
+    );
+    assert_eq!(world.texts_to(102), ["Hi P102!"], "he never wrote");
+    let questions = asked(&world);
+    assert_eq!(questions.len(), 1, "asked once");
+    let messages: serde_json::Value =
+        serde_json::from_str(questions[0].note.as_deref().unwrap()).unwrap();
+    let roles: Vec<(&str, &str)> = messages
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| (m["role"].as_str().unwrap(), m["content"].as_str().unwrap()))
+        .collect();
+    assert!(
+        roles[0].1.starts_with("You are Mia of our shop."),
+        "{roles:?}"
+    );
+    assert!(
+        roles[0].1.contains("P101"),
+        "the first name is shared: {roles:?}"
+    );
+    assert_eq!(
+        roles[1..],
+        [("assistant", "Hi P101!"), ("user", "How much is it?")]
+    );
+    let campaign = world.campaign("hello").await;
+    assert_eq!(campaign["progress"]["replied"], 1, "{campaign:#}");
+    // A restart says nothing again.
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    assert_eq!((world.texts_to(101).len(), asked(&world).len()), (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quick_messages_are_answered_together_and_the_disclosure_opens_the_first_answer_alone() {
+    let world = talking(&people(1, ""), replies(&["Yes."]), "").await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    let daemon = world.daemon();
+    until_got(&world, 101, 1).await;
+    for text in ["Hello", "are you there", "?"] {
+        says(&world, 101, text);
+    }
+    let got = until_got(&world, 101, 2).await;
+    assert_eq!(got[1], "I am an automated assistant.\n\nYes.");
+    let question = asked(&world)[0].text.clone().unwrap();
+    assert_eq!(question, "Hello\nare you there\n?");
+    says(&world, 101, "Thanks");
+    let got = until_got(&world, 101, 3).await;
+    assert_eq!(got[2], "Yes.", "said once");
+    assert_eq!(asked(&world).len(), 2);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handoff_word_stops_the_ai_and_flags_the_person_until_it_is_given_back() {
+    let world = talking(&people(1, ""), replies(&["Yes."]), "").await;
+    world.write(
+        "campaigns/hello.yaml",
+        answering("hello", ", handoff: [human, 'price list']"),
+    );
+    let daemon = world.daemon();
+    until_got(&world, 101, 1).await;
+    says(&world, 101, "I want to talk to a HUMAN!");
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(flagged["reason"], "handoff");
+    assert_eq!(flagged["person"], "id:101");
+    assert_eq!(asked(&world).len(), 0, "the model was not asked");
+    says(&world, 101, "Hello?");
+    operator(
+        &world,
+        RepliesCommand::Send {
+            person: "@person101".into(),
+            text: "This is Tom.".into(),
+            account: None,
+            by: "tom".into(),
+        },
+    )
+    .await
+    .unwrap();
+    let got = until_got(&world, 101, 2).await;
+    assert_eq!(got[1], "This is Tom.");
+    says(&world, 101, "Hi Tom, one more question");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(asked(&world).len(), 0, "a human goes on with it");
+    operator(
+        &world,
+        RepliesCommand::Change {
+            person: "id:101".into(),
+            change: TalkChange::Returned,
+            by: "tom".into(),
+        },
+    )
+    .await
+    .unwrap();
+    let got = until_got(&world, 101, 3).await;
+    assert!(got[2].ends_with("Yes."), "{got:?}");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_model_may_ask_for_a_human_and_report_a_refusal() {
+    let ai = AiSpec {
+        replies: vec!["Yes.".to_owned()],
+        tool_words: [
+            ("complain".to_owned(), "handoff".to_owned()),
+            ("leave me alone".to_owned(), "opt_out".to_owned()),
+        ]
+        .into(),
+        ..AiSpec::default()
+    };
+    let world = talking(&people(2, ""), ai, "").await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    let daemon = world.daemon();
+    until_got(&world, 102, 1).await;
+    says(&world, 101, "I want to complain");
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(
+        (&flagged["reason"], &flagged["person"]),
+        (&"model".into(), &"id:101".into())
+    );
+    says(&world, 102, "Please leave me alone now");
+    let got = until_got(&world, 102, 2).await;
+    assert_eq!(got[1], "You won't hear from us again.");
+    let campaign = world
+        .until_campaign("hello", "an opt-out", |c| c["progress"]["opted_out"] == 1)
+        .await;
+    assert_eq!(campaign["progress"]["replied"], 2, "{campaign:#}");
+    says(&world, 102, "and another thing");
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(
+        world.texts_to(102).len(),
+        2,
+        "nobody writes to him any more"
+    );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_in_trouble_is_asked_again_and_then_a_human_is_told() {
+    let fault = |kind, nth| AiFaultRule {
+        nth: Some(nth),
+        after: 0,
+        every: None,
+        times: None,
+        kind,
+        retry_after: None,
+        delay: None,
+    };
+    let mut ai = replies(&["At last."]);
+    ai.faults = vec![
+        fault(AiFaultKind::ServerError, 1),
+        fault(AiFaultKind::BadJson, 1),
+        fault(AiFaultKind::Empty, 1),
+    ];
+    // Each rule counts the requests that the ones before it let through.
+    let world = talking(&people(1, ""), ai, "").await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    let daemon = world.daemon();
+    until_got(&world, 101, 1).await;
+    says(&world, 101, "Hello");
+    let got = until_got(&world, 101, 2).await;
+    assert!(got[1].ends_with("At last."), "{got:?}");
+    assert_eq!(asked(&world).len(), 4);
+    daemon.stop().await.unwrap();
+
+    // A wrong key is wrong the next time too.
+    let mut ai = replies(&["Never."]);
+    ai.key = Some("another".to_owned());
+    let world = talking(&people(1, ""), ai, "").await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    let daemon = world.daemon();
+    until_got(&world, 101, 1).await;
+    says(&world, 101, "Hello");
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(flagged["reason"], "failed");
+    assert!(
+        flagged["message"].as_str().unwrap().contains("401"),
+        "{flagged:#}"
+    );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_waits_for_an_operator_who_sends_changes_or_throws_it_away() {
+    let world = talking(&people(3, ""), replies(&["See https://evil.example"]), "").await;
+    world.write("campaigns/hello.yaml", answering("hello", ", mode: draft"));
+    let daemon = world.daemon();
+    until_got(&world, 103, 1).await;
+    let mut ids = Vec::new();
+    for person in [101, 102, 103] {
+        says(&world, person, "Hello");
+        for _ in 0..200 {
+            let drafts = list(&world, Some("draft")).await;
+            if let Some(new) = drafts
+                .iter()
+                .find(|d| d["person"] == format!("id:{person}"))
+            {
+                ids.push(new["id"].as_u64().unwrap());
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    assert_eq!(ids.len(), 3);
+    assert_eq!(world.texts_to(101).len(), 1, "nothing goes out by itself");
+    let by = || "tom".to_owned();
+    operator(
+        &world,
+        RepliesCommand::Approve {
+            id: ids[0],
+            text: None,
+            by: by(),
+        },
+    )
+    .await
+    .unwrap();
+    let text = Some("Better so.".to_owned());
+    operator(
+        &world,
+        RepliesCommand::Approve {
+            id: ids[1],
+            text,
+            by: by(),
+        },
+    )
+    .await
+    .unwrap();
+    operator(
+        &world,
+        RepliesCommand::Reject {
+            id: ids[2],
+            by: by(),
+        },
+    )
+    .await
+    .unwrap();
+    assert!(until_got(&world, 101, 2).await[1].contains("https://evil.example"));
+    assert_eq!(until_got(&world, 102, 2).await[1], "Better so.");
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(
+        (&flagged["person"], &flagged["reason"]),
+        (&"id:103".into(), &"rejected".into())
+    );
+    // Once is enough.
+    for _ in 0..2 {
+        let again = operator(
+            &world,
+            RepliesCommand::Approve {
+                id: ids[0],
+                text: None,
+                by: by(),
+            },
+        )
+        .await;
+        assert!(again.is_err(), "{again:?}");
+    }
+    assert_eq!(world.texts_to(103).len(), 1);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_with_a_link_that_is_not_allowed_or_a_denial_waits_for_an_operator() {
+    for (answer, reason) in [
+        ("See evil.example.com/x", "link"),
+        ("No, I'm a human.", "denial"),
+    ] {
+        let world = talking(&people(1, ""), replies(&[answer]), "").await;
+        world.write(
+            "campaigns/hello.yaml",
+            answering("hello", ", allow_links: [shop.com]"),
+        );
+        let daemon = world.daemon();
+        until_got(&world, 101, 1).await;
+        says(&world, 101, "Hello");
+        let draft = until_state(&world, "draft").await;
+        assert_eq!(draft["reason"], reason, "{draft:#}");
+        assert_eq!(world.texts_to(101).len(), 1);
+        daemon.stop().await.unwrap();
+    }
+    let world = talking(&people(1, ""), replies(&["See https://www.shop.com/x"]), "").await;
+    world.write(
+        "campaigns/hello.yaml",
+        answering("hello", ", allow_links: [shop.com]"),
+    );
+    let daemon = world.daemon();
+    until_got(&world, 101, 1).await;
+    says(&world, 101, "Hello");
+    until_got(&world, 101, 2).await;
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_and_tokens_are_limited() {
+    let world = talking(&people(2, ""), replies(&["Yes."]), "").await;
+    world.write(
+        "campaigns/hello.yaml",
+        answering("hello", ", max_replies: 1"),
+    );
+    let daemon = world.daemon();
+    until_got(&world, 101, 1).await;
+    says(&world, 101, "One");
+    until_got(&world, 101, 2).await;
+    says(&world, 101, "Two");
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(flagged["reason"], "max_replies", "{flagged:#}");
+    assert_eq!(asked(&world).len(), 1);
+    daemon.stop().await.unwrap();
+
+    // The day's tokens are counted over restarts.
+    let world = talking(&people(2, ""), replies(&["Yes."]), "").await;
+    world.write(
+        "campaigns/hello.yaml",
+        answering("hello", ", max_tokens_per_day: 50"),
+    );
+    let daemon = world.daemon();
+    until_got(&world, 102, 1).await;
+    says(&world, 101, "One");
+    until_got(&world, 101, 2).await;
+    daemon.stop().await.unwrap();
+    let daemon = world.daemon();
+    says(&world, 102, "Two");
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(
+        (&flagged["reason"], &flagged["person"]),
+        (&"tokens".into(), &"id:102".into())
+    );
+    assert_eq!(asked(&world).len(), 1);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_campaign_is_held_its_people_are_flagged_and_not_answered() {
+    let world = talking(&people(1, ""), replies(&["Yes."]), "").await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    world.write(
+        "campaigns/hello.yaml",
+        format!("{}paused: true\n", answering("hello", "")),
+    );
+    let daemon = world.daemon();
+    says(&world, 101, "Hello");
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(flagged["reason"], "held", "{flagged:#}");
+    assert_eq!((world.texts_to(101).len(), asked(&world).len()), (1, 0));
+    // What was held may pass: the next message is answered.
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    world
+        .until_campaign("hello", "it goes on", |c| {
+            common::condition(c, "Paused") == "False NotPaused"
+        })
+        .await;
+    says(&world, 101, "Hello?");
+    until_got(&world, 101, 2).await;
+    // A file that is gone answers nobody.
+    std::fs::remove_file(world.path().join("campaigns/hello.yaml")).unwrap();
+    world
+        .until_campaign("hello", "it is retired", |c| c["sync"] == "retired")
+        .await;
+    says(&world, 101, "And now?");
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(flagged["reason"], "held", "{flagged:#}");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anyone_else_is_answered_in_the_role_of_the_account() {
+    let world = talking(
+        &people(2, ""),
+        replies(&["Yes."]),
+        "accounts: {sales-1: {ai_role: {prompt: 'You are the front desk.', delay: 0s, disclosure: 'I am a bot.'}}}\n",
+    )
+    .await;
+    let daemon = world.daemon();
+    world
+        .until("the account is there", |world| {
+            !world.calls("users.getUsers").is_empty()
+        })
+        .await;
+    says(&world, 101, "Hello");
+    let got = until_got(&world, 101, 1).await;
+    assert_eq!(got, ["I am a bot.\n\nYes."]);
+    let system = asked(&world)[0].note.clone().unwrap();
+    assert!(system.contains("You are the front desk."), "{system}");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_answers_hands_over_and_takes_a_refusal() {
+    let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ai-answers");
+    let read = |path: &str| std::fs::read_to_string(example.join(path)).unwrap();
+    let spec = WorldSpec::from_yaml(&read("world.yaml")).unwrap();
+    let ai = spec.ai.clone();
+    let world = talking(&read("world.yaml"), ai, "").await;
+    let url = world.sandbox.openai_url().unwrap();
+    world.write(".env", format!("AI_URL={url}\n"));
+    for file in [
+        "tidings.yaml",
+        "campaigns/shop-news.yaml",
+        "campaigns/roles/mia.j2",
+    ] {
+        world.write(file, read(file));
+    }
+    let daemon = world.daemon();
+    until_got(&world, 103, 1).await;
+    says(&world, 104, "Are you open on Sunday?");
+    let got = until_got(&world, 101, 3).await;
+    assert_eq!(
+        got[1],
+        "I am Mia, the shop's automated assistant.\n\nTen euros each. https://www.shop.example/lamps shows them all."
+    );
+    assert_eq!(got[2], "You are welcome!");
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(
+        (&flagged["person"], &flagged["reason"]),
+        (&"id:102".into(), &"handoff".into())
+    );
+    let draft = until_state(&world, "draft").await;
+    assert_eq!(
+        (&draft["person"], &draft["name"], &draft["campaign"]),
+        (&"id:104".into(), &"Dmitry".into(), &serde_json::Value::Null)
+    );
+    let got = until_got(&world, 103, 2).await;
+    assert_eq!(got[1], "You won't hear from us again.");
+    assert_eq!(world.texts_to(102).len(), 1);
+    assert_eq!(world.texts_to(104).len(), 0);
+    let prompt = asked(&world)[0].note.clone().unwrap();
+    assert!(prompt.contains("News of the shop"), "{prompt}");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_while_nobody_listened_is_answered_however_much_it_is() {
+    // In slices, and too much to be told at all: then the dialogs are read.
+    for updates in ["{slice: 2, too_long: 1000}", "{slice: 100, too_long: 5}"] {
+        let world = talking(
+            &people(6, &format!("updates: {updates}\n")),
+            replies(&["Yes."]),
+            "",
+        )
+        .await;
+        world.write("campaigns/hello.yaml", answering("hello", ""));
+        assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+        for person in 101..106 {
+            says(&world, person, "One");
+            says(&world, person, "Two");
+        }
+        says(&world, 106, "stop");
+        let daemon = world.daemon();
+        for person in 101..106 {
+            until_got(&world, person, 2).await;
+        }
+        let got = until_got(&world, 106, 2).await;
+        assert_eq!(got[1], "You won't hear from us again.", "{updates}");
+        daemon.stop().await.unwrap();
+        // A restart finds nothing new.
+        assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+        for person in 101..107 {
+            assert_eq!(world.texts_to(person).len(), 2, "{updates}: {person}");
+        }
+        let questions: Vec<String> = asked(&world).into_iter().filter_map(|e| e.text).collect();
+        assert_eq!(questions, ["One\nTwo"; 5], "{updates}");
+        assert_eq!(list(&world, Some("human")).await.len(), 0, "{updates}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_human_in_another_client_silences_the_ai_for_that_person_alone() {
+    let world = talking(&people(2, ""), replies(&["Yes."]), "").await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    let daemon = world.daemon();
+    until_got(&world, 102, 1).await;
+    world
+        .sandbox
+        .send_as_account("sales-1", Ref::Id(101), "Tom here, hi!")
+        .unwrap();
+    let taken = until_state(&world, "human").await;
+    assert_eq!(taken["person"], "id:101");
+    says(&world, 101, "Hi Tom");
+    says(&world, 102, "Hello");
+    until_got(&world, 102, 2).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(world.texts_to(101).len(), 1);
+    let what = RepliesCommand::Show {
+        person: "@person101".into(),
+    };
+    let Reply::Document { body } = world.ask(Command::Replies { what }).await else {
+        panic!("no conversation")
+    };
+    let lines: Vec<(&str, &str)> = body["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|l| (l["speaker"].as_str().unwrap(), l["text"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("campaign", "Hi P101!"),
+            ("human", "Tom here, hi!"),
+            ("person", "Hi Tom")
+        ]
+    );
+    daemon.stop().await.unwrap();
+    // What a human said while the engine was down counts as well; what the engine said does not.
+    world
+        .sandbox
+        .send_as_account("sales-1", Ref::Id(102), "Tom again")
+        .unwrap();
+    let daemon = world.daemon();
+    for _ in 0..100 {
+        if list(&world, Some("human")).await.len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(list(&world, Some("human")).await.len(), 2);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bots_and_ones_own_accounts_are_never_answered() {
+    let yaml = "accounts:\n  - {name: sales-1}\n  - {name: sales-2}\npeople:\n  - {id: 101, username: person101, first_name: P}\n  - {id: 102, username: robot_bot, first_name: R, bot: true}\n";
+    let role = "{ai_role: {prompt: Hi., delay: 0s}}";
+    let world = talking(
+        yaml,
+        replies(&["Yes."]),
+        &format!("accounts: {{sales-1: {role}, sales-2: {role}}}\n"),
+    )
+    .await;
+    let daemon = world.daemon();
+    world
+        .until("both are there", |world| {
+            world.calls("users.getUsers").len() >= 2
+        })
+        .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    says(&world, 102, "I am a robot");
+    let sales_2 = world.sandbox.world(|w| w.self_id(1));
+    says(&world, sales_2, "I am the other one");
+    says(&world, 101, "Hello");
+    until_got(&world, 101, 1).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(world.recipients(), ["user:101"]);
+    assert_eq!(asked(&world).len(), 1);
+    daemon.stop().await.unwrap();
+}
