@@ -153,8 +153,12 @@ impl Browser {
     #[track_caller]
     fn until(&mut self, expression: &str) {
         let end = Instant::now() + SOON;
-        while self.eval(&format!("Boolean({expression})")) != json!(true) {
-            let text = self.eval("document.body.innerText");
+        // Between two pages there is no body.
+        let asked = format!(
+            "(() => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }})()"
+        );
+        while self.eval(&asked) != json!(true) {
+            let text = self.eval("document.body ? document.body.innerText : ''");
             assert!(
                 Instant::now() < end,
                 "not within {SOON:?}: {expression}\n{}\n{:?}",
