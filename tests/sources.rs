@@ -746,7 +746,14 @@ async fn look_ups_of_usernames_spend_a_daily_allowance_that_outlives_a_restart()
     world.write("campaigns/names.txt", names);
     world.write(
         "campaigns/hello.yaml",
-        from("customers", "{type: file, path: names.txt}"),
+        mailing(
+            "hello",
+            "sales-1",
+            "consent: {basis: customers}
+sources: [{type: file, path: names.txt}]
+delays: {between_messages: 0s, per_account: {per_day: 60}}
+",
+        ),
     );
     world.once().await.unwrap();
     world.once().await.unwrap();
