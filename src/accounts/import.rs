@@ -4,6 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use libsql::Value;
+
 use crate::telegram::login::{Holds, write_new};
 
 /// The newest schema that was looked at; a newer one may mean something else by the same columns.
@@ -109,16 +111,22 @@ async fn read(path: &Path) -> Result<Holds, ImportError> {
         .await
         .map_err(sql)?;
     while let Some(row) = rows.next().await.map_err(sql)? {
-        let key: Option<Vec<u8>> = row.get(3).ok();
-        let Some(key) = key.filter(|key| !key.is_empty()) else {
-            continue;
+        // By hand: asked for another type than a column holds, the library below panics.
+        let value = |column: i32| row.get_value(column).map_err(sql);
+        let key = match value(3)? {
+            Value::Blob(key) if !key.is_empty() => key,
+            Value::Null | Value::Blob(_) => continue,
+            Value::Text(text) if text.is_empty() => continue,
+            _ => return Err(foreign("its key is no block of bytes")),
         };
         let key: [u8; 256] = key.try_into().map_err(|key: Vec<u8>| {
             foreign(&format!("its key has {} bytes, not 256", key.len()))
         })?;
-        let dc: i64 = row.get(0).map_err(sql)?;
-        let address: String = row.get(1).map_err(sql)?;
-        let port: i64 = row.get(2).map_err(sql)?;
+        let (Value::Integer(dc), Value::Text(address), Value::Integer(port)) =
+            (value(0)?, value(1)?, value(2)?)
+        else {
+            return Err(foreign("its table `sessions` holds other types"));
+        };
         let strange = || foreign(&format!("it names the server {address}:{port}"));
         let ip: IpAddr = address
             .trim_matches(['[', ']'])
@@ -146,7 +154,9 @@ async fn columns_of(
         .await?;
     let mut columns = Vec::new();
     while let Some(row) = rows.next().await? {
-        columns.push(row.get::<String>(0)?);
+        if let Value::Text(name) = row.get_value(0)? {
+            columns.push(name);
+        }
     }
     Ok(columns)
 }
@@ -154,7 +164,10 @@ async fn columns_of(
 async fn number(connection: &libsql::Connection, sql: &str) -> Result<Option<i64>, libsql::Error> {
     let mut rows = connection.query(sql, ()).await?;
     match rows.next().await? {
-        Some(row) => row.get(0).map(Some),
+        Some(row) => Ok(match row.get_value(0)? {
+            Value::Integer(number) => Some(number),
+            _ => None,
+        }),
         None => Ok(None),
     }
 }

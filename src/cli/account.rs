@@ -111,7 +111,7 @@ fn list(global: &Global, args: &ListArgs) -> Ended {
         Form::Yaml => output::yaml(&body)?,
         Form::Table => {
             let accounts: AccountsDocument = super::read_back(body)?;
-            output::text(&accounts_table(&accounts.accounts, &output::look(false)))?;
+            output::text(&accounts_table(&accounts.accounts, &output::look(true)))?;
         }
     }
     Ok(DONE)

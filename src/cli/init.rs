@@ -56,7 +56,7 @@ pub(super) fn run(global: &Global, args: &InitArgs) -> Ended {
     output::text(
         "\nNext:\n\
          \x20 1. Copy .env.example to .env and fill in TG_API_ID and TG_API_HASH.\n\
-         \x20 2. Put an account into sessions/ (sessions/README.md says how).\n\
+         \x20 2. Log an account in: tidings account login main --phone +…\n\
          \x20 3. Edit campaigns/hello.yaml; it is paused, and nothing is sent.\n\
          \x20 4. `tidings validate`, then `tidings plan`, then `tidings run`.\n",
     )?;

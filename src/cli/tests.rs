@@ -59,9 +59,14 @@ fn exit_codes_are_those_of_the_contract() {
             USAGE,
         ),
         (
-            "not active yet, of accounts",
-            vec!["account", "login", "sales-1", "--phone", "+15550100"],
-            FAILED,
+            "a name that can be no account's",
+            vec!["-C", at, "account", "login", "../x", "--phone", "+15550100"],
+            USAGE,
+        ),
+        (
+            "a removal without a word for it",
+            vec!["-C", at, "account", "remove", "sales-1"],
+            USAGE,
         ),
         ("a schema", vec!["schema", "tidings"], DONE),
         ("completions", vec!["completions", "bash"], DONE),

@@ -7,6 +7,7 @@ mod answers;
 mod known;
 mod looking;
 mod operate;
+mod places;
 mod reports;
 mod served;
 
@@ -222,6 +223,8 @@ struct Engine {
     started: Timestamp,
     sessions_looked: Option<tokio::time::Instant>,
     last_report: Timestamp,
+    /// Targets of invites by `add`, as each account sees them.
+    places: BTreeMap<(AccountName, Lineage), crate::telegram::Place>,
     /// Accounts that are being logged out.
     leaving: Arc<std::sync::Mutex<std::collections::BTreeSet<AccountName>>>,
     /// Accounts that read their dialogs after a restore, and when one that failed is to do so again.
@@ -279,6 +282,7 @@ impl Engine {
             started: Timestamp::MIN,
             sessions_looked: None,
             last_report: Timestamp::MIN,
+            places: BTreeMap::new(),
             leaving: Arc::default(),
             gaps: BTreeMap::new(),
             restored: false,
@@ -385,6 +389,11 @@ impl Engine {
                     command => {
                         let (answered, events) = answer::answer(&self.core, command, true);
                         if !events.is_empty() {
+                            let resumes = |event: &Event| matches!(event, Event::Resumed { .. });
+                            if events.iter().any(resumes) {
+                                // What failed is tried again.
+                                self.core.runtime.target_faults.clear();
+                            }
                             self.core.record(events, Durability::Now)?;
                             // Whatever was asked for, what is in hand must answer to it.
                             self.call_off();
@@ -552,6 +561,8 @@ impl Engine {
             || self.gaps.values().any(|again| *again == Timestamp::MAX)
             || !runtime.drafting.is_empty()
             || !runtime.telling.is_empty()
+            || !runtime.seeking.is_empty()
+            || !runtime.joining.is_empty()
             || runtime
                 .links
                 .values()

@@ -8,7 +8,10 @@ use crate::model::{
     is_aside,
 };
 use crate::observed::{InFlight, OPT_OUT_LINEAGE, Observed};
-use crate::telegram::{CallError, Delivered, HistoryMessage};
+use crate::telegram::{CallError, Delivered, HistoryMessage, Membership};
+
+/// Telegram's clock and ours may differ by this much.
+const CLOCKS: Duration = Duration::from_secs(120);
 
 /// The jitter on a wait that Telegram asked for: up to a tenth, at least a second, so that several accounts do not come
 /// back in the same moment, and none before its time.
@@ -170,6 +173,15 @@ fn of_refusal(
         return Verdict::of(events);
     }
     let server = InDoubtWhy::Server;
+    let class = match flight.intent.is_invite() {
+        true => CallClass::Invite,
+        false => CallClass::Send,
+    };
+    if flight.intent.is_invite()
+        && let Some(verdict) = of_invite(flight, &key, fault, again, now)
+    {
+        return verdict;
+    }
     // A confirmation of an opt-out is a courtesy: it is not tried again, except after a wait.
     if key.lineage.as_ref() == OPT_OUT_LINEAGE
         && matches!(
@@ -190,7 +202,7 @@ fn of_refusal(
         Reaction::Wait { seconds } => {
             vec![
                 back(key, again, true, server, said),
-                flood(account, CallClass::Send, seconds, now),
+                flood(account, class, seconds, now),
             ]
         }
         Reaction::SlowMode { seconds } => {
@@ -270,7 +282,10 @@ fn of_refusal(
         Reaction::Stall { reason } => {
             let mut events = vec![back(key, again, false, server, said.clone())];
             if let Some(campaign) = campaign {
-                let message = format!("Telegram refused the message itself: {said}.");
+                let message = match class {
+                    CallClass::Invite => format!("Telegram adds nobody to the target: {said}."),
+                    _ => format!("Telegram refused the message itself: {said}."),
+                };
                 events.push(Event::Stalled {
                     campaign,
                     why: StallReason {
@@ -309,6 +324,124 @@ fn of_refusal(
     Verdict::of(events)
 }
 
+/// What is meant otherwise of an invite than of a message.
+fn of_invite(
+    flight: &InFlight,
+    key: &SendKey,
+    fault: &RpcFault,
+    again: bool,
+    now: Timestamp,
+) -> Option<Verdict> {
+    match fault.base().as_str() {
+        // The look before a repeat finds him there: an earlier try added him, unless he came long before it.
+        "USER_ALREADY_PARTICIPANT" if again => {
+            let since = fault
+                .value()
+                .map(|seconds| Timestamp::from_seconds(i64::from(seconds)));
+            if since.is_some_and(|since| since < flight.at - CLOCKS) {
+                return None;
+            }
+            Some(Verdict::of(vec![added(flight, key, now)]))
+        }
+        // The place, not the person.
+        "CHANNEL_INVALID" => Some(Verdict::of(vec![
+            back(
+                key.clone(),
+                again,
+                false,
+                InDoubtWhy::Server,
+                fault.message.clone(),
+            ),
+            Event::Stalled {
+                campaign: key.lineage.clone(),
+                why: StallReason {
+                    reason: "ChannelInvalid".to_owned(),
+                    message: format!(
+                        "Telegram does not know the target any more: {}.",
+                        fault.message
+                    ),
+                },
+            },
+        ])),
+        _ => None,
+    }
+}
+
+/// An earlier try is known to have added him.
+fn added(flight: &InFlight, key: &SendKey, now: Timestamp) -> Event {
+    let gap = flight.intent.next_allowed_at.since(flight.at);
+    Event::Sent {
+        key: key.clone(),
+        message_id: 0,
+        earlier: true,
+        next_allowed_at: now + gap,
+    }
+}
+
+/// What the place's members say of an invite in doubt that nobody may repeat.
+pub(super) fn of_membership(
+    observed: &Observed,
+    key: &SendKey,
+    result: Result<Membership, CallError>,
+    now: Timestamp,
+) -> Vec<Event> {
+    let Some(flight) = observed.in_flight.get(key) else {
+        return Vec::new();
+    };
+    let refused = |outcome: Outcome, detail: String| Event::Refused {
+        key: key.clone(),
+        outcome,
+        detail,
+    };
+    match result {
+        Ok(Membership::Member { since }) => match since {
+            Some(since) if since < flight.at - CLOCKS => vec![refused(
+                Outcome::AlreadyMember,
+                "he was a member before".to_owned(),
+            )],
+            _ => vec![added(flight, key, now)],
+        },
+        Ok(Membership::No) => {
+            let detail = "he is no member: the invite came to nothing".to_owned();
+            let silenced = observed
+                .handle(key.person)
+                .is_some_and(|handle| observed.is_silenced(handle));
+            match silenced {
+                true => vec![refused(Outcome::OptedOut, detail)],
+                false => vec![Event::Released {
+                    key: key.clone(),
+                    keep: true,
+                    detail,
+                }],
+            }
+        }
+        Ok(Membership::Hidden) => vec![refused(
+            Outcome::Uncertain,
+            "Telegram does not tell whether he is a member".to_owned(),
+        )],
+        Err(CallError::Rpc(fault)) => match react(&fault) {
+            Reaction::Wait { seconds } => vec![
+                flood(&flight.intent.account, CallClass::LookUp, seconds, now),
+                Event::InDoubt {
+                    key: key.clone(),
+                    why: InDoubtWhy::Server,
+                },
+            ],
+            _ => vec![refused(
+                Outcome::Uncertain,
+                format!(
+                    "it cannot be seen whether he is a member: {}",
+                    fault.message
+                ),
+            )],
+        },
+        Err(_) => vec![Event::InDoubt {
+            key: key.clone(),
+            why: InDoubtWhy::Connection,
+        }],
+    }
+}
+
 fn unauthorized(account: &str, said: &str) -> String {
     format!(
         "{said}. Its session file was kept as it was; `tidings account login {account} --phone …` logs it in again."
@@ -338,8 +471,6 @@ pub(super) fn of_look_back(
     result: Result<Vec<HistoryMessage>, CallError>,
     now: Timestamp,
 ) -> Vec<Event> {
-    /// Telegram's clock and ours may differ by this much.
-    const CLOCKS: Duration = Duration::from_secs(120);
     let Some(flight) = observed.in_flight.get(key) else {
         return Vec::new();
     };

@@ -3,7 +3,7 @@
 //! Whoever brings something to life takes it out here; the planner's gate, `plan` and `status` go by this list.
 
 use super::types::NotActive;
-use crate::spec::{CampaignSpec, EngineSpec, Kind};
+use crate::spec::{CampaignSpec, EngineSpec};
 
 /// Without it the campaign does a part of what it says, and nothing else than it says.
 fn left_out(what: impl Into<String>) -> NotActive {
@@ -13,21 +13,9 @@ fn left_out(what: impl Into<String>) -> NotActive {
     }
 }
 
-/// Without it the campaign would do something else than it says.
-fn holds(what: impl Into<String>) -> NotActive {
-    NotActive {
-        what: what.into(),
-        holds: true,
-    }
-}
-
-/// What a campaign asks for, or the settings that hold for it.
-pub(super) fn of_campaign(spec: &CampaignSpec) -> Vec<NotActive> {
-    let mut list = Vec::new();
-    if !matches!(spec.kind, Kind::Mailing | Kind::Collect) {
-        list.push(holds(format!("`kind: {}`", spec.kind)));
-    }
-    list
+/// What a campaign asks for, or the settings that hold for it. All of it is active now.
+pub(super) fn of_campaign(_: &CampaignSpec) -> Vec<NotActive> {
+    Vec::new()
 }
 
 /// What tidings.yaml asks for the workspace as a whole.

@@ -136,8 +136,17 @@ pub fn resolve(input: &Input<'_>) -> Resolution {
         engine.accounts.entry(name.as_str().into()).or_insert(plain);
     }
     diagnostic::sort(&mut diagnostics);
+    let warmups = campaigns
+        .values()
+        .filter(|campaign| {
+            let kind = campaign.spec.as_ref().map(|spec| spec.kind);
+            kind.is_none_or(|kind| kind == Kind::Warmup)
+        })
+        .map(|campaign| campaign.name.clone())
+        .collect();
     Resolution {
         desired: Desired {
+            warmups,
             engine,
             campaigns,
             folder_error,

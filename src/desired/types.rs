@@ -21,6 +21,8 @@ pub struct Desired {
     pub engine: Engine,
     /// Campaigns whose files are there, by name; of two files of one name, the one with history.
     pub campaigns: BTreeMap<String, DesiredCampaign>,
+    /// The names of those that may cap an account over all campaigns: warmups, and files that are invalid.
+    pub warmups: Vec<String>,
     /// Set where the campaigns' folder is missing or unreadable: then nothing is retired, and everything is held.
     pub folder_error: Option<String>,
     /// Files that cannot be used and are no campaign's own: `tidings.yaml`, and newcomers to a name that has a history.

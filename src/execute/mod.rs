@@ -27,8 +27,8 @@ use crate::model::{
     AccountName, Attachment, Lineage, Person, PersonId, Reference, SendKey, SourceId, Timestamp,
 };
 use crate::telegram::{
-    AccountClient, CallError, Cursor, Delivered, Find, HistoryMessage, Me, MediaHandle, Met,
-    Received, UpdatesState, WrittenSince,
+    AccountClient, CallError, Cursor, Delivered, Find, HistoryMessage, Joined, Me, MediaHandle,
+    Membership, Met, Received, Target, UpdatesState, WrittenSince,
 };
 
 /// What an account's task is asked to do.
@@ -93,6 +93,31 @@ pub enum Order {
     ReadSince {
         /// From then on.
         since: Timestamp,
+    },
+    /// Look whether the person of an invite is where it leads.
+    Member {
+        /// Which send.
+        key: SendKey,
+        /// The invite.
+        request: Vec<u8>,
+    },
+    /// Look at the target of an invite, and with `link` get a link to it.
+    Seek {
+        /// For whose campaign.
+        campaign: Lineage,
+        /// Which.
+        target: Reference,
+        /// Whether a link is wanted.
+        link: bool,
+    },
+    /// Join a place.
+    Join {
+        /// For whose campaign.
+        campaign: Lineage,
+        /// Which.
+        place: Reference,
+        /// The pause after it.
+        gap: Duration,
     },
     /// Receive private messages from here on.
     Listen {
@@ -172,6 +197,35 @@ pub enum Report {
     },
     /// The private dialogs since a moment.
     ReadSince(Result<Vec<WrittenSince>, CallError>),
+    /// Whether the person of an invite is there.
+    Member {
+        /// Which send.
+        key: SendKey,
+        /// What Telegram says.
+        result: Result<Membership, CallError>,
+    },
+    /// The target of an invite.
+    Sought {
+        /// For whose campaign.
+        campaign: Lineage,
+        /// Which.
+        target: Reference,
+        /// Whether a link was wanted.
+        link: bool,
+        /// What the account sees of it.
+        result: Result<Target, CallError>,
+    },
+    /// A join ended.
+    Joined {
+        /// For whose campaign.
+        campaign: Lineage,
+        /// Which place.
+        place: Reference,
+        /// The pause after it.
+        gap: Duration,
+        /// How.
+        result: Result<Joined, CallError>,
+    },
     /// Something came in by itself.
     Received(Received),
     /// The task broke off (a bug): it is started anew.
@@ -438,6 +492,51 @@ async fn work(
                     let _ = reports.send((name, Report::ReadSince(result)));
                 });
             }
+            Order::Member { key, request } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.was_added(&request).await;
+                    let _ = reports.send((name, Report::Member { key, result }));
+                });
+            }
+            Order::Seek {
+                campaign,
+                target,
+                link,
+            } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.target(&target, link).await;
+                    let _ = reports.send((
+                        name,
+                        Report::Sought {
+                            campaign,
+                            target,
+                            link,
+                            result,
+                        },
+                    ));
+                });
+            }
+            Order::Join {
+                campaign,
+                place,
+                gap,
+            } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.join(&place).await;
+                    let _ = reports.send((
+                        name,
+                        Report::Joined {
+                            campaign,
+                            place,
+                            gap,
+                            result,
+                        },
+                    ));
+                });
+            }
             Order::Listen { from } => {
                 let mut receiver = client.start_updates(from);
                 let (reports, name) = (reports.clone(), name.clone());
@@ -474,15 +573,17 @@ const LOOK_BACK: i32 = 50;
 pub fn stops_the_account(error: &CallError) -> bool {
     match error {
         CallError::Rpc(fault) => {
-            matches!(
-                react(fault),
-                Reaction::Wait { .. }
+            // A target that is gone is gone for the next invite too.
+            fault.base() == "CHANNEL_INVALID"
+                || matches!(
+                    react(fault),
+                    Reaction::Wait { .. }
                     | Reaction::LimitAccount
                     | Reaction::LoseAccount(_)
                     // The campaign stalls, or does after the fifth: what else of it is in hand must not leave.
                     | Reaction::Stall { .. }
                     | Reaction::FailRecipient
-            )
+                )
         }
         CallError::InDoubt { why, .. } => *why != crate::model::InDoubtWhy::Server,
         CallError::NotSent { .. } | CallError::KeyUnknown | CallError::Session(_) => true,

@@ -49,6 +49,32 @@ pub struct Intent {
     pub next_allowed_at: Timestamp,
 }
 
+impl Intent {
+    /// In the place of a `random_id` where Telegram takes none: an invite. A message never has it
+    /// ([`SendKey::random_id`]).
+    pub const NO_RANDOM_ID: i64 = 0;
+
+    /// Whether it adds somebody to a place, instead of writing to him.
+    pub fn is_invite(&self) -> bool {
+        self.random_id == Intent::NO_RANDOM_ID
+    }
+}
+
+/// How an account's join ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JoinEnd {
+    /// It is in.
+    In,
+    /// The place's admins decide.
+    Requested,
+    /// It cannot.
+    Failed {
+        /// Telegram's own words.
+        detail: String,
+    },
+}
+
 /// Why it is not known whether a send took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -714,6 +740,47 @@ pub enum Event {
         campaign: Lineage,
         /// The run.
         run: u32,
+    },
+    /// A link to the target of an `invite`.
+    InviteLink {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Whose messages carry it.
+        account: AccountName,
+        /// The target as the spec names it.
+        target: String,
+        /// The link.
+        link: String,
+        /// The account made it; otherwise it is the public one.
+        exported: bool,
+    },
+    /// The ramp of an account: it begins with the first of these, later ones change its numbers only.
+    Warming {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Which account.
+        account: AccountName,
+        /// The allowance of the first day.
+        start: u32,
+        /// How much is added each time.
+        step: u32,
+        /// How often, in milliseconds.
+        every_ms: u64,
+        /// Where it ends.
+        max: u32,
+    },
+    /// An account joined a place, or cannot.
+    Joined {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Which account.
+        account: AccountName,
+        /// The place as the spec names it.
+        place: String,
+        /// How it ended.
+        end: JoinEnd,
+        /// The account joins nothing before this moment.
+        next_at: Timestamp,
     },
 }
 

@@ -19,8 +19,8 @@ mod timestamp;
 pub use command::{Command, Reply};
 pub use contact::{Contact, LastSeen, Person};
 pub use event::{
-    Event, FiringFate, HoldReason, InDoubtWhy, Intent, LookupEnd, Recorded, SettledElsewhere,
-    SourceId, StallReason,
+    Event, FiringFate, HoldReason, InDoubtWhy, Intent, JoinEnd, LookupEnd, Recorded,
+    SettledElsewhere, SourceId, StallReason,
 };
 pub use ids::{
     AccountName, CampaignName, Lineage, PersonId, RandomKey, Reference, ReferenceError, SendKey,

@@ -147,7 +147,7 @@ impl Row {
     pub fn matches(&self, base: &str) -> bool {
         match self.pattern.strip_suffix('*') {
             Some(start) => base.starts_with(start),
-            None => base == self.pattern,
+            None => base.eq_ignore_ascii_case(self.pattern),
         }
     }
 }
@@ -271,6 +271,21 @@ pub const TABLE: &[Row] = &[
         "Telegram answered yes, but lists him among those who could not be added.",
     ),
     row(
+        "missing_invitees_premium",
+        skip(Outcome::PremiumRequired),
+        "Telegram answered yes, but lists him among those whom only an account with Telegram Premium could add.",
+    ),
+    row(
+        "USER_BLOCKED",
+        BLOCK,
+        "He blocked the account, and cannot be added by it.",
+    ),
+    row(
+        "BOT_GROUPS_BLOCKED",
+        skip(Outcome::Unreachable),
+        "He is a bot that cannot be added to groups.",
+    ),
+    row(
         "USERNAME_INVALID",
         skip(Outcome::NotFound),
         "Nobody can have this username.",
@@ -370,6 +385,31 @@ pub const TABLE: &[Row] = &[
         "USERS_TOO_MUCH",
         stall("UsersTooMuch"),
         "The place has as many members as Telegram allows.",
+    ),
+    row(
+        "PARTICIPANTS_TOO_MUCH",
+        stall("UsersTooMuch"),
+        "The place has as many members as Telegram allows.",
+    ),
+    row(
+        "CHANNEL_PARTICIPANTS_TOO_MUCH",
+        stall("UsersTooMuch"),
+        "The place has as many members as Telegram allows.",
+    ),
+    row(
+        "USER_BANNED_IN_CHANNEL",
+        stall("UserBannedInChannel"),
+        "The account was banned there, or may write in no group at all.",
+    ),
+    row(
+        "CHAT_INVALID",
+        stall("ChatInvalid"),
+        "The place cannot be used for this.",
+    ),
+    row(
+        "CHAT_ID_INVALID",
+        stall("ChatInvalid"),
+        "The account does not know the group.",
     ),
     row(
         "MESSAGE_TOO_LONG",

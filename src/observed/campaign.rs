@@ -293,6 +293,15 @@ pub struct Campaign {
     /// What was found when it was held against campaigns that are gone.
     #[serde(default)]
     pub looks_like: Option<LooksLike>,
+    /// Links to the target of an `invite`, by account.
+    #[serde(default)]
+    pub links: BTreeMap<u16, super::InviteLink>,
+    /// The ramps of a `warmup`, by account.
+    #[serde(default)]
+    pub warming: BTreeMap<u16, super::Warming>,
+    /// The joins of a `warmup`, by account.
+    #[serde(default)]
+    pub joins: BTreeMap<u16, super::Joins>,
 }
 
 impl Campaign {

@@ -86,6 +86,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                     it.self_paused = None;
                     it.failures_in_row = 0;
                     it.limited.clear();
+                    super::places::resumed(it);
                     it.guard_base = it.guard_totals();
                     for lookup in it.sources.values_mut().flat_map(|s| s.lookups.values_mut()) {
                         lookup.failures = 0;
@@ -496,6 +497,9 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 since,
             };
             state.invalid_files.insert(file.clone(), bad);
+        }
+        event @ (Event::InviteLink { .. } | Event::Warming { .. } | Event::Joined { .. }) => {
+            super::places::fold(state, event, at);
         }
         Event::FileChecked { file, .. } => {
             state.invalid_files.remove(file);

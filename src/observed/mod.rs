@@ -13,6 +13,7 @@ mod fold;
 mod lookups;
 mod meter;
 mod persons;
+mod places;
 mod restored;
 mod retry;
 mod runs;
@@ -36,6 +37,7 @@ pub use campaign::{
 pub use fold::fold;
 pub use meter::Meter;
 pub use persons::{ClassId, Handle, Persons};
+pub use places::{InviteLink, Joins, Warming};
 pub use restored::Restored;
 pub use retry::may_retry;
 pub use runs::Runs;

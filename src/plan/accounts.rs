@@ -116,7 +116,16 @@ pub(super) fn may_contact(
     campaign: &Campaign,
     first: bool,
 ) -> Availability {
-    if let later @ Availability::Later { .. } = may_answer(inputs, name) {
+    let adds = first && super::invite::adds(wanted);
+    let floods = if adds {
+        may_invite(inputs, name)
+    } else {
+        may_answer(inputs, name)
+    };
+    if let later @ Availability::Later { .. } = floods {
+        return later;
+    }
+    if let Some(later) = super::invite::wait(inputs, wanted, campaign, name) {
         return later;
     }
     let now = inputs.now;
@@ -183,12 +192,32 @@ pub(super) fn may_contact(
     Availability::Now { room }
 }
 
-/// What an account may send today, and whose day it is.
-pub(super) fn allowance(inputs: &Inputs<'_>, name: &AccountName) -> (u32, Zone) {
-    match inputs.desired.engine.accounts.get(name) {
+/// Whether it may add somebody to a place: each look and each invite is a call of its own class.
+pub(super) fn may_invite(inputs: &Inputs<'_>, name: &AccountName) -> Availability {
+    if let Err(not) = usable(inputs, name) {
+        return not;
+    }
+    let account = inputs.observed.accounts.get(name);
+    let flood = [CallClass::Invite, CallClass::LookUp]
+        .into_iter()
+        .filter_map(|class| account.and_then(|account| account.flood_until(class, inputs.now)))
+        .max();
+    match flood {
+        Some(until) => Availability::later(Waiting::FloodWait, Some(until)),
+        None => Availability::Now { room: u32::MAX },
+    }
+}
+
+/// What an account may send today, ramps of warmups among it, and whose day it is.
+pub fn allowance(inputs: &Inputs<'_>, name: &AccountName) -> (u32, Zone) {
+    let (per_day, zone) = match inputs.desired.engine.accounts.get(name) {
         Some(account) => (account.per_day, account.zone),
         None => (inputs.desired.engine.limits.max_per_day, Zone::UTC),
-    }
+    };
+    (
+        per_day.min(super::warmup::ceiling(inputs, name, zone)),
+        zone,
+    )
 }
 
 impl ResolvedCampaign {

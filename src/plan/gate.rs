@@ -197,6 +197,9 @@ fn gate(
         }
         return between;
     }
+    if spec.kind == crate::spec::Kind::Warmup {
+        return super::warmup::gate(inputs, plan, &wanted.lineage, spec, campaign);
+    }
     if let Some(gate) = own_brakes(plan, &wanted.lineage, spec, campaign, now) {
         return gate;
     }

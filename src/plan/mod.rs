@@ -20,6 +20,7 @@ pub mod audience;
 mod estimate;
 mod explain;
 mod gate;
+mod invite;
 mod lookups;
 pub mod notices;
 mod owners;
@@ -33,17 +34,19 @@ mod sends;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod warmup;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use accounts::account_view;
+pub use accounts::{account_view, allowance};
 pub use answers::role_of;
 pub use explain::{ExcludedFor, Explained, FoundBy, WaitsFor, explain};
 pub use lookups::limited as found_by;
 pub use reach::LOOKUPS_A_DAY;
 pub use report::{AccountView, CampaignView, Gate, Report, Wait};
 pub use runs::{FIRINGS_SHOWN, next_firings};
+pub use warmup::{WarmupDay, warmup_day};
 
 use crate::desired::{Desired, SourceKind};
 use crate::model::{
@@ -106,6 +109,14 @@ pub struct Runtime {
     pub media: BTreeSet<(AccountName, Attachment)>,
     /// Files that an account uploads now.
     pub uploading: BTreeSet<(AccountName, Attachment)>,
+    /// Targets of invites by `add` that an account found, as the spec names them.
+    pub targets: BTreeMap<(AccountName, Lineage), String>,
+    /// Targets of invites that an account cannot use.
+    pub target_faults: BTreeMap<(AccountName, Lineage), TargetFault>,
+    /// Targets of invites that an account looks at now.
+    pub seeking: BTreeSet<(AccountName, Lineage)>,
+    /// Accounts that join a place now.
+    pub joining: BTreeSet<AccountName>,
     /// The process stops: nothing new begins.
     pub draining: bool,
     /// Sources are looked up, nothing is sent.
@@ -143,6 +154,36 @@ pub struct SendAction {
     pub media: Option<Attachment>,
     /// Telegram's key against duplicates.
     pub random_id: i64,
+    /// The pause after it.
+    pub gap: Duration,
+    /// A first contact under consent `attested`.
+    pub attested: bool,
+}
+
+/// Why an account cannot use the target of an invite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetFault {
+    /// The target as the spec names it.
+    pub target: String,
+    /// CamelCase, for the condition where no account can.
+    pub reason: &'static str,
+    /// In words.
+    pub why: String,
+}
+
+/// One person to add to a place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InviteAction {
+    /// He is invited at most once for it, unless it is certain that nothing came of it.
+    pub key: SendKey,
+    /// By which account.
+    pub account: AccountName,
+    /// In which run.
+    pub run: u32,
+    /// Stands where a message has its template.
+    pub variant: String,
+    /// The digest of the spec.
+    pub digest: String,
     /// The pause after it.
     pub gap: Duration,
     /// A first contact under consent `attested`.
@@ -207,6 +248,30 @@ pub enum Action {
     },
     /// Write the intent down, then send.
     Send(Box<SendAction>),
+    /// Write the intent down, then add him.
+    Invite(Box<InviteAction>),
+    /// Look at the target of an invite, and with `link` get a link to it.
+    Seek {
+        /// By which account.
+        account: AccountName,
+        /// For whose campaign.
+        campaign: Lineage,
+        /// Which.
+        target: Reference,
+        /// Whether a link is wanted.
+        link: bool,
+    },
+    /// Join a place.
+    Join {
+        /// By which account.
+        account: AccountName,
+        /// For whose campaign.
+        campaign: Lineage,
+        /// Which.
+        place: Reference,
+        /// The pause after it.
+        gap: Duration,
+    },
     /// Send the same bytes again.
     Retry {
         /// Which send.

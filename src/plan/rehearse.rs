@@ -130,8 +130,7 @@ pub fn exclusion(
     let mut desired = Desired {
         engine: desired.engine.clone(),
         campaigns: BTreeMap::from([(name.to_owned(), campaign.clone())]),
-        folder_error: None,
-        invalid_files: Vec::new(),
+        ..Desired::default()
     };
     desired.engine.limits.only_to = None;
     let mut observed = Observed::default();

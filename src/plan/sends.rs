@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::accounts::{Availability, may_answer, may_contact, usable, valid};
+use super::accounts::{Availability, may_answer, may_contact, may_invite, usable, valid};
 use super::reach::{Keepers, LOOK_THROUGH, may_resolve};
-use super::{Action, Gate, Inputs, Link, Plan, SendAction, Wait, audience, gate, steps};
+use super::{
+    Action, Gate, Inputs, InviteAction, Link, Plan, SendAction, Wait, audience, gate, invite, steps,
+};
 use crate::desired::{ResolvedCampaign, SourceRole, Variant};
 use crate::model::{
     AccountName, AccountState, Contact, Event, Formatted, Lineage, Outcome, Person, PersonId,
@@ -67,7 +69,12 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
             continue;
         }
         let old = now.since(since) >= DOUBT_MOST;
-        match may_answer(inputs, account) {
+        let may = if flight.intent.is_invite() {
+            may_invite(inputs, account)
+        } else {
+            may_answer(inputs, account)
+        };
+        match may {
             Availability::Later { until, .. } => {
                 if old && usable(inputs, account).is_err() {
                     plan.actions.push(Action::Record(Event::Refused {
@@ -282,6 +289,9 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
             })
         })
         .collect();
+    for turn in turns.iter().filter(|turn| turn.open) {
+        invite::prepare(inputs, plan, turn.line, turn.spec, turn.campaign);
+    }
     // Campaigns in turn: the one that sent longest ago first.
     turns.sort_by_key(|turn| (turn.campaign.last_sent_at, turn.spec.name.clone()));
     let names: std::collections::BTreeSet<&AccountName> = turns
@@ -855,13 +865,34 @@ fn message(
     {
         return None;
     }
+    if key.step == 0 && invite::adds(turn.spec) {
+        plan.actions.push(Action::Invite(Box::new(InviteAction {
+            gap: draw(&key, "between_invites", turn.spec.delays.between),
+            key,
+            account: name.clone(),
+            run: turn.campaign.run,
+            variant: invite::ADDED.to_owned(),
+            digest: turn.digest.to_owned(),
+            attested: turn.spec.is_attested(),
+        })));
+        return Some(Taken::Sent);
+    }
     let variant = choose(variants, &key)?;
     let account = AccountFacts {
         name: name.to_string(),
         first_name: first_name.clone(),
         username: username.clone(),
     };
-    let text = text_for(inputs, turn, key.step, variant, &known.contact, &account);
+    let link = invite::link(inputs, turn.spec, turn.campaign, name);
+    let text = text_for(
+        inputs,
+        turn,
+        key.step,
+        variant,
+        &known.contact,
+        &account,
+        link,
+    );
     let text = match text {
         Ok(text) => text,
         Err(problem) => {
@@ -937,6 +968,7 @@ fn text_for(
     variant: &Variant,
     contact: &Contact,
     account: &AccountFacts,
+    link: Option<&str>,
 ) -> Result<Formatted, ComposeError> {
     let context = Context {
         contact,
@@ -945,7 +977,7 @@ fn text_for(
         now: inputs.now,
         zone: turn.spec.schedule.zone,
         step: u32::from(step),
-        invite_link: None,
+        invite_link: link,
     };
     let notice = inputs.desired.engine.opt_out.notice.as_ref();
     compose(

@@ -473,6 +473,7 @@ impl World {
             pts: 1,
             kicked: HashSet::new(),
             wrote: HashMap::new(),
+            join_requests: spec.join_requests,
             member_limit: spec
                 .member_limit
                 .unwrap_or(if basic { 200 } else { 200_000 }),

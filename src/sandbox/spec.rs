@@ -24,6 +24,7 @@
 //!   - {username: paid, charges: 10}    # ALLOW_PAYMENT_REQUIRED_10
 //!   - {username: vip, premium_required: true}     # PRIVACY_PREMIUM_REQUIRED
 //!   - {username: gone, last_seen: 45d} # online | recently | last_week | last_month | hidden | a duration ago
+//!   - {username: ghost, never_added: true}        # Telegram says yes, and he is not added
 //!   - {username: foe, blocks: [sales-1], blocked_by: [sales-2], too_many_chats: true, not_mutual: true}
 //! groups:
 //!   - kind: supergroup                 # basic | supergroup (default) | channel
@@ -41,6 +42,7 @@
 //!     comments: 3                      # made-up comments under each of a channel's posts
 //!     kicked: ["@foe"]
 //!     member_limit: 200000
+//!     join_requests: false             # true: who joins by the link asks, and the admins decide
 //! scripts:                             # how people answer; the first that fits a person is his
 //!   - {people: ["@anna"], reply: [Thanks!, Bye], delay: 2s..5s}
 //!   - {people: 5%, reply: stop}
@@ -551,6 +553,9 @@ pub struct PersonSpec {
     /// Inviting him answers `USER_NOT_MUTUAL_CONTACT`.
     #[serde(skip_serializing_if = "is_false")]
     pub not_mutual: bool,
+    /// Inviting him answers yes and does nothing.
+    #[serde(skip_serializing_if = "is_false")]
+    pub never_added: bool,
     /// Accounts he has blocked: `USER_IS_BLOCKED`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<String>,
@@ -644,6 +649,9 @@ pub struct GroupSpec {
     /// With so many members further ones are refused with `USERS_TOO_MUCH`; 200 for a basic group, else 200,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member_limit: Option<usize>,
+    /// Who joins only asks to: `INVITE_REQUEST_SENT`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub join_requests: bool,
 }
 
 /// A place's history: made up, or written out.

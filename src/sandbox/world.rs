@@ -85,6 +85,8 @@ pub struct User {
     pub too_many_chats: bool,
     /// `USER_NOT_MUTUAL_CONTACT` when invited.
     pub not_mutual: bool,
+    /// Inviting him answers yes and does nothing.
+    pub never_added: bool,
     /// Accounts he has blocked.
     pub blocks: HashSet<usize>,
     /// Accounts that have blocked him.
@@ -110,6 +112,7 @@ impl User {
             premium_required: spec.premium_required,
             too_many_chats: spec.too_many_chats,
             not_mutual: spec.not_mutual,
+            never_added: spec.never_added,
             ..Self::default()
         }
     }
@@ -200,6 +203,8 @@ pub struct Group {
     pub wrote: HashMap<usize, i64>,
     /// Most members.
     pub member_limit: usize,
+    /// Who joins only asks to.
+    pub join_requests: bool,
 }
 
 impl Group {

@@ -147,7 +147,7 @@ pub(super) fn has_session(name: &str, at: &Pointer, cx: &CheckContext<'_>, out: 
         format!("the account {} has no session file", quote(name)),
     );
     finding.detail(format!(
-        "Put sessions/{name}.session there; sessions/README.md says how. Until then this account sends nothing."
+        "`tidings account login {name} --phone …` makes it. Until then this account sends nothing."
     ));
     // An account of tidings.yaml is no slip.
     if !cx.engine.accounts.contains_key(name)

@@ -561,6 +561,21 @@ impl Facts<'_> {
         let Progress {
             pending, in_flight, ..
         } = self.progress;
+        if self
+            .spec
+            .is_some_and(|spec| spec.kind == crate::spec::Kind::Warmup)
+            && self.seen.is_some()
+        {
+            return match self.view.map(|view| &view.gate) {
+                Some(Gate::Done { message }) => {
+                    said(Truth::True, "RampEnded", message.clone(), self.moved())
+                }
+                Some(Gate::Waits { message, .. } | Gate::Blocked { message, .. }) => {
+                    said(Truth::False, "InProgress", message.clone(), self.changed())
+                }
+                Some(Gate::Open) | None => said(Truth::False, "InProgress", "", self.changed()),
+            };
+        }
         if self.all_settled() {
             let message = format!(
                 "All {} people are settled: {} sent, {} failed, {} skipped, {} uncertain.",

@@ -560,13 +560,7 @@ fn room_today(
     if account.trouble.is_some() {
         return 0;
     }
-    let (per_day, zone) = match inputs.desired.engine.accounts.get(name) {
-        Some(settings) => (settings.per_day, settings.zone),
-        None => (
-            inputs.desired.engine.limits.max_per_day,
-            crate::time::Zone::UTC,
-        ),
-    };
+    let (per_day, zone) = crate::plan::allowance(inputs, name);
     let own_day = Day::of(now, zone);
     let mut room = per_day.saturating_sub(account.meter.since(own_day.start()));
     let day = Day::of(now, spec.schedule.zone);

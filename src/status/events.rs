@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plain::{self, plain};
 use super::types::Moment;
-use crate::model::{Event, FiringFate, Lineage, Outcome, Recorded};
+use crate::model::{Event, FiringFate, JoinEnd, Lineage, Outcome, Recorded};
 use crate::observed::Observed;
 
 /// One event. Ids only: the journal holds no names and no texts of people.
@@ -345,6 +345,10 @@ fn say(event: &Event, observed: &Observed) -> Words {
         } => words("resolved", format!("{reference} is {person}."))
             .by(account)
             .about(person),
+        Event::Intent(intent) if intent.is_invite() => words("intent", "About to add him.")
+            .of(&intent.key.lineage, observed)
+            .by(&intent.account)
+            .about(intent.key.person),
         Event::Intent(intent) => words(
             "intent",
             format!(
@@ -363,12 +367,14 @@ fn say(event: &Event, observed: &Observed) -> Words {
             ..
         } => {
             let earlier = if *earlier { " by an earlier try" } else { "" };
-            words(
-                "sent",
-                format!("Sent {}{earlier}, message {message_id}.", step(key.step)),
-            )
-            .of(&key.lineage, observed)
-            .about(key.person)
+            let what = match message_id {
+                // An invite, or a message of which Telegram only said that it was there already.
+                0 => format!("Done{earlier}."),
+                id => format!("Sent {}{earlier}, message {id}.", step(key.step)),
+            };
+            words("sent", what)
+                .of(&key.lineage, observed)
+                .about(key.person)
         }
         Event::Refused {
             key,
@@ -409,6 +415,54 @@ fn say(event: &Event, observed: &Observed) -> Words {
         } => settled("step_skipped", *outcome, detail)
             .of(&key.lineage, observed)
             .about(key.person),
+        Event::InviteLink {
+            campaign,
+            account,
+            target,
+            exported,
+            ..
+        } => {
+            let what = match exported {
+                true => format!("A link to {target} was made."),
+                false => format!("The public link to {target} is used."),
+            };
+            words("invite_link", what)
+                .of(campaign, observed)
+                .by(account)
+        }
+        Event::Warming {
+            campaign,
+            account,
+            start,
+            step,
+            max,
+            ..
+        } => words(
+            "warming",
+            format!("Its allowance begins at {start} a day and grows by {step} up to {max}."),
+        )
+        .of(campaign, observed)
+        .by(account),
+        Event::Joined {
+            campaign,
+            account,
+            place,
+            end,
+            ..
+        } => match end {
+            JoinEnd::In => words("joined", format!("It is in {place}.")),
+            JoinEnd::Requested => words(
+                "joined",
+                format!("It asked to be let into {place}; the admins there decide."),
+            ),
+            JoinEnd::Failed { detail } => words(
+                "joined",
+                format!("It cannot join {place}: Telegram said {detail}."),
+            )
+            .bad(),
+        }
+        .of(campaign, observed)
+        .by(account),
         Event::FloodWait {
             account,
             class,

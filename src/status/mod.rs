@@ -52,5 +52,5 @@ pub use table::{Look, accounts_table, needs_person, needs_person_list, table};
 pub use types::{
     AccountStatus, AccountsDocument, Audience, CampaignStatus, Condition, DaemonInfo,
     InvalidFileStatus, LookupStatus, Moment, Progress, SourceStatus, StatusReport, Step, Sync,
-    TemplateStatus, Truth, WaitStatus,
+    TemplateStatus, Truth, WaitStatus, WarmupStatus,
 };

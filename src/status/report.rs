@@ -6,11 +6,11 @@ use super::activity;
 use super::conditions::{self, Facts};
 use super::types::{
     AccountStatus, Audience, CampaignStatus, DaemonInfo, InvalidFileStatus, LookupStatus, Moment,
-    Progress, SourceStatus, StatusReport, Step, Sync, TemplateStatus, WaitStatus,
+    Progress, SourceStatus, StatusReport, Step, Sync, TemplateStatus, WaitStatus, WarmupStatus,
 };
-use crate::desired::{DesiredCampaign, ResolvedSource, SourceKind, SourceRole};
-use crate::model::{AccountName, Lineage, Outcome, Timestamp, Waiting};
-use crate::observed::{Campaign, Source};
+use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceKind, SourceRole};
+use crate::model::{AccountName, JoinEnd, Lineage, Outcome, Reference, Timestamp, Waiting};
+use crate::observed::{Campaign, Source, Warming};
 use crate::plan::{AccountView, CampaignView, Gate, Inputs, Plan, Wait};
 use crate::spec::Severity;
 
@@ -240,6 +240,9 @@ fn campaign(
         messages: activity::messages(inputs, state),
         sent_per_hour: activity::hours(&state.meter),
         waiting,
+        warmup: spec
+            .map(|spec| warmup(inputs, spec, state))
+            .unwrap_or_default(),
     }
 }
 
@@ -258,6 +261,51 @@ pub(super) fn newcomers<'a>(
                 .is_some_and(|(name, _)| *name == wanted.name)
         })
         .map(|bad| bad.message.as_str())
+}
+
+/// Where the ramps of a warmup stand; accounts that were not seen ready yet are not among them.
+fn warmup(inputs: &Inputs<'_>, spec: &ResolvedCampaign, state: &Campaign) -> Vec<WarmupStatus> {
+    let Some(ramp) = &spec.spec.ramp else {
+        return Vec::new();
+    };
+    spec.accounts
+        .iter()
+        .filter_map(|name| {
+            let index = inputs.observed.account_index(name)?;
+            let warming = Warming {
+                start: ramp.start,
+                step: ramp.step,
+                every_ms: ramp.every.millis(),
+                max: ramp.max,
+                ..*state.warming.get(&index)?
+            };
+            let (_, zone) = crate::plan::allowance(inputs, name);
+            let day = crate::plan::warmup_day(&warming, zone, inputs.now);
+            let joined = state.joins.get(&index).map_or(0, |joins| {
+                let wanted: Vec<String> = spec
+                    .spec
+                    .join
+                    .iter()
+                    .map(|place| Reference::from(place).to_string())
+                    .collect();
+                joins
+                    .ended
+                    .iter()
+                    .filter(|(place, end)| {
+                        wanted.contains(place) && !matches!(end, JoinEnd::Failed { .. })
+                    })
+                    .count()
+            });
+            Some(WarmupStatus {
+                account: name.to_string(),
+                day: day.day,
+                days: day.days,
+                allowance_today: day.allowance,
+                joined: joined as u64,
+                join: spec.spec.join.len() as u64,
+            })
+        })
+        .collect()
 }
 
 fn progress(state: &Campaign) -> Progress {

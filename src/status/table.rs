@@ -182,15 +182,20 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
 pub fn accounts_table(accounts: &[AccountStatus], look: &Look) -> String {
     let mut out = String::new();
     if accounts.is_empty() {
-        out.push_str("No accounts. sessions/README.md says how they get there.\n");
+        out.push_str("No accounts. `tidings account login NAME --phone …` makes one.\n");
         return out;
     }
-    let mut grid = grid(&["ACCOUNT", "STATE", "TODAY", "UNTIL", "MESSAGE"], look);
+    let labelled = look.wide && accounts.iter().any(|account| !account.labels.is_empty());
+    let mut head = vec!["ACCOUNT", "STATE", "TODAY", "UNTIL", "MESSAGE"];
+    if labelled {
+        head.push("LABELS");
+    }
+    let mut grid = grid(&head, look);
     for account in accounts {
         let until = account
             .until
             .map_or_else(String::new, |at| moment_words(at, Zone::UTC, look.now));
-        grid.add_row(vec![
+        let mut row = vec![
             Cell::new(plain(&account.name)),
             coloured(
                 account.state.name(),
@@ -203,7 +208,16 @@ pub fn accounts_table(accounts: &[AccountStatus], look: &Look) -> String {
             )),
             Cell::new(until),
             Cell::new(plain(&account.message)),
-        ]);
+        ];
+        if labelled {
+            let labels: Vec<String> = account
+                .labels
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect();
+            row.push(Cell::new(plain(&labels.join(", "))));
+        }
+        grid.add_row(row);
     }
     if let Some(column) = grid.column_mut(0) {
         column.set_constraint(ColumnConstraint::ContentWidth);
@@ -353,6 +367,21 @@ fn colour_of(tone: Tone) -> Color {
 pub(super) fn progress_words(campaign: &CampaignStatus) -> String {
     let progress = &campaign.progress;
     let included = progress.included();
+    // The account that has furthest to go.
+    let last = campaign
+        .warmup
+        .iter()
+        .max_by_key(|ramp| ramp.days.saturating_sub(ramp.day));
+    if let Some(ramp) = last {
+        let mut text = format!(
+            "day {} of {}, {} today",
+            ramp.day, ramp.days, ramp.allowance_today
+        );
+        if ramp.join > 0 {
+            let _ = write!(text, ", {} of {} joined", ramp.joined, ramp.join);
+        }
+        return text;
+    }
     if included == 0 {
         return "-".to_owned();
     }

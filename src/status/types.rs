@@ -181,6 +181,9 @@ pub struct CampaignStatus {
     pub templates: Vec<TemplateStatus>,
     /// Why pending people wait; sums to `pending`.
     pub waiting: Vec<WaitStatus>,
+    /// The ramps of a `warmup`, by account (an addition).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warmup: Vec<WarmupStatus>,
     /// When something happens next.
     pub next_action_at: Option<Moment>,
     /// When everybody is settled at this pace.
@@ -374,6 +377,23 @@ pub struct Step {
     /// Whether this version sends it (an addition).
     #[serde(default)]
     pub active: bool,
+}
+
+/// Where the ramp of an account stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmupStatus {
+    /// Whose.
+    pub account: String,
+    /// The day of the ramp, counted from 1.
+    pub day: u64,
+    /// On which day it ends.
+    pub days: u64,
+    /// What the ramp lets the account send today.
+    pub allowance_today: u32,
+    /// Places that it joined, or asked to be let into.
+    pub joined: u64,
+    /// Places that it is to join.
+    pub join: u64,
 }
 
 /// A variant of the first message.

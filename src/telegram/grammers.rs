@@ -16,8 +16,8 @@ use super::decode::{self, Offset};
 use super::encode::{handle_of, uploaded, user_peer};
 use super::{
     AccountClient, AccountConfig, CallError, Cursor, Delivered, Find, FoundPage, HistoryMessage,
-    INCOMING_CAPACITY, MEMBERS_PAGE, Me, MediaHandle, MembersPage, Met, Place, PlaceKind, Received,
-    Telegram, UpdatesState, WrittenSince, session, updates,
+    INCOMING_CAPACITY, Joined, MEMBERS_PAGE, Me, MediaHandle, MembersPage, Membership, Met, Place,
+    PlaceKind, Received, Target, Telegram, UpdatesState, WrittenSince, places, session, updates,
 };
 
 /// Telegram over MTProto.
@@ -68,6 +68,10 @@ const MAX_HISTORY: i32 = 100;
 impl Client {
     pub(super) fn own_name(&self) -> &AccountName {
         &self.name
+    }
+
+    pub(super) async fn call(&self, request: &[u8]) -> Result<Vec<u8>, CallError> {
+        self.connector.call(request).await
     }
 
     pub(super) async fn invoke<R: RemoteCall>(&self, request: &R) -> Result<R::Return, CallError> {
@@ -329,9 +333,39 @@ impl AccountClient for Client {
 
     fn send(&self, request: Vec<u8>) -> BoxFuture<'_, Result<Delivered, CallError>> {
         Box::pin(async move {
+            if places::is_invite(&request) {
+                return self.invite(&request).await;
+            }
             let answer = self.connector.call(&request).await?;
             decode::delivered(&request, &answer)
         })
+    }
+
+    fn was_added<'a>(&'a self, request: &'a [u8]) -> BoxFuture<'a, Result<Membership, CallError>> {
+        Box::pin(Client::was_added(self, request))
+    }
+
+    fn target<'a>(
+        &'a self,
+        reference: &'a Reference,
+        link: bool,
+    ) -> BoxFuture<'a, Result<Target, CallError>> {
+        Box::pin(async move {
+            let place = self.place(reference).await?;
+            let own = match link {
+                true => self.export(&place).await?,
+                false => None,
+            };
+            Ok(Target {
+                exported: own.is_some(),
+                link: own.or_else(|| places::public_link(&place)),
+                place,
+            })
+        })
+    }
+
+    fn join<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Result<Joined, CallError>> {
+        Box::pin(self.enter(reference))
     }
 
     fn typing(&self, person: PersonId, access_hash: i64) -> BoxFuture<'_, Result<(), CallError>> {

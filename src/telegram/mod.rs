@@ -12,6 +12,7 @@ mod encode;
 mod find;
 mod grammers;
 pub mod login;
+mod places;
 mod session;
 mod since;
 mod updates;
@@ -32,6 +33,7 @@ use crate::model::{AccountName, InDoubtWhy, Person, PersonId, RandomKey, Referen
 pub use encode::{encode_send, text_of};
 pub use find::{Find, FoundPage};
 pub use grammers::GrammersTelegram;
+pub use places::{Joined, Membership, encode_invite, is_invite};
 pub use since::WrittenSince;
 
 /// The most time a call takes (contract, section 6).
@@ -192,6 +194,17 @@ pub struct Place {
     pub members: Option<i32>,
 }
 
+/// Where an invite leads, as one account sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The group or channel.
+    pub place: Place,
+    /// A link that leads there.
+    pub link: Option<String>,
+    /// The link is the account's own, not the public one.
+    pub exported: bool,
+}
+
 /// A person as one account met him.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Met {
@@ -344,7 +357,23 @@ pub trait AccountClient: Send + Sync {
     fn resolve<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Result<Met, CallError>>;
 
     /// Sends the bytes of [`encode_send`] as they are: the same bytes again are the same message.
+    ///
+    /// Or those of [`encode_invite`]: who is in the place already is not invited, which is told by
+    /// `USER_ALREADY_PARTICIPANT` and, behind it, since when; a 'yes' that added nobody is told as `missing_invitees`.
     fn send(&self, request: Vec<u8>) -> BoxFuture<'_, Result<Delivered, CallError>>;
+
+    /// Whether the person of an invite is where it leads, without inviting anybody.
+    fn was_added<'a>(&'a self, request: &'a [u8]) -> BoxFuture<'a, Result<Membership, CallError>>;
+
+    /// A place, and with `link` a link that leads there: one of the account's own where it is admin, else the public one.
+    fn target<'a>(
+        &'a self,
+        reference: &'a Reference,
+        link: bool,
+    ) -> BoxFuture<'a, Result<Target, CallError>>;
+
+    /// Joins a place. To be in it already is fine.
+    fn join<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Result<Joined, CallError>>;
 
     /// Shows 'typing…'. Its failure is of no consequence.
     fn typing(&self, person: PersonId, access_hash: i64) -> BoxFuture<'_, Result<(), CallError>>;

@@ -132,9 +132,14 @@ pub(super) async fn look(path: &Path, tightened: bool) -> Result<Found, CallErro
         Some(copy) => copy.file.clone(),
         None => immutable(path).map_err(|error| refuse(format!("cannot be found: {error}")))?,
     };
-    let session = SqliteSession::open(&database)
+    // The library below takes other types in a column for impossible and panics: in a task of its own that is an error.
+    let opened = tokio::spawn(async move { SqliteSession::open(&database).await })
         .await
-        .map_err(|error| refuse(format!("is no session file of this kind: {error}")))?;
+        .map_err(|_| {
+            refuse("is no session file of this kind: its columns hold other types".to_owned())
+        })?;
+    let session =
+        opened.map_err(|error| refuse(format!("is no session file of this kind: {error}")))?;
     let dc = session
         .home_dc_id()
         .map_err(|error| refuse(error.to_string()))?;

@@ -104,6 +104,12 @@ impl Engine {
             .runtime
             .media
             .retain(|(account, _)| account != name);
+        self.places.retain(|(account, _), _| account != name);
+        let runtime = &mut self.core.runtime;
+        runtime.targets.retain(|(account, _), _| account != name);
+        runtime
+            .target_faults
+            .retain(|(account, _), _| account != name);
         Ok(())
     }
 

@@ -82,6 +82,23 @@ impl Engine {
                     Err(Some(event)) => records.push(event),
                     Err(None) => {}
                 },
+                Action::Invite(invite) => match self.invite_of(*invite) {
+                    Ok(intent) => sends.push(intent),
+                    Err(Some(event)) => records.push(event),
+                    Err(None) => {}
+                },
+                Action::Seek {
+                    account,
+                    campaign,
+                    target,
+                    link,
+                } => self.seek(account, campaign, target, link),
+                Action::Join {
+                    account,
+                    campaign,
+                    place,
+                    gap,
+                } => self.join(account, campaign, place, gap),
                 Action::Retry { key } => self.retry(key),
                 Action::LookBack { key } => self.look_back(key),
                 Action::Draft(draft) => self.draft(*draft),
@@ -247,6 +264,14 @@ impl Engine {
             return;
         };
         let account = flight.intent.account.clone();
+        if flight.intent.is_invite() {
+            let request = flight.intent.request.clone();
+            if let Some(task) = self.tasks.get(&account) {
+                self.core.runtime.executing.insert(key.clone());
+                task.order(Order::Member { key, request });
+            }
+            return;
+        }
         let Some(access_hash) = self.hash_of(&account, key.person) else {
             return;
         };

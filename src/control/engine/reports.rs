@@ -131,6 +131,19 @@ impl Engine {
                 events.extend(found);
             }
             Report::ReadSince(result) => self.read_since(name, result, events)?,
+            Report::Member { key, result } => self.was_added(key, result, events)?,
+            Report::Sought {
+                campaign,
+                target,
+                link,
+                result,
+            } => self.sought(name, campaign, target, link, result, events),
+            Report::Joined {
+                campaign,
+                place,
+                gap,
+                result,
+            } => self.joined(name, campaign, place, gap, result, events),
             Report::Received(received) => self.received(name, received, events)?,
             Report::Panicked(why) => {
                 tracing::error!(account = %name, "{why}");
@@ -243,6 +256,11 @@ impl Engine {
             .runtime
             .uploading
             .retain(|(account, _)| account != name);
+        self.core
+            .runtime
+            .seeking
+            .retain(|(account, _)| account != name);
+        self.core.runtime.joining.remove(name);
     }
 
     /// The connection is tried again after a pause that doubles.

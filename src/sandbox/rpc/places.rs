@@ -355,6 +355,9 @@ impl Call<'_> {
         if group.members.len() >= group.member_limit {
             return Err("USERS_TOO_MUCH".into());
         }
+        if group.join_requests && !group.is_member(own) {
+            return Err("INVITE_REQUEST_SENT".into());
+        }
         if !group.add(own, now, own_id) {
             return Err("USER_ALREADY_PARTICIPANT".into());
         }
@@ -459,12 +462,19 @@ impl Call<'_> {
                 Err(fail) if users.len() == 1 => return Err(fail),
                 other => other.unwrap_or(false),
             };
-            if may {
+            let ghost = self.world.users.get(*user).is_some_and(|u| u.never_added);
+            if may && ghost {
+                self.entry.note = Some("not added, and nobody says so".into());
+            } else if may {
                 added += usize::from(self.group_mut(at)?.add(*user, now, own_id));
             } else {
                 missing.push(
                     types::MissingInvitee {
-                        premium_would_allow_invite: false,
+                        premium_would_allow_invite: self
+                            .world
+                            .users
+                            .get(*user)
+                            .is_some_and(|u| u.premium_required),
                         premium_required_for_pm: false,
                         user_id: self.user_id(*user),
                     }

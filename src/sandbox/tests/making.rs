@@ -155,7 +155,7 @@ fn the_world_file_of_the_documentation_can_be_read() {
             spec.people.len(),
             spec.groups.len()
         ),
-        (7, 1, 8, 1)
+        (7, 1, 9, 1)
     );
     assert_eq!(spec.groups[0].members, Some(Choice::Word("60%".into())));
     assert_eq!(

@@ -175,7 +175,7 @@ impl AccountSettings {
             )
             .at_key()
             .detail(format!(
-                "Put sessions/{name}.session there; sessions/README.md says how."
+                "`tidings account login {name} --phone …` makes it."
             ));
         }
     }
