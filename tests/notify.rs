@@ -63,7 +63,7 @@ async fn take(State(hook): State<Hook>, headers: HeaderMap, body: String) -> Sta
 /// A world whose people are answered by a role with the handoff word `human`.
 async fn world(people: usize, notify: &str) -> World {
     let mut spec = WorldSpec::from_yaml(&format!(
-        "{}  - {{id: 900, username: ops, first_name: Olga}}\n{}",
+        "{}  - {{id: 900, username: ops_olga, first_name: Olga}}\n{}",
         common::crowd(people).split("groups:").next().unwrap(),
         format_args!(
             "groups:\n  - {{title: Meetup, username: meetup, creator: sales-1, members: ['@person101', '@person102']}}\n"
@@ -210,7 +210,11 @@ async fn what_nobody_received_is_told_after_a_restart_and_the_engine_goes_on_mea
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_gets_a_message_on_telegram_once() {
-    let world = world(2, "  - {on: [handoff], telegram: '@ops', via: sales-1}\n").await;
+    let world = world(
+        2,
+        "  - {on: [handoff], telegram: '@ops_olga', via: sales-1}\n",
+    )
+    .await;
     let daemon = world.daemon();
     world
         .until("both got it", |world| world.recipients().len() == 2)

@@ -362,11 +362,13 @@ impl Core {
         {
             store.sync_database()?;
         }
-        // Nor must an answer be known whose text is gone: it would be asked for again, and say something else.
+        // Nor must a message be known whose text is gone (nobody could answer it), or an answer: it would be asked for
+        // again, and say something else.
         let said = |event: &Event| {
             matches!(
                 event,
-                Event::Drafted { .. }
+                Event::Written { .. }
+                    | Event::Drafted { .. }
                     | Event::DraftDecided { edited: true, .. }
                     | Event::OperatorWrote { .. }
             )
