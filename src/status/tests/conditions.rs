@@ -93,7 +93,6 @@ fn cases() -> Vec<Case> {
         &[(Ready, False, "Paused"), (Paused, True, "PausedInSpec")],
         false,
     );
-    case("a kind that is not active", spring("").edit("kind: mailing", "kind: collect").edit("templates:\n  - {name: short, weight: 2, text: \"Hi\"}\n  - {name: long, text: \"Hello\"}\n", "").edit("delays: {between_messages: 30s..90s}", ""), &[(Ready, False, "NotActive")], false);
     case(
         "an invalid file",
         running("").edit("kind: mailing", "kind: maling"),

@@ -135,23 +135,6 @@ fn the_report_has_the_shape_of_the_contract() {
 }
 
 #[test]
-fn what_is_not_active_is_said() {
-    let world = World::new(&[(
-        "spring",
-        &format!(
-            "{SPRING}tests: [{{name: n, contact: {{first_name: Anna}}, expect: {{included: true}}}}]\n"
-        ),
-    )]);
-    let report = world.report();
-    assert!(
-        shown(&report, "spring")
-            .not_active
-            .iter()
-            .any(|text| text.contains("tests"))
-    );
-}
-
-#[test]
 fn what_the_settings_ask_and_this_version_does_not_do_is_said_once() {
     let mut world = World::new(&[("spring", SPRING)]);
     assert!(world.report().not_active.is_empty());
