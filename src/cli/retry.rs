@@ -43,7 +43,7 @@ fn outcome(name: &str) -> Result<Outcome, Failure> {
             let names: Vec<&str> = Outcome::ALL
                 .iter()
                 .copied()
-                .filter(|outcome| crate::observed::may_retry(*outcome).is_ok())
+                .filter(|outcome| outcome.may_retry().is_ok())
                 .map(Outcome::name)
                 .collect();
             Failure::usage(format!(

@@ -110,16 +110,14 @@ fn exit_codes_are_those_of_the_contract() {
 }
 
 #[test]
-fn every_verb_that_is_not_active_says_so_and_help_names_it() {
+fn the_verb_that_is_not_active_says_so_and_help_names_it() {
     let help = Cli::command().render_long_help().to_string();
     let folded = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    for verb in ["send-test"] {
-        assert_eq!(code(&[verb, "whatever", "--flag"]), FAILED, "{verb}");
-        assert!(
-            folded.contains(&format!("{verb},")) || folded.contains(verb),
-            "{verb}: {help}"
-        );
-    }
+    assert_eq!(code(&["send-test", "whatever", "--flag"]), FAILED);
+    assert!(
+        folded.contains("Not active in this version yet: send-test"),
+        "{help}"
+    );
 }
 
 #[test]

@@ -24,8 +24,11 @@ pub(super) fn bare(event: &Event) -> Event {
     }
 }
 
-/// What the store is given: each event's bytes, and the bytes that go with it.
-pub(super) fn rows(events: &[Recorded]) -> Result<Vec<(Vec<u8>, &[u8])>, StoreError> {
+/// An event's bytes, and the bytes that go with it.
+type Row<'a> = (Vec<u8>, &'a [u8]);
+
+/// What the store is given.
+pub(super) fn rows(events: &[Recorded]) -> Result<Vec<Row<'_>>, StoreError> {
     events
         .iter()
         .map(|recorded| {

@@ -3,7 +3,6 @@
 use super::Core;
 use super::answer::{done, misused, refused};
 use crate::model::{Event, Lineage, Outcome, Reply};
-use crate::observed::may_retry;
 
 /// Answers, and says what is to be written down.
 pub(super) fn answer(
@@ -17,7 +16,7 @@ pub(super) fn answer(
         return (misused("name at least one --outcome"), Vec::new());
     }
     for outcome in &outcomes {
-        if let Err(why) = may_retry(*outcome) {
+        if let Err(why) = outcome.may_retry() {
             return (
                 refused(format!("`{outcome}` is not tried again: {why}")),
                 Vec::new(),
@@ -37,7 +36,7 @@ pub(super) fn answer(
                 known
                     .outcomes
                     .iter()
-                    .filter(|(outcome, n)| **n > 0 && may_retry(**outcome).is_ok())
+                    .filter(|(outcome, n)| **n > 0 && outcome.may_retry().is_ok())
                     .map(|(outcome, n)| format!("{n} `{outcome}`"))
                     .collect()
             })

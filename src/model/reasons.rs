@@ -133,3 +133,35 @@ closed_list! {
         Missing = "missing": "There is no session file for it." => "`tidings account login NAME --phone …`, or put its session file into sessions/.",
     }
 }
+
+impl Outcome {
+    /// Whether a second chance may be given to whoever ended so: nothing was delivered, and nobody said no.
+    ///
+    /// # Errors
+    /// Why not, in words that follow 'not retried: '.
+    pub fn may_retry(self) -> Result<(), &'static str> {
+        match self {
+            Outcome::Failed
+            | Outcome::TemplateError
+            | Outcome::TooLong
+            | Outcome::NotFound
+            | Outcome::Unreachable
+            | Outcome::AccountLost => Ok(()),
+            Outcome::Sent => Err("they have got the message, and nobody gets it twice"),
+            Outcome::Uncertain => Err(
+                "they may have got the message: look into each dialog, then `tidings resolve NAME PERSON --as sent|retry`",
+            ),
+            Outcome::OptedOut => Err("they asked to hear no more"),
+            Outcome::Blocked => Err("they blocked the account, which is for good"),
+            Outcome::AlreadyMember => Err("they are members already"),
+            Outcome::PrivacyRestricted
+            | Outcome::Deactivated
+            | Outcome::NotMutual
+            | Outcome::PremiumRequired
+            | Outcome::PaymentRequired
+            | Outcome::TooManyChats => {
+                Err("Telegram or the person refused, which is for good in this line of campaigns")
+            }
+        }
+    }
+}

@@ -39,7 +39,6 @@ pub use meter::Meter;
 pub use persons::{ClassId, Handle, Persons};
 pub use places::{InviteLink, Joins, Warming};
 pub use restored::Restored;
-pub use retry::may_retry;
 pub use runs::Runs;
 pub use steps::{StepCounts, StepGroup, StepTotals, StepWaiter, Steps};
 pub use suppression::{Entry as SuppressionEntry, Suppression};

@@ -3,33 +3,6 @@
 use super::{Campaign, Handle, Observed, Recipient, Status};
 use crate::model::{Lineage, Outcome};
 
-/// Whether a second chance may be given to whoever ended so: nothing was delivered, and nobody said no.
-pub fn may_retry(outcome: Outcome) -> Result<(), &'static str> {
-    match outcome {
-        Outcome::Failed
-        | Outcome::TemplateError
-        | Outcome::TooLong
-        | Outcome::NotFound
-        | Outcome::Unreachable
-        | Outcome::AccountLost => Ok(()),
-        Outcome::Sent => Err("they have got the message, and nobody gets it twice"),
-        Outcome::Uncertain => Err(
-            "they may have got the message: look into each dialog, then `tidings resolve NAME PERSON --as sent|retry`",
-        ),
-        Outcome::OptedOut => Err("they asked to hear no more"),
-        Outcome::Blocked => Err("they blocked the account, which is for good"),
-        Outcome::AlreadyMember => Err("they are members already"),
-        Outcome::PrivacyRestricted
-        | Outcome::Deactivated
-        | Outcome::NotMutual
-        | Outcome::PremiumRequired
-        | Outcome::PaymentRequired
-        | Outcome::TooManyChats => {
-            Err("Telegram or the person refused, which is for good in this line of campaigns")
-        }
-    }
-}
-
 impl Campaign {
     /// How many a second chance would be given to: people by the first step, and follow-ups.
     pub fn retryable(&self, outcome: Outcome) -> (u64, u64) {
@@ -56,7 +29,7 @@ pub(super) fn reopened(state: &mut Observed, line: &Lineage, outcomes: &[Outcome
     };
     for outcome in outcomes
         .iter()
-        .filter(|outcome| may_retry(**outcome).is_ok())
+        .filter(|outcome| outcome.may_retry().is_ok())
     {
         let again: Vec<u32> = it
             .recipients

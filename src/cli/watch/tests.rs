@@ -130,7 +130,7 @@ fn a_long_list_scrolls_with_the_chosen_one_and_a_small_screen_still_shows_it() {
         "{last}"
     );
     // The terminal became small.
-    let small = screen(&mut app, 30, 5);
+    let small = screen(&mut app, 80, 5);
     assert!(small.contains("campaign-39"), "{small}");
     for (width, height) in [(1, 1), (3, 2), (10, 3), (300, 100)] {
         screen(&mut app, width, height);

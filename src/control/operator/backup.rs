@@ -490,14 +490,16 @@ fn suppressions(present: &Observed, backup: &Observed, events: &mut Vec<Event>) 
     }
 }
 
+/// How it ended, by which account and with which variant (as positions), and when, in seconds.
+type SentGroups = BTreeMap<(Outcome, Option<u16>, Option<u16>), Vec<(PersonId, u32)>>;
+
 /// What a campaign sent that the backup does not know of. What was on its way is uncertain.
 fn keys_of(present: &Observed, backup: &Observed, line: &Lineage) -> Vec<Event> {
     let Some(it) = present.campaigns.get(line) else {
         return Vec::new();
     };
     let before = backup.campaigns.get(line);
-    let mut groups: BTreeMap<(Outcome, Option<u16>, Option<u16>), Vec<(PersonId, u32)>> =
-        BTreeMap::new();
+    let mut groups = SentGroups::new();
     for (number, recipient) in &it.recipients {
         let outcome = match recipient.status {
             Status::Settled(outcome) => outcome,
