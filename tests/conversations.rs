@@ -557,8 +557,11 @@ async fn the_example_answers_hands_over_and_takes_a_refusal() {
     assert_eq!(got[1], "You won't hear from us again.");
     assert_eq!(world.texts_to(102).len(), 1);
     assert_eq!(world.texts_to(104).len(), 0);
-    let prompt = asked(&world)[0].note.clone().unwrap();
-    assert!(prompt.contains("News of the shop"), "{prompt}");
+    let prompts: Vec<String> = asked(&world).into_iter().filter_map(|e| e.note).collect();
+    assert!(
+        prompts.iter().any(|p| p.contains("News of the shop")),
+        "{prompts:?}"
+    );
     daemon.stop().await.unwrap();
 }
 

@@ -230,6 +230,9 @@ scripts:
             c["progress"]["opted_out"] == 1
         })
         .await;
+    world
+        .until("the confirmation is out", |w| w.texts_to(115).len() == 2)
+        .await;
     daemon.stop().await.unwrap();
     world.sandbox.ledger().clear();
     world.write(

@@ -269,7 +269,12 @@ fn the_demo_ends_well_and_leaves_a_ledger_that_says_the_same() {
         let entry: tidings::sandbox::Entry = serde_json::from_str(line).unwrap();
         let message =
             entry.method == "messages.sendMessage" && entry.first == Some(true) && entry.effect;
-        if message && entry.text.as_deref() != Some(confirmation) {
+        // Answers to people who wrote back are no second message of the campaign.
+        let answer = entry
+            .text
+            .as_deref()
+            .is_some_and(|text| text == confirmation || !text.contains("Spring evening"));
+        if message && !answer {
             assert!(people.insert(entry.peer.clone()), "twice: {entry:?}");
         }
     }

@@ -480,9 +480,10 @@ async fn an_uncertain_message_is_what_the_operator_says() {
             .method("messages.sendMessage")
             .nth(1),
     );
-    let mut banned = FaultRule::error("USER_DEACTIVATED_BAN").method("messages.sendMessage");
-    banned.after = 1;
-    world.sandbox.fault(banned);
+    // The first rule that fits a call has it: this one gets the second try.
+    world
+        .sandbox
+        .fault(FaultRule::error("USER_DEACTIVATED_BAN").method("messages.sendMessage"));
     let daemon = world.daemon();
     let campaign = world
         .until_campaign("hello", "it is uncertain", |c| {

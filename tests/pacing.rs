@@ -174,7 +174,7 @@ async fn nothing_leaves_outside_the_schedule() {
             "over",
             "schedule: {timezone: UTC, end: 2020-01-02T09:00}\n",
             ExitKind::Done,
-            "False Ended",
+            "True Ended",
             "",
         ),
     ] {

@@ -538,7 +538,7 @@ async fn a_configuration_that_breaks_while_the_daemon_runs_leaves_the_last_good_
         .await;
     assert_eq!(daemon.ended(), None, "{}", daemon.said());
     assert!(
-        daemon.said().contains("tidings.yaml is invalid"),
+        daemon.said().contains("The last good settings go on"),
         "{}",
         daemon.said()
     );

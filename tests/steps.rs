@@ -90,9 +90,12 @@ async fn a_restart_and_an_edit_between_the_steps_lose_and_repeat_nothing() {
         "campaigns/spring.yaml",
         mailing("spring", "sales-1", &edited),
     );
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
-    assert_eq!(world.delivered().len(), 6);
+    // By the same fast clock: a slower one would stand before the moment of the first messages.
+    let daemon = world.daemon_by(fast());
+    world
+        .until("everybody has the follow-up", |w| w.delivered().len() == 6)
+        .await;
+    daemon.stop().await.unwrap();
     // Once more changes nothing.
     assert_eq!(world.once().await.unwrap(), ExitKind::Done);
     assert_eq!(world.delivered().len(), 6);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::operator::suppressed::Suppressed;
-use crate::model::{Line, LineKey, Person, PersonId, RefHash};
+use crate::model::{Line, LineKey, LineKind, Person, PersonId, RefHash};
 use crate::observed::Suppression;
 use crate::people::People;
 use crate::store::{self, StoreError};
@@ -245,8 +245,17 @@ impl People for PeopleStore {
                 Some((LineKey::of_number(number), line))
             })
             .collect();
-        // By account and message id within a moment, which is how Telegram orders them.
-        lines.sort_by_key(|(_, line)| line.at);
+        // Rows come by account and message id, which is how Telegram orders a dialog, whatever two clocks say. Several
+        // dialogs are told one after another by the second, the most that Telegram dates a message by.
+        let one_dialog = lines
+            .windows(2)
+            .all(|pair| pair[0].0.account == pair[1].0.account);
+        let by_message = lines
+            .iter()
+            .all(|(key, _)| matches!(key.kind, LineKind::Message | LineKind::Draft));
+        if !(one_dialog && by_message) {
+            lines.sort_by_key(|(_, line)| line.at.seconds());
+        }
         lines
     }
 

@@ -239,11 +239,14 @@ pub fn account_view(inputs: &Inputs<'_>, name: &AccountName) -> AccountView {
     let (state, until, mut message) = state_of(inputs, name, account);
     let (lookups_today, lookup_allowance_today, day_ends) =
         super::reach::lookups_today(inputs, name);
-    if message.is_empty() && lookups_today >= lookup_allowance_today {
-        message = format!(
+    if lookups_today >= lookup_allowance_today {
+        if !message.is_empty() {
+            message.push(' ');
+        }
+        message.push_str(&format!(
             "It has looked {lookups_today} usernames and phones up today, which is its allowance; the next ones from \
              {day_ends} on."
-        );
+        ));
     }
     AccountView {
         state,

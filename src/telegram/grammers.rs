@@ -137,10 +137,15 @@ impl Client {
             Ok(answer) => {
                 decode::member_of(&answer, id).ok_or_else(|| CallError::NotMet(reference.clone()))
             }
-            Err(CallError::Rpc(fault)) if react(&fault) == Reaction::FailRecipient => {
-                Err(CallError::NotMet(reference.clone()))
-            }
-            Err(CallError::Rpc(fault)) if react(&fault) == Reaction::LookUpAgain => {
+            // Whatever it says of the id, it is no place that this account is in. (As the target of an invite the same
+            // words stall a campaign.)
+            Err(CallError::Rpc(fault))
+                if fault.base() == "CHAT_ID_INVALID"
+                    || matches!(
+                        react(&fault),
+                        Reaction::FailRecipient | Reaction::LookUpAgain
+                    ) =>
+            {
                 Err(CallError::NotMet(reference.clone()))
             }
             Err(error) => Err(error),
