@@ -158,6 +158,20 @@ async fn who_writes_back_is_answered_once_and_told_that_he_talks_to_a_machine() 
         roles[1..],
         [("assistant", "Hi P101!"), ("user", "How much is it?")]
     );
+    let page = world
+        .ask(tidings::model::Command::AudiencePage {
+            name: "hello".into(),
+            after: None,
+        })
+        .await;
+    let tidings::model::Reply::Document { body } = page else {
+        panic!("no export: {page:?}");
+    };
+    assert!(
+        body.to_string()
+            .contains(r#""last_reply":"How much is it?""#),
+        "the export has his words: {body:#}"
+    );
     let campaign = world.campaign("hello").await;
     assert_eq!(campaign["progress"]["replied"], 1, "{campaign:#}");
     // A restart says nothing again.

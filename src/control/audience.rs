@@ -156,6 +156,15 @@ impl<'a> Rows<'a> {
         let replied_at = contacted
             .and_then(|contacted| contacted.last_reply)
             .filter(|_| recipient.replied);
+        // Absent where he never wrote, or where his words are no longer kept.
+        let last_reply = replied_at.and_then(|_| {
+            core.people
+                .conversation(person)
+                .into_iter()
+                .rev()
+                .find(|(_, line)| line.speaker == crate::model::Speaker::Person)
+                .map(|(_, line)| line.text)
+        });
         let source: Vec<&str> = self
             .sources
             .iter()
@@ -192,7 +201,7 @@ impl<'a> Rows<'a> {
                 _ => None,
             },
             "replied_at": Moment::of(replied_at),
-            "last_reply": Value::Null,
+            "last_reply": last_reply,
             "opted_out": recipient.opted_out || core.observed.opted_out.contains(number),
             "source": source,
         })
