@@ -519,3 +519,75 @@ async fn an_uncertain_message_is_what_the_operator_says() {
     daemon.stop().await.unwrap();
     assert_nobody_twice(&world);
 }
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Tests of texts, before anybody gets them
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_sends_every_variant_and_step_to_test_recipients_alone() {
+    let world = world(PEOPLE).await;
+    world.write(
+        "tidings.yaml",
+        format!("{}test_recipients: ['@me', '@eve_5']\n", common::FAST),
+    );
+    world.write(
+        "campaigns/hello.yaml",
+        mailing(
+            "hello",
+            "sales-1",
+            "paused: true
+templates: [{name: short, text: 'Hi {{ contact.first_name }}!'}, {name: long, text: 'Good day!'}]
+follow_ups: [{after: 3d, templates: [{name: nudge, text: 'Still there?'}]}]
+",
+        ),
+    );
+    // Without a daemon the command connects by itself.
+    let said = json(
+        &world,
+        &["send-test", "hello", "--to", "@eve_5", "-o", "json"],
+    )
+    .await;
+    let results: Vec<&str> = said["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["result"].as_str().unwrap())
+        .collect();
+    assert_eq!(results, ["sent", "sent", "sent"], "{said:#}");
+    let mut texts = world.texts_to(105);
+    texts.sort();
+    assert_eq!(texts, ["Good day!", "Hi Eve!", "Still there?"]);
+    let daemon = world.daemon();
+    world
+        .until_campaign("hello", "it is seen", |c| c["generation"] == 1)
+        .await;
+    // Again is again, and to oneself is to oneself.
+    ends_with(
+        &tidings(&world, &["send-test", "hello", "--to", "@eve_5"]).await,
+        0,
+    );
+    assert_eq!(world.texts_to(105).len(), 6);
+    ends_with(
+        &tidings(&world, &["send-test", "hello", "--to", "@me"]).await,
+        0,
+    );
+    ends_with(
+        &tidings(&world, &["send-test", "hello", "--to", "@anna"]).await,
+        1,
+    );
+    ends_with(
+        &tidings(&world, &["send-test", "nope", "--to", "@me"]).await,
+        64,
+    );
+    body(world.ask(add(&["@eve_5"])).await);
+    ends_with(
+        &tidings(&world, &["send-test", "hello", "--to", "@eve_5"]).await,
+        1,
+    );
+    // Nothing of it counts.
+    assert_eq!(world.account("sales-1").await["sent_today"], 0);
+    let campaign = world.campaign("hello").await;
+    assert_eq!(campaign["progress"]["sent"], 0, "{campaign:#}");
+    daemon.stop().await.unwrap();
+    assert!(!world.who().contains(&101));
+}

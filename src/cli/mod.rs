@@ -15,7 +15,6 @@ pub mod demo;
 mod events;
 mod explain;
 mod forget;
-mod inactive;
 mod init;
 mod logging;
 mod man;
@@ -31,6 +30,7 @@ mod retry;
 mod run;
 mod sandbox;
 mod schema;
+mod send_test;
 mod status;
 mod suspend;
 mod test;
@@ -222,6 +222,11 @@ impl Global {
     }
 }
 
+/// Shown under the list of commands.
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 plan --detailed-exitcode with changes, 4 something waits for a person, 64 usage, \
+78 the configuration is invalid.";
+
 /// Declarative Telegram campaigns: YAML specs in a folder, reconciled by a daemon that never messages anyone twice.
 #[derive(Debug, Parser)]
 #[command(
@@ -231,7 +236,7 @@ impl Global {
     max_term_width = 100,
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = inactive::HELP
+    after_help = EXIT_CODES
 )]
 pub struct Cli {
     /// Where things are.
@@ -279,6 +284,8 @@ pub enum Verb {
     /// Show and keep the list of those who are never written to
     #[command(subcommand)]
     Optout(optout::OptoutVerb),
+    /// Send every variant and step to a test recipient
+    SendTest(send_test::SendTestArgs),
     /// Say why a person did or did not get a message
     Explain(explain::ExplainArgs),
     /// Show who changed what
@@ -307,10 +314,6 @@ pub enum Verb {
     Completions(completions::CompletionsArgs),
     /// Print the manual page
     Man(man::ManArgs),
-
-    /// Not active in this version yet
-    #[command(hide = true)]
-    SendTest(inactive::Anything),
 }
 
 /// The whole command: reads the arguments, does it, says what went wrong.
@@ -364,6 +367,7 @@ fn dispatch(cli: Cli) -> Ended {
         Verb::Resume(args) => suspend::resume(global, &args),
         Verb::Approve(args) => approve::run(global, &args),
         Verb::Optout(verb) => optout::run(global, &verb),
+        Verb::SendTest(args) => send_test::run(global, &args),
         Verb::Explain(args) => explain::run(global, &args),
         Verb::Audit(args) => audit::run(global, &args),
         Verb::Report(args) => report::run(global, &args),
@@ -376,7 +380,6 @@ fn dispatch(cli: Cli) -> Ended {
         Verb::Schema(args) => schema::run(global, &args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
-        Verb::SendTest(_) => inactive::say("send-test"),
         Verb::Retry(args) => retry::run(global, &args),
     }
 }

@@ -110,17 +110,6 @@ fn exit_codes_are_those_of_the_contract() {
 }
 
 #[test]
-fn the_verb_that_is_not_active_says_so_and_help_names_it() {
-    let help = Cli::command().render_long_help().to_string();
-    let folded = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(code(&["send-test", "whatever", "--flag"]), FAILED);
-    assert!(
-        folded.contains("Not active in this version yet: send-test"),
-        "{help}"
-    );
-}
-
-#[test]
 fn a_new_workspace_passes_validate_and_is_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("new").to_str().unwrap().to_owned();

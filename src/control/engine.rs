@@ -9,7 +9,9 @@ mod looking;
 mod operate;
 mod places;
 mod reports;
+mod retention;
 mod served;
+mod testing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -77,6 +79,8 @@ pub struct RunOptions {
     pub clock: Clock,
     /// Ends the run from outside, as SIGTERM does.
     pub stop: Option<Arc<tokio::sync::Notify>>,
+    /// Connects and answers commands, and plans nothing (`tidings send-test` without a daemon).
+    pub idle: bool,
     /// Wants a look at the state now and then (progress displays).
     pub observer: Option<mpsc::UnboundedSender<serde_json::Value>>,
 }
@@ -233,6 +237,8 @@ struct Engine {
     restored: bool,
     served: served::Served,
     notifier: Notifier,
+    /// When `retention` was last looked after.
+    cleared: Option<Timestamp>,
 }
 
 #[allow(
@@ -288,6 +294,7 @@ impl Engine {
             restored: false,
             served: served::Served::default(),
             notifier: Notifier::from_env(),
+            cleared: None,
         }
     }
 
@@ -295,6 +302,7 @@ impl Engine {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         self.core.runtime.lookups_only = self.options.lookups_only;
         self.started = self.core.clock.now();
+        self.core.runtime.draining = self.options.idle;
         if self.options.once || self.options.lookups_only {
             self.core.runtime.once_since = Some(self.core.clock.now());
         }
@@ -322,6 +330,7 @@ impl Engine {
             self.serve_as_asked(&commands).await;
             self.accounts().await?;
             self.read_gaps();
+            self.retention()?;
             let plan = self.passes().await?;
             self.planned();
             self.core.checkpoint(false)?;

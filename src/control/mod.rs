@@ -61,6 +61,25 @@ pub enum RequestError {
     Daemon(String),
 }
 
+/// Whether a daemon answers for this workspace.
+///
+/// # Errors
+/// Where one is there and does not answer.
+pub fn is_running(workspace: &Workspace) -> Result<bool, RequestError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RequestError::Daemon(error.to_string()))?;
+    runtime
+        .block_on(socket::request(
+            &workspace.socket_path(),
+            &Command::Ping,
+            ANSWER_WAIT,
+        ))
+        .map(|answer| answer.is_some())
+        .map_err(|error| RequestError::Daemon(error.to_string()))
+}
+
 /// Asks the daemon where one runs, else opens the state itself.
 ///
 /// # Errors

@@ -782,6 +782,19 @@ pub enum Event {
         /// The account joins nothing before this moment.
         next_at: Timestamp,
     },
+    /// An operator sent a campaign's texts to a test recipient.
+    Tested {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// Counted over all campaigns: its keys are of this run.
+        number: u32,
+        /// By which account.
+        account: AccountName,
+        /// To whom.
+        person: PersonId,
+        /// Who.
+        by: String,
+    },
 }
 
 /// People who are settled alike.

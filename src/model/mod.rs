@@ -31,7 +31,8 @@ pub use reasons::{AccountState, ConditionType, Exclusion, Outcome, Waiting};
 pub use replies::RepliesCommand;
 pub use suppression::{RefHash, SuppressionKey};
 pub use talk::{
-    Aside, DraftHold, Line, LineKey, LineKind, NeedsWhy, OPT_OUT_LINEAGE, Speaker, TalkChange,
-    account_of_role, account_role, answer_key, aside_of, is_aside, notice_key, operator_key,
+    Aside, DraftHold, Line, LineKey, LineKind, NeedsWhy, OPT_OUT_LINEAGE, Speaker, TEST_LINEAGE,
+    TalkChange, account_of_role, account_role, answer_key, aside_of, is_aside, notice_key,
+    operator_key,
 };
 pub use timestamp::Timestamp;

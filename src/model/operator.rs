@@ -71,6 +71,22 @@ pub enum OperatorCommand {
         /// Who says so.
         by: String,
     },
+    /// Sends every text of a campaign to a test recipient; answered by a daemon alone.
+    SendTest {
+        /// The campaign.
+        name: String,
+        /// One of `test_recipients`, as the command line names him.
+        to: String,
+        /// Who asks.
+        by: String,
+    },
+    /// How far a test is.
+    TestState {
+        /// Which.
+        number: u32,
+        /// It began after this event.
+        after: u64,
+    },
     /// Writes the whole state into a file.
     Backup {
         /// The file, as an absolute path.
@@ -122,6 +138,8 @@ impl OperatorCommand {
             OperatorCommand::OptOutList
             | OperatorCommand::Explain { .. }
             | OperatorCommand::Audit { .. }
+            | OperatorCommand::SendTest { .. }
+            | OperatorCommand::TestState { .. }
             | OperatorCommand::Report { .. } => false,
             OperatorCommand::OptOutAdd { .. }
             | OperatorCommand::OptOutRemove { .. }

@@ -8,6 +8,8 @@ use super::{AccountName, Lineage, PersonId, SendKey, Timestamp};
 const ASIDE: char = '#';
 /// The lineage of the confirmations of opt-outs.
 pub const OPT_OUT_LINEAGE: &str = "#opt-out";
+/// The lineage of tests (`tidings send-test`): the number of the test is the run.
+pub const TEST_LINEAGE: &str = "#test";
 /// Answers: the account's name follows, the incoming message is the run.
 const ANSWER: &str = "#answer/";
 /// What an operator writes: the account's name follows, the number of the message is the run.

@@ -466,6 +466,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             account_of(state, account).updates = Some((*pts, *qts, *date, *seq));
         }
         Event::SpecFacts { .. } => {}
+        Event::Tested { number, .. } => state.tests = state.tests.max(*number),
         Event::BackedUp { file, .. } => {
             state.backups.retain(|(known, _)| known != file);
             state.backups.push((file.clone(), at));

@@ -154,6 +154,9 @@ pub struct Observed {
     /// Conversations with people who write in.
     #[serde(default)]
     pub talks: Talks,
+    /// Tests so far (`tidings send-test`): each has keys of its own.
+    #[serde(default)]
+    pub tests: u32,
 }
 
 impl Observed {

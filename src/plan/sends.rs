@@ -11,7 +11,7 @@ use super::{
 use crate::desired::{ResolvedCampaign, SourceRole, Variant};
 use crate::model::{
     AccountName, AccountState, Contact, Event, Formatted, Lineage, Outcome, Person, PersonId,
-    SendKey, Timestamp, Waiting, is_aside,
+    SendKey, TEST_LINEAGE, Timestamp, Waiting, is_aside,
 };
 use crate::observed::{Campaign, ClassId, Handle, InFlight, OPT_OUT_LINEAGE};
 use crate::people::{best_reference, is_named};
@@ -102,7 +102,9 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
         let confirmation = key.lineage.as_ref() == OPT_OUT_LINEAGE;
         let again = |plan: &Plan| {
             if is_aside(&key.lineage) {
-                confirmation || super::answers::may_go_again(inputs, plan, key)
+                confirmation
+                    || key.lineage.as_ref() == TEST_LINEAGE
+                    || super::answers::may_go_again(inputs, plan, key)
             } else {
                 may_go_again(plan, key, inputs, flight)
             }

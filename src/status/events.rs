@@ -632,6 +632,16 @@ fn say(event: &Event, observed: &Observed) -> Words {
         )
         .of(&key.lineage, observed)
         .about(key.person),
+        Event::Tested {
+            campaign,
+            account,
+            person,
+            by,
+            ..
+        } => words("tested", format!("{by} sent its texts as a test."))
+            .of(campaign, observed)
+            .by(account)
+            .about(person),
         Event::BackedUp { file, by } => words("backed_up", format!("{by} wrote a backup: {file}.")),
         Event::KeysUnited {
             campaign, settled, ..

@@ -78,6 +78,22 @@ pub fn encode_send(
     }
 }
 
+/// The same request to the account itself (its Saved Messages) instead of to a person.
+pub fn to_oneself(request: &[u8]) -> Option<Vec<u8>> {
+    let mut buffer = Cursor::from_slice(request);
+    let id = u32::deserialize(&mut buffer).ok()?;
+    let peer = enums::InputPeer::PeerSelf;
+    if id == <functions::messages::SendMessage as Identifiable>::CONSTRUCTOR_ID {
+        let request = functions::messages::SendMessage::deserialize(&mut buffer).ok()?;
+        Some(functions::messages::SendMessage { peer, ..request }.to_bytes())
+    } else if id == <functions::messages::SendMedia as Identifiable>::CONSTRUCTOR_ID {
+        let request = functions::messages::SendMedia::deserialize(&mut buffer).ok()?;
+        Some(functions::messages::SendMedia { peer, ..request }.to_bytes())
+    } else {
+        None
+    }
+}
+
 /// The text of a request that [`encode_send`] made, to find the message again in a dialog.
 pub fn text_of(request: &[u8]) -> Option<String> {
     let mut buffer = Cursor::from_slice(request);

@@ -30,7 +30,7 @@ use tokio::sync::mpsc;
 use crate::model::reaction::RpcFault;
 use crate::model::{AccountName, InDoubtWhy, Person, PersonId, RandomKey, Reference, Timestamp};
 
-pub use encode::{encode_send, text_of};
+pub use encode::{encode_send, text_of, to_oneself};
 pub use find::{Find, FoundPage};
 pub use grammers::GrammersTelegram;
 pub use places::{Joined, Membership, encode_invite, is_invite};

@@ -20,6 +20,9 @@ impl Engine {
                 });
             }
         }
+        if let OperatorCommand::SendTest { name, to, by } = command {
+            return self.send_test(&name, &to, by).await;
+        }
         let restores = matches!(command, OperatorCommand::Restore { .. });
         let Acted { reply, appended } = operator::act(&mut self.core, command)?;
         if let Some(appended) = appended {

@@ -107,7 +107,9 @@ fn changed_by(event: &Event) -> Option<Option<&str>> {
         | Event::Forgotten { by, .. }
         | Event::OperatorResolved { by, .. }
         | Event::BackedUp { by, .. }
-        | Event::Restored { by, .. } => Some(Some(by)),
+        | Event::Restored { by, .. }
+        | Event::Tested { by, .. }
+        | Event::Reopened { by, .. } => Some(Some(by)),
         _ => None,
     }
 }

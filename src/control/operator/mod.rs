@@ -10,6 +10,7 @@ mod places;
 mod report;
 mod resolve;
 pub(super) mod suppressed;
+mod tests_state;
 
 use crate::model::{OperatorCommand, Reply};
 use crate::store::Appended;
@@ -62,6 +63,13 @@ pub(super) fn act(core: &mut Core, command: OperatorCommand) -> Result<Acted, Co
             verdict,
             by,
         } => resolve::resolve(core, &name, &person, verdict, by),
+        // The daemon's loop answers it: it needs the accounts.
+        OperatorCommand::SendTest { .. } => {
+            Ok(Acted::said(super::answer::refused("no daemon is running")))
+        }
+        OperatorCommand::TestState { number, after } => {
+            tests_state::state(core, number, after).map(Acted::said)
+        }
         OperatorCommand::Backup {
             file,
             with_sessions,

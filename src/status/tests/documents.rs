@@ -135,25 +135,6 @@ fn the_report_has_the_shape_of_the_contract() {
 }
 
 #[test]
-fn what_the_settings_ask_and_this_version_does_not_do_is_said_once() {
-    let mut world = World::new(&[("spring", SPRING)]);
-    assert!(world.report().not_active.is_empty());
-    world.settings = "version: 1\ntest_recipients: [\"@me\"]\n";
-    let line = "Not active in this version: `test_recipients` of tidings.yaml.";
-    let look = look();
-    for text in [
-        table(&world.report(), &look),
-        plan_text(&world.plan_document(), &look),
-    ] {
-        assert_eq!(text.matches(line).count(), 1, "{text}");
-    }
-    assert_eq!(
-        shown(&world.report(), "spring").not_active,
-        Vec::<String>::new()
-    );
-}
-
-#[test]
 fn a_report_of_some_campaigns_has_their_accounts_alone() {
     let world = World::new(&[
         ("spring", SPRING),
