@@ -403,7 +403,9 @@ async fn a_report_counts_results_in_every_form() {
     let daemon = world.daemon();
     world
         .until_campaign("hello", "all settled", |c| {
-            c["progress"]["pending"] == 0 && c["audience"]["included"] == 4
+            c["progress"]["pending"] == 0
+                && c["progress"]["in_flight"] == 0
+                && c["audience"]["included"] == 4
         })
         .await;
     let first = world.who()[0];

@@ -15,6 +15,8 @@ use crate::status::plain;
 
 /// How long connecting, looking up and sending may take.
 const WAIT: Duration = Duration::from_secs(90);
+/// A daemon that starts listens within this.
+const STARTS: Duration = Duration::from_secs(3);
 /// The pause between two looks.
 const EVERY: Duration = Duration::from_millis(200);
 
@@ -51,6 +53,13 @@ pub(super) fn run(global: &Global, args: &SendTestArgs) -> Ended {
     let since = Instant::now();
     let ended = loop {
         if engine.is_finished() {
+            // The state may be with a daemon that was just starting: it answers in a moment.
+            while since.elapsed() < STARTS {
+                if control::is_running(&workspace)? {
+                    return ask(&workspace, args);
+                }
+                std::thread::sleep(EVERY);
+            }
             return match engine.join() {
                 Ok(Ok(_)) => Err(Failure::new("the engine ended before the test")),
                 Ok(Err(error)) => Err(error.into()),

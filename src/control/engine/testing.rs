@@ -98,7 +98,7 @@ impl Engine {
                 Err(reply) => return Ok(reply),
             }
         };
-        let known = self.core.people.get(person).unwrap_or_default();
+        let mut known = self.core.people.get(person).unwrap_or_default();
         if !oneself {
             let silenced = self
                 .core
@@ -156,6 +156,11 @@ impl Engine {
         else {
             return Ok(waiting("the account"));
         };
+        if oneself {
+            // No source ever told of the account itself; it knows its own name.
+            known.contact.first_name = known.contact.first_name.or_else(|| first_name.clone());
+            known.contact.username = known.contact.username.or_else(|| username.clone());
+        }
         let facts = CampaignFacts {
             name: spec.name.clone(),
             title: spec.spec.title.clone(),
