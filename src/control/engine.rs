@@ -5,6 +5,7 @@ mod accounts;
 mod actions;
 mod answers;
 mod known;
+mod last_word;
 mod looking;
 mod operate;
 mod places;
@@ -239,6 +240,8 @@ struct Engine {
     notifier: Notifier,
     /// When `retention` was last looked after.
     cleared: Option<Timestamp>,
+    /// What may still come in before `run --once` ends.
+    last_word: last_word::LastWord,
 }
 
 #[allow(
@@ -295,6 +298,7 @@ impl Engine {
             served: served::Served::default(),
             notifier: Notifier::from_env(),
             cleared: None,
+            last_word: last_word::LastWord::default(),
         }
     }
 
@@ -530,7 +534,7 @@ impl Engine {
         {
             sleep = sleep.min(SESSIONS_EVERY * 2);
         }
-        if self.readiness.anybody_waits() {
+        if self.readiness.anybody_waits() || self.last_word.waits() {
             sleep = sleep.min(Duration::from_millis(250));
         }
         sleep = sleep
@@ -594,6 +598,18 @@ impl Engine {
             campaigns.any(crate::observed::Campaign::looking_up)
         };
         if next <= until && (!self.options.lookups_only || unfinished()) {
+            return None;
+        }
+        let listening = self.listening.iter().filter(|name| {
+            let link = self.core.runtime.links.get(*name);
+            matches!(link, Some(Link::Ready { .. }))
+        });
+        let tasks = &self.tasks;
+        if self.last_word.keeps(listening.cloned(), |name| {
+            if let Some(task) = tasks.get(name) {
+                task.client().ask_updates();
+            }
+        }) {
             return None;
         }
         let inputs = self.core.inputs();

@@ -261,8 +261,13 @@ impl Shared {
 
     /// Does what is due and tells the connections.
     pub fn step(&self) {
-        let now = self.now();
         let mut core = self.lock();
+        self.step_on(&mut core);
+    }
+
+    /// The same, with the world in hand.
+    fn step_on(&self, core: &mut Core) {
+        let now = self.now();
         for deed in core.world.step(now) {
             let (what, user, account, text) = match deed {
                 Deed::Write {
@@ -280,7 +285,7 @@ impl Shared {
                 ..self.entry("person", what)
             });
         }
-        self.tell(&mut core);
+        self.tell(core);
     }
 
     /// Tells the connections what the world pushed.
@@ -350,6 +355,10 @@ impl Shared {
     ) -> Outcome {
         let mut guard = self.lock();
         let core = &mut *guard;
+        // What is due has happened before whoever asks is answered, however late the clockwork runs.
+        if core.world.next_due().is_some_and(|at| at <= self.now()) {
+            self.step_on(core);
+        }
         let fault = core
             .world
             .fault_for(at.account, &method, request.as_ref().ok());

@@ -36,6 +36,7 @@ impl Telegram for GrammersTelegram {
                 name: config.name,
                 connector,
                 updates: Mutex::new(None),
+                ask_updates: Arc::default(),
             }) as Arc<dyn AccountClient>)
         })
     }
@@ -45,6 +46,7 @@ pub(super) struct Client {
     name: AccountName,
     connector: Arc<Connector>,
     updates: Mutex<Option<AbortHandle>>,
+    ask_updates: Arc<tokio::sync::Notify>,
 }
 
 /// The size of a part of a file (core.telegram.org/api/files: at most 512 KB, a divisor of it).
@@ -439,6 +441,7 @@ impl AccountClient for Client {
             self.name.clone(),
             from,
             sources,
+            Arc::clone(&self.ask_updates),
             out,
         ));
         let mut slot = self.updates.lock().unwrap_or_else(PoisonError::into_inner);
@@ -446,6 +449,10 @@ impl AccountClient for Client {
             before.abort();
         }
         received
+    }
+
+    fn ask_updates(&self) {
+        self.ask_updates.notify_one();
     }
 
     fn log_out(&self) -> BoxFuture<'_, Result<(), CallError>> {

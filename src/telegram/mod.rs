@@ -300,8 +300,8 @@ pub enum Received {
     Message(Box<Incoming>),
     /// The place in the updates moved with no message in between: at the start, and now and then.
     State(UpdatesState),
-    /// All that was missed until now was told before this, or cannot be asked for: at the start, and after each
-    /// reconnection.
+    /// All that was missed until now was told before this, or cannot be asked for: at the start, after each
+    /// reconnection, and where it was asked for.
     CaughtUp,
 }
 
@@ -403,6 +403,10 @@ pub trait AccountClient: Send + Sync {
     /// From now on private messages come in through the receiver: what was missed since `from`, then live. A second
     /// call takes the place of the first. Best called before the first call, so that no connection is made twice.
     fn start_updates(&self, from: Option<UpdatesState>) -> mpsc::Receiver<Received>;
+
+    /// Asks Telegram now what came in, and not first after a silence or a gap. [`Received::CaughtUp`] follows whatever
+    /// it tells; nothing where nobody listens.
+    fn ask_updates(&self);
 
     /// Logs the account out at Telegram: its key is worthless afterwards.
     fn log_out(&self) -> BoxFuture<'_, Result<(), CallError>>;

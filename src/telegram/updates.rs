@@ -467,7 +467,7 @@ impl Clock {
         }
     }
 
-    fn reconnected(&mut self) {
+    fn ask_now(&mut self) {
         self.ask_at = Instant::now().max(self.not_before);
         self.urgent = true;
     }
@@ -496,6 +496,7 @@ pub(super) async fn run(
     account: AccountName,
     from: Option<UpdatesState>,
     mut sources: mpsc::UnboundedReceiver<mpsc::Receiver<UpdatesLike>>,
+    ask: Arc<tokio::sync::Notify>,
     out: mpsc::Sender<Received>,
 ) {
     let mut inbox = Inbox::new(account, from);
@@ -535,8 +536,9 @@ pub(super) async fn run(
                 let Some(new) = new else { return };
                 source = Some(new);
                 // A new connection starts where the old one ended: what came in between is asked for at once.
-                clock.reconnected();
+                clock.ask_now();
             }
+            () = ask.notified() => clock.ask_now(),
             count = next(&mut source, &mut batch, rest_until) => {
                 if count == 0 {
                     source = None;

@@ -170,6 +170,9 @@ impl Engine {
         // The task called everything after it off: what is ordered from now on belongs to a new epoch.
         let stopped = result.as_ref().is_err_and(stops_the_account);
         self.core.runtime.executing.remove(&key);
+        if result.is_ok() {
+            self.last_word.spoken();
+        }
         if result.is_err() {
             // What was folded so far decides, so everything before this must be folded.
             self.write(events)?;
@@ -593,7 +596,10 @@ impl Engine {
         };
         match received {
             Received::State(state) => events.push(at(state)),
-            Received::CaughtUp => self.readiness.caught_up(name),
+            Received::CaughtUp => {
+                self.readiness.caught_up(name);
+                self.last_word.caught_up(name);
+            }
             Received::Message(incoming) => {
                 self.write(events)?;
                 let state = incoming.state;
