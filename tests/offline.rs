@@ -609,6 +609,12 @@ fn validate_takes_any_path_of_a_workspace_and_names_files_from_its_root() {
             78,
         ),
         ("what is not there", root, vec!["campaigns/nope.yaml"], 64),
+        (
+            "a path from the root of a workspace that is named",
+            Path::new("/"),
+            vec!["-C", root.to_str().unwrap(), "campaigns/good.yaml"],
+            0,
+        ),
         ("what is in no workspace", root, vec!["/"], 64),
     ] {
         let done = validate(at, &args);

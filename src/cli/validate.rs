@@ -117,9 +117,15 @@ fn scopes(
     }
     let mut by_root: BTreeMap<PathBuf, (Workspace, Scope)> = BTreeMap::new();
     for path in paths {
-        let real = path.canonicalize().map_err(|error| {
-            Failure::usage(format!("{} cannot be read: {error}", path.display()))
-        })?;
+        let from_here = path.canonicalize();
+        // As a shell completes it, or as the workspace knows it.
+        let real = match (&options.directory, from_here) {
+            (Some(directory), Err(error)) if path.is_relative() => {
+                directory.join(path).canonicalize().map_err(|_| error)
+            }
+            (_, found) => found,
+        }
+        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?;
         let workspace = match options.directory {
             Some(_) => Workspace::find(options)?,
             None => {

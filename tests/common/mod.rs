@@ -415,11 +415,13 @@ pub fn adds_up(campaign: &serde_json::Value) {
             "{outcome}"
         );
     }
-    if audience["sources"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .all(|source| source["complete"] == true)
+    // A list is read at once, and judged when the accounts have said who they are: until then nobody is found.
+    if n(&audience["found"]) > 0
+        && audience["sources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|source| source["complete"] == true)
     {
         for source in audience["sources"].as_array().unwrap() {
             assert!(
