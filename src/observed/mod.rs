@@ -9,11 +9,13 @@
 
 mod account;
 mod campaign;
+mod flights;
 mod fold;
 mod lookups;
 mod meter;
 mod persons;
 mod places;
+mod recipients;
 mod restored;
 mod retry;
 mod runs;

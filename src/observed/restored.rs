@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
-use super::fold::remove_unsettled;
+use super::recipients::remove_unsettled;
 use super::{Campaign, Handle, Observed, Persons, Recipient, Status};
 use crate::model::{AccountName, Event, InDoubtWhy, Lineage, Outcome, SettledElsewhere, Timestamp};
 

@@ -42,7 +42,7 @@ pub(super) fn reopened(state: &mut Observed, line: &Lineage, outcomes: &[Outcome
             .map(|(number, _)| *number)
             .collect();
         for number in again {
-            super::fold::uncount(&mut it.outcomes, *outcome);
+            super::recipients::uncount(&mut it.outcomes, *outcome);
             let handle = Handle(number);
             // What Telegram did not know then is asked anew.
             nobody.remove(number);

@@ -104,7 +104,7 @@ pub(super) fn opened(
             ..
         }) = it.recipients.remove(&number)
         {
-            super::fold::uncount(&mut it.outcomes, outcome);
+            super::recipients::uncount(&mut it.outcomes, outcome);
         }
         // Whoever is silenced is found again, and excluded with the reason.
         if suppressed.contains(number) || opted_out.contains(number) {

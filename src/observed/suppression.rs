@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::fold::remove_unsettled;
+use super::recipients::remove_unsettled;
 use super::{Handle, Observed, Recipient, Status};
 use crate::model::{
     AccountName, Event, Exclusion, Outcome, PersonId, RefHash, SuppressionKey, Timestamp,

@@ -408,7 +408,7 @@ impl Turn<'_> {
         }
         let key = answer_key(self.account, self.person, draft.message_id);
         if let Some(range) = campaign.and_then(|spec| spec.delays.typing) {
-            let until = draft.at + super::sends::draw(&key, "typing", range);
+            let until = draft.at + super::message::draw(&key, "typing", range);
             if until > inputs.now {
                 plan.wake(until, inputs.now);
                 let shown = (self.account.clone(), self.person);
@@ -568,7 +568,7 @@ impl Turn<'_> {
     ) -> Result<String, crate::text::ComposeError> {
         let contact = shared(&known.contact, &role.share);
         let facts = match (campaign, inputs.observed.campaigns.get(line)) {
-            (Some(spec), Some(campaign)) => super::sends::facts(spec, campaign),
+            (Some(spec), Some(campaign)) => super::message::facts(spec, campaign),
             _ => CampaignFacts::default(),
         };
         let prompt = role.prompt.render(&Context {
@@ -592,7 +592,7 @@ impl Turn<'_> {
 /// When an answer is due: the delay counts from his newest message, so that several are answered together.
 fn due_at(turn: &Turn<'_>, open: &Unanswered, role: &ResolvedRole) -> Timestamp {
     let key = answer_key(turn.account, turn.person, open.last);
-    let delay = super::sends::draw(&key, "answer", role.delay).max(BREATH);
+    let delay = super::message::draw(&key, "answer", role.delay).max(BREATH);
     (open.last_at + delay).min(open.since + role.delay.1.max(BREATH) + PATIENCE)
 }
 

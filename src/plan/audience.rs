@@ -143,7 +143,7 @@ impl<'a> Judge<'a> {
             spec,
             ins,
             exclude: found(spec, campaign, SourceRole::Exclude),
-            facts: super::sends::facts(spec, campaign),
+            facts: super::message::facts(spec, campaign),
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::accounts::{Availability, may_contact, may_look_up};
-use super::{Gate, Inputs, Link, Plan, audience, sends};
+use super::{Gate, Inputs, Link, Plan, audience, message, sends};
 use crate::desired::{ResolvedCampaign, SourceRole};
 use crate::model::{Exclusion, LastSeen, Lineage, Person, PersonId, SendKey, Timestamp, Waiting};
 use crate::observed::{Campaign, Handle, Status};
@@ -132,7 +132,7 @@ pub fn explain(
     }
     // Who is only a reference yet gets his variant by his user id, which is not known.
     if person.is_user()
-        && let Some(chosen) = sends::choose(
+        && let Some(chosen) = message::choose(
             &spec.variants,
             &SendKey {
                 lineage: line.clone(),
@@ -148,7 +148,7 @@ pub fn explain(
             .iter()
             .find(|variant| variant.name == *name)
             .unwrap_or(chosen);
-        let facts = sends::facts(spec, campaign);
+        let facts = message::facts(spec, campaign);
         let account = told
             .accounts
             .first()

@@ -17,11 +17,13 @@
 mod accounts;
 pub mod answers;
 pub mod audience;
+mod doubt;
 mod estimate;
 mod explain;
 mod gate;
 mod invite;
 mod lookups;
+mod message;
 pub mod notices;
 mod owners;
 mod reach;
@@ -34,6 +36,7 @@ mod sends;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod warmup;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -339,8 +342,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     let mut plan = Plan::default();
     gate::campaigns(inputs, &mut plan);
     if !inputs.runtime.lookups_only {
-        sends::in_doubt(inputs, &mut plan);
-        sends::confirmations(inputs, &mut plan);
+        doubt::in_doubt(inputs, &mut plan);
+        doubt::confirmations(inputs, &mut plan);
         answers::answers(inputs, &mut plan);
         notices::notices(inputs, &mut plan);
         sends::messages(inputs, &mut plan);

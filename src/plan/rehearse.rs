@@ -310,7 +310,7 @@ pub fn chosen<'a>(
         step,
         run: 0,
     };
-    super::sends::choose(variants(spec, step), &key).map(|variant| variant.name.as_str())
+    super::message::choose(variants(spec, step), &key).map(|variant| variant.name.as_str())
 }
 
 /// The text that a person would get by one variant of one step; 0 is the first message.

@@ -3,18 +3,21 @@
 //! **Guarantees.** Each step is one call, and its cursor holds everything that the next one needs: a wait that Telegram
 //! asks for, a broken connection and a restart lose no step. A cursor holds ids and access hashes, never names.
 
+mod cursor;
+mod history;
+
 use std::collections::{BTreeSet, HashMap};
 
 use grammers_tl_types::{enums, functions, types};
-use serde::{Deserialize, Serialize};
 
 use crate::model::reaction::{Reaction, react};
 use crate::model::{PersonId, Reference, Timestamp};
 
-use super::decode::{self, AfterDialog};
-use super::encode::user_peer;
+use super::decode;
 use super::grammers::Client;
 use super::{CallError, Cursor, MEMBERS_PAGE, Met, Place, PlaceKind};
+use cursor::{After, At, PeerRef, Step};
+use history::{Messages, author, date_of, id_of, is_older};
 
 /// Whom to look for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,225 +99,6 @@ const WIDEN_GROUP: &str =
     "a source of type `authors` finds those who write there, whoever may list the members";
 const WIDEN_CHANNEL: &str =
     "make the account an admin, or find those who comment with a source of type `commenters`";
-
-/// A place as a peer, in a cursor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum PeerRef {
-    Chat(i64),
-    Channel(i64, i64),
-    User(i64, i64),
-}
-
-impl PeerRef {
-    fn of_place(place: &Place) -> PeerRef {
-        match place.kind {
-            PlaceKind::BasicGroup => PeerRef::Chat(place.id),
-            PlaceKind::Supergroup | PlaceKind::Channel => {
-                PeerRef::Channel(place.id, place.access_hash)
-            }
-        }
-    }
-
-    fn of_input(peer: &enums::InputPeer) -> Option<PeerRef> {
-        match peer {
-            enums::InputPeer::Chat(chat) => Some(PeerRef::Chat(chat.chat_id)),
-            enums::InputPeer::Channel(channel) => {
-                Some(PeerRef::Channel(channel.channel_id, channel.access_hash))
-            }
-            enums::InputPeer::User(user) => Some(PeerRef::User(user.user_id, user.access_hash)),
-            _ => None,
-        }
-    }
-
-    fn input(self) -> enums::InputPeer {
-        match self {
-            PeerRef::Chat(chat_id) => types::InputPeerChat { chat_id }.into(),
-            PeerRef::Channel(channel_id, access_hash) => types::InputPeerChannel {
-                channel_id,
-                access_hash,
-            }
-            .into(),
-            PeerRef::User(user_id, access_hash) => user_peer(PersonId(user_id), access_hash),
-        }
-    }
-}
-
-/// The last dialog of a page: date, message, peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct After(i32, i32, PeerRef);
-
-impl After {
-    fn of(after: &AfterDialog) -> Option<After> {
-        PeerRef::of_input(&after.peer).map(|peer| After(after.date, after.id, peer))
-    }
-}
-
-/// What comes next.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum Step {
-    /// Find the place.
-    Place,
-    /// Members from here on.
-    Members(i32),
-    /// Messages older than this one.
-    History(i32),
-    /// Whether the channel has a discussion group.
-    Discussion,
-    /// Posts older than this one, at most so many more.
-    Posts(i32, u32),
-    /// Comments under the first of these posts, older than this one; then posts from there on.
-    Comments(Vec<i32>, i32, (i32, u32)),
-    /// Dialogs after this one, of a folder.
-    Dialogs(Option<After>, Option<i32>),
-    /// Whether the first of these has written: messages older than this one, at most so many pages; then dialogs.
-    Check(Vec<(i64, i64)>, i32, u32, Box<Option<Step>>),
-    /// The address book.
-    Contacts,
-}
-
-/// Where a look-up is: what a [`Cursor`] holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct At {
-    step: Step,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    place: Option<Place>,
-    /// People who came without an access hash, by the message that shows them, and where that message stands.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    min: Vec<(i64, i32)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    min_in: Option<PeerRef>,
-    /// The folder of archived dialogs is yet to be read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    folder: Option<i32>,
-    /// Nothing comes after the people of `min`.
-    #[serde(default)]
-    last: bool,
-}
-
-impl At {
-    fn begin(what: &Find) -> At {
-        At {
-            step: match what {
-                Find::Dialogs { .. } => Step::Dialogs(None, None),
-                Find::Contacts => Step::Contacts,
-                _ => Step::Place,
-            },
-            place: None,
-            min: Vec::new(),
-            min_in: None,
-            folder: None,
-            last: false,
-        }
-    }
-
-    fn parse(cursor: &Cursor) -> Result<At, CallError> {
-        serde_json::from_str(&cursor.0)
-            .map_err(|_| CallError::Unexpected("the place where a look-up stopped".to_owned()))
-    }
-
-    fn admin(&self) -> bool {
-        self.place.as_ref().is_none_or(|place| place.admin)
-    }
-
-    /// A page with what comes after it.
-    fn page(self, people: Vec<Met>, total: Option<u64>) -> Result<FoundPage, CallError> {
-        let admin = self.admin();
-        let next = serde_json::to_string(&self)
-            .map(Cursor)
-            .map_err(|error| CallError::Unexpected(error.to_string()))?;
-        Ok(FoundPage {
-            people,
-            next: Some(next),
-            total,
-            partial: None,
-            admin,
-        })
-    }
-
-    /// The last page, unless somebody came as `min` and is to be asked for.
-    fn end(mut self, people: Vec<Met>, partial: Option<String>) -> Result<FoundPage, CallError> {
-        if !self.min.is_empty() {
-            self.last = true;
-            return self.page(people, None);
-        }
-        Ok(FoundPage {
-            people,
-            next: None,
-            total: None,
-            partial,
-            admin: self.admin(),
-        })
-    }
-}
-
-/// A page of messages, of whatever shape the answer was.
-struct Messages {
-    messages: Vec<enums::Message>,
-    users: Vec<enums::User>,
-    chats: Vec<enums::Chat>,
-    /// The answer says that there are no more.
-    whole: bool,
-}
-
-impl Messages {
-    fn of(answer: enums::messages::Messages) -> Result<Messages, CallError> {
-        use enums::messages::Messages as M;
-        let (messages, users, chats, whole) = match answer {
-            M::Messages(all) => (all.messages, all.users, all.chats, true),
-            M::Slice(some) => (some.messages, some.users, some.chats, false),
-            M::ChannelMessages(some) => (some.messages, some.users, some.chats, false),
-            M::NotModified(_) => {
-                return Err(CallError::Unexpected(
-                    "it says that the messages did not change, which was not asked".to_owned(),
-                ));
-            }
-        };
-        Ok(Messages {
-            messages,
-            users,
-            chats,
-            whole,
-        })
-    }
-
-    /// Where the next page begins, unless this is the last one.
-    fn next(&self, offset: i32) -> Option<i32> {
-        let oldest = self.messages.iter().map(id_of).min()?;
-        let goes_on = oldest > 1 && (offset == 0 || oldest < offset);
-        (goes_on && !self.whole).then_some(oldest)
-    }
-}
-
-fn id_of(message: &enums::Message) -> i32 {
-    match message {
-        enums::Message::Empty(one) => one.id,
-        enums::Message::Message(one) => one.id,
-        enums::Message::Service(one) => one.id,
-    }
-}
-
-fn date_of(message: &enums::Message) -> Option<i32> {
-    match message {
-        enums::Message::Empty(_) => None,
-        enums::Message::Message(one) => Some(one.date),
-        enums::Message::Service(one) => Some(one.date),
-    }
-}
-
-/// Who wrote a message in a group. Nobody: a service message, a channel's post, an anonymous admin.
-fn author(message: &enums::Message) -> Option<(i64, &types::Message)> {
-    match message {
-        enums::Message::Message(one) => match &one.from_id {
-            Some(enums::Peer::User(user)) => Some((user.user_id, one)),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn is_older(date: i32, since: Option<Timestamp>) -> bool {
-    since.is_some_and(|since| Timestamp::from_seconds(date.into()) < since)
-}
 
 impl Client {
     /// The next step of a look-up. `seen`: who was found by earlier steps; he is not named again.
@@ -869,44 +653,4 @@ fn is_self(user: Option<&&enums::User>) -> bool {
 /// Telegram's own accounts: nobody who could be a recipient.
 fn is_service(user: &enums::User) -> bool {
     matches!(user, enums::User::User(user) if user.id == SERVICE_ACCOUNT || user.support)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_survives_being_written_down() {
-        let at = At {
-            step: Step::Check(
-                vec![(7, -9)],
-                0,
-                DIALOG_PAGES,
-                Box::new(Some(Step::Dialogs(
-                    Some(After(1, 2, PeerRef::Channel(3, 4))),
-                    Some(1),
-                ))),
-            ),
-            place: None,
-            min: vec![(5, 6)],
-            min_in: Some(PeerRef::Chat(8)),
-            folder: Some(1),
-            last: true,
-        };
-        let page = at.clone().page(Vec::new(), None).unwrap();
-        assert_eq!(At::parse(&page.next.unwrap()).unwrap(), at);
-    }
-
-    #[test]
-    fn a_cursor_of_another_make_is_an_error_and_no_panic() {
-        assert!(At::parse(&Cursor("200".to_owned())).is_err());
-    }
-
-    #[test]
-    fn the_last_page_waits_for_those_who_came_as_min() {
-        let mut at = At::begin(&Find::Contacts);
-        assert!(at.clone().end(Vec::new(), None).unwrap().next.is_none());
-        at.min.push((5, 6));
-        assert!(at.end(Vec::new(), None).unwrap().next.is_some());
-    }
 }

@@ -1,0 +1,397 @@
+//! A send from its intent to its outcome.
+
+use super::fold::{account_of, index_of};
+use super::recipients::{class_of, uncount};
+use super::suppression;
+use super::{Campaign, Handle, InFlight, Observed, Recipient, Source, Status, VariantCount};
+use crate::model::{InDoubtWhy, Intent, OPT_OUT_LINEAGE, Outcome, SendKey, Timestamp, is_aside};
+
+/// The pause before the n-th try of the same bytes: 1 s, doubling, at most 60 s (CONTRACT section 6).
+pub(super) fn back_off(tries: u32) -> std::time::Duration {
+    std::time::Duration::from_secs(1u64 << tries.saturating_sub(1).min(6))
+        .min(std::time::Duration::from_secs(60))
+}
+
+/// What was on its way when the engine stopped is in doubt; look-ups that were under way begin anew.
+pub(super) fn started(state: &mut Observed, at: Timestamp) {
+    for flight in state.in_flight.values_mut() {
+        if flight.doubt.is_none() {
+            flight.doubt = Some((InDoubtWhy::Restart, at));
+            if let Some(account) = state.accounts.get_mut(&flight.intent.account) {
+                account.in_doubt += 1;
+            }
+        }
+        flight.retry_at = at;
+    }
+    for campaign in state.campaigns.values_mut() {
+        for lookup in campaign
+            .sources
+            .values_mut()
+            .flat_map(|s| s.lookups.values_mut())
+        {
+            super::lookups::stopped(lookup);
+        }
+    }
+}
+
+fn take_back(state: &mut Observed, flight: &InFlight) {
+    let index = index_of(state, Some(&flight.intent.account));
+    if is_aside(&flight.intent.key.lineage) {
+        return;
+    }
+    let account = account_of(state, &flight.intent.account);
+    account.meter.take_back(flight.at);
+    if flight.intent.attested {
+        account.attested.take_back(flight.at);
+    }
+    if let Some(it) = state.campaigns.get_mut(&flight.intent.key.lineage) {
+        it.meter.take_back(flight.at);
+        it.meters.entry(index).or_default().take_back(flight.at);
+        if let Some(n) = it.run_sent.get_mut(&index)
+            && it.run == flight.intent.run
+        {
+            *n = n.saturating_sub(1);
+            if flight.intent.key.step == 0 {
+                it.run_first = it.run_first.saturating_sub(1);
+            }
+        }
+    }
+}
+
+pub(super) fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
+    if state.in_flight.contains_key(&intent.key) {
+        return;
+    }
+    let handle = state.persons.intern(intent.key.person);
+    let index = index_of(state, Some(&intent.account));
+    let confirmation = intent.key.lineage.as_ref() == OPT_OUT_LINEAGE;
+    let aside = is_aside(&intent.key.lineage);
+    if aside {
+        super::talk::intended(state, &intent.key);
+    }
+    let Observed {
+        persons,
+        campaigns,
+        accounts,
+        ..
+    } = state;
+    let mut campaign = campaigns.get_mut(&intent.key.lineage);
+    let account = accounts.get_index_mut(usize::from(index)).map(|(_, a)| a);
+    let mut allowed_before = Timestamp::default();
+    if let Some(account) = account {
+        allowed_before = account.next_allowed_at;
+        account.in_flight += 1;
+        account.next_allowed_at = account.next_allowed_at.max(intent.next_allowed_at);
+        if !aside {
+            account.meter.add(at);
+            if intent.attested {
+                account.attested.add(at);
+            }
+        }
+    }
+    if let Some(it) = campaign.as_mut().filter(|_| !aside) {
+        it.meter.add(at);
+        it.meters.entry(index).or_default().add(at);
+        *it.run_sent.entry(index).or_default() += 1;
+        if intent.key.step == 0 {
+            it.run_first += 1;
+        } else {
+            it.steps.intended(handle, intent.key.run);
+        }
+    }
+    if let Some(it) = campaign
+        && intent.key.step == 0
+    {
+        if let Some(recipient) = it.recipients.get(&handle.0).copied()
+            && recipient.status == Status::Pending
+        {
+            let class = class_of(persons, &recipient, handle);
+            it.dequeue(handle, class);
+        }
+        it.unjudged.remove(&handle.0);
+        let variant = match it.variants.get_index_of(&intent.variant) {
+            Some(known) => known,
+            None => {
+                it.variants
+                    .insert_full(intent.variant.clone(), VariantCount::default())
+                    .0
+            }
+        };
+        let recipient = it
+            .recipients
+            .entry(handle.0)
+            .or_insert(Recipient::of(Status::InFlight));
+        recipient.status = Status::InFlight;
+        recipient.account = Some(index);
+        recipient.variant = u16::try_from(variant).ok();
+        it.in_flight += 1;
+    }
+    if confirmation {
+        state.confirmations.remove(&handle.0);
+    }
+    state.in_flight.insert(
+        intent.key.clone(),
+        Box::new(InFlight {
+            intent,
+            at,
+            doubt: None,
+            retries: 0,
+            retry_at: Timestamp::MIN,
+            allowed_before,
+        }),
+    );
+}
+
+/// Takes a send out of flight.
+fn land(state: &mut Observed, key: &SendKey) -> Option<Box<InFlight>> {
+    let flight = state.in_flight.remove(key)?;
+    if let Some(account) = state.accounts.get_mut(&flight.intent.account) {
+        account.in_flight = account.in_flight.saturating_sub(1);
+        if flight.doubt.is_some() {
+            account.in_doubt = account.in_doubt.saturating_sub(1);
+        }
+    }
+    Some(flight)
+}
+
+pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Timestamp) {
+    let Some(flight) = land(state, key) else {
+        return;
+    };
+    let index = index_of(state, Some(&flight.intent.account));
+    if let Some((_, account)) = state.accounts.get_index_mut(usize::from(index)) {
+        account.next_allowed_at = account.next_allowed_at.max(next_allowed_at);
+    }
+    let handle = state.persons.intern(key.person);
+    if is_aside(&key.lineage) {
+        return;
+    }
+    let silenced = state.opted_out.contains(handle.0);
+    let is_silenced = state.is_silenced(handle);
+    let contacted = state.contacted.entry(handle.0).or_default();
+    contacted.account = Some(index);
+    contacted.last_sent = Some(at);
+    if contacted.sent.len() >= super::MONTHLY {
+        contacted.sent.remove(0);
+    }
+    contacted.sent.push(at);
+    contacted.last_campaign = Some(key.lineage.clone());
+    if let Some(it) = state.campaigns.get_mut(&key.lineage) {
+        it.last_sent_at = Some(at);
+        it.failures_in_row = 0;
+        if key.step > 0 {
+            it.steps.accepted(handle, key.run, key.step, at);
+        }
+        it.count(index, Outcome::Sent);
+    }
+    if let Some(it) = state.campaigns.get_mut(&key.lineage)
+        && key.step == 0
+    {
+        settle(it, handle, Outcome::Sent);
+        let replied = it.recipients.get(&handle.0).is_some_and(|r| r.replied);
+        it.steps.start(handle, key.run, index, at, replied);
+        if is_silenced {
+            it.steps.end(handle, Outcome::OptedOut);
+        }
+        if let Some(recipient) = it.recipients.get_mut(&handle.0) {
+            recipient.sent_at = u32::try_from(at.seconds()).unwrap_or(0);
+            if recipient.replied {
+                // His answer was faster than Telegram's.
+                it.replied += 1;
+                if let Some((_, count)) = recipient
+                    .variant
+                    .and_then(|v| it.variants.get_index_mut(usize::from(v)))
+                {
+                    count.replied += 1;
+                }
+            }
+            if silenced && !recipient.opted_out {
+                recipient.opted_out = true;
+                it.opted_out += 1;
+            }
+            if let Some((_, count)) = recipient
+                .variant
+                .and_then(|v| it.variants.get_index_mut(usize::from(v)))
+            {
+                count.sent += 1;
+            }
+        }
+    }
+}
+
+/// From in flight to settled.
+fn settle(it: &mut Campaign, handle: Handle, outcome: Outcome) {
+    if let Some(recipient) = it.recipients.get_mut(&handle.0)
+        && recipient.status == Status::InFlight
+    {
+        recipient.status = Status::Settled(outcome);
+        it.in_flight = it.in_flight.saturating_sub(1);
+        *it.outcomes.entry(outcome).or_default() += 1;
+    }
+}
+
+pub(super) fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at: Timestamp) {
+    let Some(flight) = land(state, key) else {
+        return;
+    };
+    // What may have been delivered stays counted; what was refused was no message.
+    if outcome != Outcome::Uncertain {
+        take_back(state, &flight);
+    }
+    let index = index_of(state, Some(&flight.intent.account));
+    if let Some(it) = state.campaigns.get_mut(&key.lineage) {
+        it.count(index, outcome);
+    }
+    let handle = state.persons.intern(key.person);
+    if let Some(it) = state.campaigns.get_mut(&key.lineage) {
+        if key.step == 0 {
+            settle(it, handle, outcome);
+        } else {
+            it.steps.refused(handle, key.run, outcome);
+        }
+        match outcome {
+            Outcome::Failed => it.failures_in_row += 1,
+            Outcome::Blocked => it.blocked += 1,
+            _ => {}
+        }
+    }
+}
+
+/// An uncertain send becomes what an operator says: delivered, or pending again by the same account, whose `random_id`
+/// stays the same.
+pub(super) fn operator_resolved(
+    state: &mut Observed,
+    key: &SendKey,
+    was_sent: bool,
+    at: Timestamp,
+) {
+    let Some(handle) = state.persons.get(key.person) else {
+        return;
+    };
+    let Observed {
+        persons,
+        campaigns,
+        contacted,
+        accounts,
+        ..
+    } = state;
+    let Some(it) = campaigns.get_mut(&key.lineage) else {
+        return;
+    };
+    let Some(recipient) = it
+        .recipients
+        .get_mut(&handle.0)
+        .filter(|r| key.step == 0 && r.status == Status::Settled(Outcome::Uncertain))
+    else {
+        return;
+    };
+    uncount(&mut it.outcomes, Outcome::Uncertain);
+    if was_sent {
+        recipient.status = Status::Settled(Outcome::Sent);
+        recipient.sent_at = u32::try_from(at.seconds()).unwrap_or(0);
+        *it.outcomes.entry(Outcome::Sent).or_default() += 1;
+        if let Some((_, count)) = recipient
+            .variant
+            .and_then(|v| it.variants.get_index_mut(usize::from(v)))
+        {
+            count.sent += 1;
+        }
+        let known = contacted.entry(handle.0).or_default();
+        known.account = recipient.account.or(known.account);
+        known.last_sent = known.last_sent.max(Some(at));
+        known.last_campaign = Some(key.lineage.clone());
+        return;
+    }
+    let gone = recipient
+        .account
+        .and_then(|index| accounts.get_index(usize::from(index)))
+        .is_some_and(|(_, account)| account.trouble.is_some());
+    recipient.status = Status::Pending;
+    recipient.variant = None;
+    recipient.bound = !gone;
+    if gone {
+        recipient.account = None;
+    }
+    let recipient = *recipient;
+    let class = class_of(persons, &recipient, handle);
+    it.enqueue(handle, persons, class);
+    it.unjudged.insert(handle.0);
+}
+
+pub(super) fn released(state: &mut Observed, key: &SendKey, keep: bool) {
+    let Some(flight) = land(state, key) else {
+        return;
+    };
+    take_back(state, &flight);
+    let account = account_of(state, &flight.intent.account);
+    if account.next_allowed_at == flight.intent.next_allowed_at {
+        // No message, no pause after it.
+        account.next_allowed_at = flight.allowed_before;
+    }
+    let index = index_of(state, Some(&flight.intent.account));
+    let handle = state.persons.intern(key.person);
+    if key.lineage.as_ref() == OPT_OUT_LINEAGE {
+        state.confirmations.insert(handle.0, index);
+        return;
+    }
+    if is_aside(&key.lineage) {
+        super::talk::released(state, key);
+        return;
+    }
+    let silenced = state.is_silenced(handle);
+    let Observed {
+        persons, campaigns, ..
+    } = state;
+    let Some(it) = campaigns.get_mut(&key.lineage) else {
+        return;
+    };
+    if key.step != 0 {
+        it.steps.released(handle, key.run);
+        return;
+    }
+    let Some(recipient) = it.recipients.get_mut(&handle.0) else {
+        return;
+    };
+    if recipient.status != Status::InFlight {
+        return;
+    }
+    it.in_flight = it.in_flight.saturating_sub(1);
+    recipient.variant = None;
+    recipient.bound |= keep;
+    recipient.account = recipient.bound.then_some(index);
+    recipient.status = Status::Pending;
+    recipient.replied = false;
+    let recipient = *recipient;
+    let class = class_of(persons, &recipient, handle);
+    it.enqueue(handle, persons, class);
+    if silenced && suppression::excludes(state, handle) {
+        suppression::exclude(state, handle);
+    } else if silenced {
+        let line = key.lineage.clone();
+        settle_pending(state, &line, handle, Outcome::OptedOut);
+    }
+}
+
+/// From pending to settled, with no message.
+pub(super) fn settle_pending(state: &mut Observed, line: &str, handle: Handle, outcome: Outcome) {
+    let Observed {
+        persons, campaigns, ..
+    } = state;
+    let Some(it) = campaigns.get_mut(line) else {
+        return;
+    };
+    let Some(recipient) = it.recipients.get(&handle.0).copied() else {
+        return;
+    };
+    if recipient.status != Status::Pending {
+        return;
+    }
+    let class = class_of(persons, &recipient, handle);
+    it.dequeue(handle, class);
+    it.unjudged.remove(&handle.0);
+    if let Some(recipient) = it.recipients.get_mut(&handle.0) {
+        recipient.status = Status::Settled(outcome);
+    }
+    it.count(Source::NO_ACCOUNT, outcome);
+    *it.outcomes.entry(outcome).or_default() += 1;
+}

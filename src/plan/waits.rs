@@ -1,0 +1,191 @@
+//! Why everybody waits who is left over by a pass, and who is settled since nobody can reach him.
+
+use super::accounts::{Availability, may_contact};
+use super::message::key_of;
+use super::reach::{Keepers, may_resolve};
+use super::sends::{LOOK_PAST, Turn, look_up, person_gap, planned_resolve};
+use super::{Action, Inputs, Plan, Wait};
+use crate::desired::SourceRole;
+use crate::model::{Event, Outcome, Person, Timestamp, Waiting};
+use crate::observed::{ClassId, Handle};
+use crate::people::best_reference;
+
+/// People settled without a message (unreachable, template errors) in one pass: the rest follow in the next.
+pub(super) const SETTLED_A_PASS: usize = 500;
+
+/// People whom no account of the campaign has met: looked up by name where they have one, else settled.
+pub(super) fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
+    let persons = &inputs.observed.persons;
+    let own: Vec<u16> = turn
+        .spec
+        .accounts
+        .iter()
+        .filter_map(|name| inputs.observed.account_index(name))
+        .collect();
+    let reaches = |class: ClassId| {
+        persons
+            .accounts(class)
+            .iter()
+            .any(|account| own.contains(account))
+    };
+    let looking = turn.campaign.looking_up()
+        || inputs
+            .runtime
+            .looking_up
+            .iter()
+            .any(|(line, _, _)| line == turn.line);
+    // A source that could not be read may hold him, and a username that is not looked up yet may be him.
+    let unread = turn.spec.sources.iter().any(|source| {
+        source.role == SourceRole::Include
+            && turn
+                .campaign
+                .sources
+                .get(&source.id)
+                .is_none_or(|known| known.lookups.is_empty() || known.failed())
+    });
+    if looking || unread || !turn.campaign.unresolved.is_empty() {
+        return;
+    }
+    for (class, queue) in turn
+        .campaign
+        .queues
+        .iter()
+        .filter(|(class, _)| !reaches(**class))
+    {
+        let bound = !persons.accounts(*class).is_empty()
+            && queue.first().is_some_and(|n| {
+                turn.campaign
+                    .recipients
+                    .get(n)
+                    .is_some_and(|r| r.account.is_some())
+            });
+        for number in queue.iter().take(SETTLED_A_PASS) {
+            if bound || turn.taken.contains(number) {
+                continue;
+            }
+            let Some(person) = persons.id(Handle(*number)) else {
+                continue;
+            };
+            let known: Person = inputs.people.get(person).unwrap_or_default();
+            if best_reference(&known).is_some() {
+                let free = turn.spec.accounts.iter().find(|name| {
+                    matches!(may_resolve(inputs, name), Availability::Now { .. })
+                        && !inputs.runtime.resolving.contains_key(*name)
+                        && !planned_resolve(plan, |account, _| account == *name)
+                });
+                let Some(name) = free.cloned() else { break };
+                let key = key_of(turn, person);
+                let _ = look_up(inputs, plan, &name, turn, &key);
+                continue;
+            }
+            plan.actions.push(Action::Record(Event::Skipped {
+                campaign: turn.line.clone(),
+                person,
+                step: 0,
+                outcome: Outcome::Unreachable,
+                detail: "no account of the campaign has met him, and he has no username or phone to look up"
+                    .to_owned(),
+            }));
+        }
+    }
+}
+
+/// Why everybody who is left waits: one reason for each queue, by the account that could go on first.
+pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
+    let persons = &inputs.observed.persons;
+    let mut found: Vec<Wait> = Vec::new();
+    let mut own = Vec::new();
+    for name in &turn.spec.accounts {
+        let availability = may_contact(inputs, name, turn.spec, turn.campaign, true);
+        own.push((inputs.observed.account_index(name), name, availability));
+    }
+    let none = Availability::Later {
+        reason: Waiting::AccountUnavailable,
+        until: None,
+    };
+    let keepers = Keepers::new(inputs, turn.spec, turn.campaign);
+    let kept = keepers.any();
+    for (class, queue) in &turn.campaign.queues {
+        let best = own
+            .iter()
+            .filter(|(index, _, _)| index.is_some_and(|i| persons.accounts(*class).contains(&i)))
+            .map(|(_, _, availability)| availability.clone())
+            .fold(none.clone(), Availability::better);
+        let mut count = queue.len() as u64;
+        if kept && persons.accounts(*class).len() > 1 {
+            for (keeper, people) in keepers.count(queue) {
+                let of_keeper = own
+                    .iter()
+                    .find(|(index, _, _)| *index == Some(keeper))
+                    .map_or(none.clone(), |(_, _, availability)| availability.clone());
+                count -= people.min(count);
+                found.push(wait_of(of_keeper, people, inputs.now));
+            }
+        }
+        let limits = &inputs.desired.engine.limits;
+        if limits.per_person_gap.is_some() || limits.per_person_month.is_some() {
+            // Only those who were ever written to can wait for it.
+            let slowed: Vec<Timestamp> = queue
+                .iter()
+                .take(LOOK_PAST)
+                .filter_map(|number| person_gap(inputs, *number))
+                .collect();
+            if let Some(first) = slowed.iter().min().filter(|_| slowed.len() as u64 <= count) {
+                count -= slowed.len() as u64;
+                found.push(Wait {
+                    reason: Waiting::PersonGap,
+                    count: slowed.len() as u64,
+                    until: Some(*first),
+                });
+            }
+        }
+        found.push(wait_of(best, count, inputs.now));
+    }
+    if !turn.campaign.unresolved.is_empty() {
+        let best = own
+            .iter()
+            .map(
+                |(_, name, contact)| match (may_resolve(inputs, name), contact) {
+                    (Availability::Now { .. }, contact) => contact.clone(),
+                    (later, _) => later,
+                },
+            )
+            .fold(none, Availability::better);
+        let best = match best {
+            Availability::Now { .. } => Availability::Later {
+                reason: Waiting::LookingUp,
+                until: None,
+            },
+            later => later,
+        };
+        found.push(wait_of(
+            best,
+            turn.campaign.unresolved.len() as u64,
+            inputs.now,
+        ));
+    }
+    for wait in &found {
+        if let Some(until) = wait.until {
+            plan.wake(until, inputs.now);
+        }
+    }
+    if let Some(view) = plan.report.campaigns.get_mut(turn.line) {
+        view.finish_estimate = super::estimate::finish(inputs, turn.spec, turn.campaign);
+        view.waiting = found;
+    }
+}
+
+fn wait_of(availability: Availability, count: u64, now: Timestamp) -> Wait {
+    match availability {
+        Availability::Now { .. } => Wait {
+            reason: Waiting::Delay,
+            count,
+            until: Some(now),
+        },
+        Availability::Later { reason, until } => Wait {
+            reason,
+            count,
+            until,
+        },
+    }
+}
