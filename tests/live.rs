@@ -648,6 +648,7 @@ async fn events(world: &World) -> Vec<serde_json::Value> {
     let command = Command::Events {
         name: None,
         after: 0,
+        before: None,
         limit: 1000,
     };
     match world.ask(command).await {

@@ -492,6 +492,7 @@ async fn words_that_nobody_knows_fail_the_person_and_five_in_a_row_stall() {
         .ask(Command::Events {
             name: Some("hello".into()),
             after: 0,
+            before: None,
             limit: 0,
         })
         .await

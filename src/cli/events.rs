@@ -1,17 +1,19 @@
 //! `tidings events`
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{DONE, Ended, Global, output};
+use super::{DONE, Ended, Failure, Global, output};
+use crate::control::Workspace;
 use crate::model::Command;
-use crate::status::{self, EventsDocument};
+use crate::status::{self, EventLine, EventsDocument};
 
 /// The pause between two looks of `--watch`.
 const EVERY: Duration = Duration::from_millis(500);
 /// Events that `--watch` asks for at a time.
-const AT_A_TIME: usize = 1000;
+const AT_A_TIME: usize = 10_000;
 
 /// `tidings events`
 #[derive(Debug, Args)]
@@ -44,27 +46,56 @@ pub enum Form {
     Jsonl,
 }
 
+/// The newest events after a place, oldest first, and up to where was looked: of a daemon in as many bites as it takes.
+///
+/// # Errors
+/// What the engine refuses.
+pub(super) fn fetch(
+    workspace: &Workspace,
+    name: Option<&str>,
+    after: u64,
+    limit: usize,
+) -> Result<(Vec<EventLine>, u64), Failure> {
+    let mut found: VecDeque<EventLine> = VecDeque::new();
+    let mut upto = None;
+    let mut before = None;
+    loop {
+        let body = super::document(
+            workspace,
+            Command::Events {
+                name: name.map(str::to_owned),
+                after,
+                before,
+                limit: limit - found.len(),
+            },
+        )?;
+        let document: EventsDocument = super::read_back(body)?;
+        upto = upto.or(document.upto);
+        for event in document.events.into_iter().rev() {
+            found.push_front(event);
+        }
+        match document.earlier {
+            // Each bite begins before the last one.
+            Some(earlier) if found.len() < limit && before.is_none_or(|last| earlier < last) => {
+                before = Some(earlier);
+            }
+            _ => break,
+        }
+    }
+    let upto = upto.or(found.back().map(|event| event.seq));
+    Ok((found.into(), upto.unwrap_or(after)))
+}
+
 pub(super) fn run(global: &Global, args: &EventsArgs) -> Ended {
     let workspace = global.workspace()?;
     let mut after = args.after;
     let mut limit = usize::try_from(args.limit).unwrap_or(AT_A_TIME);
     loop {
-        let body = super::document(
-            &workspace,
-            Command::Events {
-                name: args.name.clone(),
-                after,
-                limit,
-            },
-        )?;
-        if args.output == Form::Json && !args.watch {
-            output::json(&body)?;
-            return Ok(DONE);
-        }
-        let events = super::read_back::<EventsDocument>(body)?.events;
+        let (events, upto) = fetch(&workspace, args.name.as_deref(), after, limit)?;
         match args.output {
+            Form::Json if !args.watch => output::json(&EventsDocument::new(events))?,
             Form::Table if events.is_empty() && !args.watch => {
-                output::complain("Nothing happened yet.")
+                output::complain("Nothing happened yet.");
             }
             Form::Table => output::text(&status::events_text(&events))?,
             Form::Json | Form::Jsonl => {
@@ -76,10 +107,9 @@ pub(super) fn run(global: &Global, args: &EventsArgs) -> Ended {
         if !args.watch {
             return Ok(DONE);
         }
-        if let Some(last) = events.last() {
-            after = last.seq;
-            limit = AT_A_TIME;
-        }
+        // A state that was lost or restored may be behind.
+        after = after.max(upto);
+        limit = AT_A_TIME;
         std::thread::sleep(EVERY);
     }
 }

@@ -130,7 +130,9 @@ impl From<RequestError> for Failure {
     fn from(error: RequestError) -> Failure {
         match error {
             RequestError::Core(error) => error.into(),
-            other @ RequestError::Daemon(_) => Failure::new(other.to_string()),
+            other @ (RequestError::Daemon(_) | RequestError::Unanswered) => {
+                Failure::new(other.to_string())
+            }
         }
     }
 }

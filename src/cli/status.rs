@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{DONE, Ended, Failure, Global, NEEDS_PERSON, output};
 use crate::control::Workspace;
 use crate::model::Command;
-use crate::status::{self, EventsDocument, StatusReport};
+use crate::status::{self, StatusReport};
 
 /// The pause between two looks of `--watch`.
 const EVERY: Duration = Duration::from_secs(1);
@@ -95,13 +95,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Ended {
 fn recent(workspace: &Workspace, names: &[String]) -> Result<Vec<status::EventLine>, Failure> {
     let mut events = Vec::new();
     for name in names {
-        let command = Command::Events {
-            name: Some(name.clone()),
-            after: 0,
-            limit: EVENTS,
-        };
-        let body = super::document(workspace, command)?;
-        events.extend(super::read_back::<EventsDocument>(body)?.events);
+        events.extend(super::events::fetch(workspace, Some(name), 0, EVENTS)?.0);
     }
     Ok(events)
 }

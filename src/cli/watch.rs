@@ -9,7 +9,9 @@ mod app;
 mod tests;
 mod view;
 
+use std::collections::VecDeque;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -20,7 +22,7 @@ use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use super::{DONE, Ended, Failure, output};
 use crate::control::{Workspace, socket};
 use crate::model::{Command, Reply};
-use crate::status::{EventsDocument, StatusReport};
+use crate::status::{EventLine, EventsDocument, StatusReport};
 use app::{App, Then, Update};
 
 /// The pause between two questions to the daemon.
@@ -131,8 +133,9 @@ fn ask(
         return;
     };
     runtime.spawn(signals(Arc::clone(stop)));
+    let mut recent = Recent::default();
     while let Ok(story) = asked.recv() {
-        let update = runtime.block_on(look(workspace, names, story));
+        let update = runtime.block_on(look(workspace, names, story, &mut recent));
         if answers.send(update).is_err() {
             return;
         }
@@ -157,7 +160,69 @@ async fn signals(stop: Arc<AtomicBool>) {
     stop.store(true, Ordering::Release);
 }
 
-async fn look(workspace: &Workspace, names: &[String], story: Option<String>) -> Update {
+/// The newest events of the campaign whose story is shown, and up to where the journal was looked at.
+#[derive(Default)]
+struct Recent {
+    name: String,
+    upto: u64,
+    events: VecDeque<EventLine>,
+}
+
+impl Recent {
+    /// Adds what came since, in bites that do not keep the engine from its work.
+    async fn follow(&mut self, path: &Path, name: String) {
+        if self.name != name {
+            *self = Recent {
+                name,
+                ..Recent::default()
+            };
+        }
+        let mut found = VecDeque::new();
+        let mut before = None;
+        let mut upto = None;
+        loop {
+            let command = Command::Events {
+                name: Some(self.name.clone()),
+                after: self.upto,
+                before,
+                limit: EVENTS,
+            };
+            // Without its events a story is still one.
+            let Ok(Some(Ok(body))) = socket::request(path, &command, ANSWER)
+                .await
+                .map(|reply| reply.map(body))
+            else {
+                return;
+            };
+            let Ok(document) = serde_json::from_value::<EventsDocument>(body) else {
+                return;
+            };
+            upto = upto.or(document.upto);
+            for event in document.events.into_iter().rev() {
+                found.push_front(event);
+            }
+            match document.earlier {
+                Some(earlier)
+                    if found.len() < EVENTS && before.is_none_or(|last| earlier < last) =>
+                {
+                    before = Some(earlier);
+                }
+                _ => break,
+            }
+        }
+        self.events.extend(found);
+        self.events
+            .drain(..self.events.len().saturating_sub(EVENTS));
+        self.upto = upto.unwrap_or(self.upto);
+    }
+}
+
+async fn look(
+    workspace: &Workspace,
+    names: &[String],
+    story: Option<String>,
+    recent: &mut Recent,
+) -> Update {
     let path = &workspace.socket_path();
     let request = |command: Command| async move { socket::request(path, &command, ANSWER).await };
     let status = Command::Status {
@@ -178,17 +243,8 @@ async fn look(workspace: &Workspace, names: &[String], story: Option<String>) ->
     };
     let mut events = Vec::new();
     if let Some(name) = story {
-        let command = Command::Events {
-            name: Some(name),
-            after: 0,
-            limit: EVENTS,
-        };
-        // Without its events a story is still one.
-        if let Ok(Some(Ok(body))) = request(command).await.map(|reply| reply.map(body))
-            && let Ok(document) = serde_json::from_value::<EventsDocument>(body)
-        {
-            events = document.events;
-        }
+        recent.follow(path, name).await;
+        events = recent.events.iter().cloned().collect();
     }
     Update::Report(Box::new(report), events)
 }

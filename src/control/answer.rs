@@ -5,14 +5,9 @@ use serde::Serialize;
 use super::core::Open;
 use super::{Clock, Core, RequestError, RunOptions, Workspace};
 use crate::model::{Command, Event, Reply, Timestamp};
-use crate::status::{self, DaemonInfo, EventsDocument};
+use crate::status::{self, DaemonInfo};
 use crate::store::Durability;
 use crate::web::Health as _;
-
-/// The most events of one answer.
-const MAX_EVENTS: usize = 10_000;
-/// Events of one answer where nobody says how many.
-const EVENTS: usize = 200;
 
 pub(super) fn refused(message: impl Into<String>) -> Reply {
     Reply::Refused {
@@ -61,7 +56,7 @@ fn report(core: &Core, daemon: bool) -> status::StatusReport {
         daemon_info(core, daemon),
     );
     for campaign in &mut report.campaigns {
-        campaign.commit = core.commits.get(&campaign.file).cloned();
+        campaign.commit = core.commits.of(&campaign.file).cloned();
     }
     report
 }
@@ -157,8 +152,19 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
         Command::Events {
             name: Some(name), ..
         } if line_of(&name).is_none() => (unknown(&name), nothing),
-        Command::Events { name, after, limit } => {
-            (events(core, name.as_deref(), after, limit), nothing)
+        Command::Events {
+            name,
+            after,
+            before,
+            limit,
+        } => {
+            let asked = super::journal::Asked {
+                name: name.as_deref(),
+                after,
+                before,
+                limit,
+            };
+            (super::journal::events(core, &asked, daemon), nothing)
         }
         Command::Reconcile { name } => match line_of(&name) {
             Some(campaign) => (
@@ -397,63 +403,12 @@ fn approve_state(core: &Core, by: &str) -> (Reply, Vec<Event>) {
     )
 }
 
-fn events(core: &Core, name: Option<&str>, after: u64, limit: usize) -> Reply {
-    let Some(store) = core.store() else {
-        return document(&EventsDocument::new(Vec::new()));
-    };
-    let limit = if limit == 0 {
-        EVENTS
-    } else {
-        limit.min(MAX_EVENTS)
-    };
-    let first = store.first_seq().unwrap_or(1);
-    let from = match (after, name) {
-        // The newest of all are the last ones: there is no need to read what is before them.
-        (0, None) => {
-            let so_many = u64::try_from(limit).unwrap_or(u64::MAX);
-            first.max((core.observed.seq + 1).saturating_sub(so_many))
-        }
-        (0, Some(_)) => first,
-        (after, _) => after + 1,
-    };
-    let rows = match store.events_from(from) {
-        Ok(rows) => rows,
-        Err(error) => return refused(error.to_string()),
-    };
-    let mut lines = std::collections::VecDeque::new();
-    for row in rows {
-        let (seq, recorded) = match row {
-            Ok(row) => row,
-            Err(error) => return refused(error.to_string()),
-        };
-        let line = status::event_line(seq, &recorded, &core.observed);
-        if name.is_some_and(|name| line.campaign.as_deref() != Some(name)) {
-            continue;
-        }
-        lines.push_back(line);
-        if lines.len() > limit {
-            lines.pop_front();
-        }
-    }
-    document(&EventsDocument::new(lines.into()))
-}
-
 /// Opens the state for one command.
 pub(super) async fn offline(
     workspace: &Workspace,
     command: Command,
 ) -> Result<Reply, RequestError> {
-    let changes = matches!(
-        &command,
-        Command::Operator(command) if command.changes()
-    ) || matches!(
-        command,
-        Command::Suspend { .. }
-            | Command::Resume { .. }
-            | Command::Approve { .. }
-            | Command::Retry { .. }
-            | Command::Reconcile { .. }
-    ) || matches!(&command, Command::Replies { what } if what.changes());
+    let changes = command.changes();
     if let Command::Reconcile { name } = &command {
         return reconcile(workspace, name).await;
     }

@@ -18,6 +18,7 @@ mod commits;
 mod contact;
 mod core;
 mod engine;
+mod journal;
 mod lookups;
 mod operator;
 mod outcome;
@@ -42,6 +43,7 @@ pub use workspace::{Workspace, WorkspaceError, WorkspaceOptions};
 
 use crate::model::{Command, Reply};
 use crate::store::StoreError;
+use socket::SocketError;
 
 /// How long a command waits for another one to let the state go (CONTRACT section 4).
 const STATE_WAIT: Duration = Duration::from_secs(10);
@@ -59,6 +61,25 @@ pub enum RequestError {
     /// The daemon does not answer.
     #[error("the daemon does not answer: {0}")]
     Daemon(String),
+    /// The daemon ended while it was asked to change something.
+    #[error(
+        "the daemon ended before it answered, so that it is not known whether this was done; `tidings audit` and \
+         `tidings status` tell, before you try again"
+    )]
+    Unanswered,
+}
+
+/// Runs a question to its end.
+fn wait_for<T>(question: impl Future<Output = Result<T, RequestError>>) -> Result<T, RequestError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| RequestError::Daemon(error.to_string()))?
+        .block_on(question)
+}
+
+fn unanswered(error: SocketError) -> RequestError {
+    RequestError::Daemon(error.to_string())
 }
 
 /// Whether a daemon answers for this workspace.
@@ -66,44 +87,92 @@ pub enum RequestError {
 /// # Errors
 /// Where one is there and does not answer.
 pub fn is_running(workspace: &Workspace) -> Result<bool, RequestError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| RequestError::Daemon(error.to_string()))?;
-    runtime
-        .block_on(socket::request(
-            &workspace.socket_path(),
-            &Command::Ping,
-            ANSWER_WAIT,
-        ))
-        .map(|answer| answer.is_some())
-        .map_err(|error| RequestError::Daemon(error.to_string()))
+    let path = workspace.socket_path();
+    wait_for(async {
+        match socket::request(&path, &Command::Ping, ANSWER_WAIT).await {
+            Ok(answer) => Ok(answer.is_some()),
+            Err(SocketError::Closed) => Ok(false),
+            Err(error) => Err(unanswered(error)),
+        }
+    })
 }
 
-/// Asks the daemon where one runs, else opens the state itself.
+/// Asks the daemon where one runs, else opens the state itself. A daemon that ends in this moment is as none, where
+/// asking again changes nothing.
 ///
 /// # Errors
 /// [`RequestError`]; a refusal is a [`Reply`].
 pub fn request(workspace: &Workspace, command: Command) -> Result<Reply, RequestError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| RequestError::Daemon(error.to_string()))?;
-    runtime.block_on(async {
+    wait_for(async {
         let since = std::time::Instant::now();
         loop {
-            let answer = socket::request(&workspace.socket_path(), &command, ANSWER_WAIT)
-                .await
-                .map_err(|error| RequestError::Daemon(error.to_string()))?;
-            if let Some(reply) = answer {
-                return Ok(reply);
+            match socket::request(&workspace.socket_path(), &command, ANSWER_WAIT).await {
+                Ok(Some(reply)) => return Ok(reply),
+                Ok(None) => {}
+                Err(SocketError::Closed) if command.changes() => {
+                    return Err(RequestError::Unanswered);
+                }
+                Err(SocketError::Closed) => {}
+                Err(error) => return Err(unanswered(error)),
             }
             match answer::offline(workspace, command.clone()).await {
-                // Another command has it, or a daemon that is just starting and will answer in a moment.
+                // Another command has it, or a daemon that is just starting, and will answer in a moment, or just
+                // ending.
                 Err(RequestError::Core(CoreError::Store(StoreError::Locked { .. })))
                     if since.elapsed() < STATE_WAIT => {}
                 ended => return ended,
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    /// A workspace whose daemon is killed whenever it was asked something.
+    fn dying() -> (tempfile::TempDir, Workspace) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("campaigns")).unwrap();
+        std::fs::create_dir_all(dir.path().join("state")).unwrap();
+        let workspace = Workspace::find(&WorkspaceOptions {
+            directory: Some(dir.path().to_owned()),
+            ..WorkspaceOptions::default()
+        })
+        .unwrap();
+        let listener = UnixListener::bind(workspace.socket_path()).unwrap();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                drop(client);
+            }
+        });
+        (dir, workspace)
+    }
+
+    #[test]
+    fn who_only_reads_reads_the_state_where_the_daemon_ends_before_it_answers() {
+        let (_dir, workspace) = dying();
+        let answer = request(&workspace, Command::Status { names: Vec::new() }).unwrap();
+        let Reply::Document { body } = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(body["daemon"]["running"], false);
+        assert!(!is_running(&workspace).unwrap());
+    }
+
+    #[test]
+    fn of_a_change_that_was_not_answered_nobody_says_that_it_was_done_or_not() {
+        let (_dir, workspace) = dying();
+        let suspend = Command::Suspend {
+            name: None,
+            reason: "x".to_owned(),
+            by: "x".to_owned(),
+        };
+        let answer = request(&workspace, suspend);
+        assert!(
+            matches!(answer, Err(RequestError::Unanswered)),
+            "{answer:?}"
+        );
+    }
 }

@@ -208,7 +208,10 @@ async fn client(
             return answer(&mut write, &refused).await;
         }
         let reply = match serde_json::from_slice::<Command>(&line) {
-            Ok(command) => ask(command, commands).await,
+            Ok(command) => match ask(command, commands).await {
+                Some(reply) => reply,
+                None => return Ok(()),
+            },
             Err(error) => Reply::Refused {
                 message: format!("the request is no command: {error}"),
                 usage: true,
@@ -218,14 +221,19 @@ async fn client(
     }
 }
 
+/// The engine's answer. `None` where it is stopping and only something was to be read: the client reads it itself when
+/// the state is free.
 async fn ask(
     command: Command,
     commands: &mpsc::Sender<(Command, oneshot::Sender<Reply>)>,
-) -> Reply {
-    let refused = |message: &str| Reply::Refused {
-        message: message.to_owned(),
-        usage: false,
+) -> Option<Reply> {
+    let refused = |message: &str| {
+        Some(Reply::Refused {
+            message: message.to_owned(),
+            usage: false,
+        })
     };
+    let reads = !command.changes();
     let (tell, told) = oneshot::channel();
     match tokio::time::timeout(ANSWER_TIME, async {
         commands.send((command, tell)).await.ok()?;
@@ -233,7 +241,8 @@ async fn ask(
     })
     .await
     {
-        Ok(Some(reply)) => reply,
+        Ok(Some(reply)) => Some(reply),
+        Ok(None) if reads => None,
         Ok(None) => refused("the daemon is stopping; try again when it has stopped"),
         Err(_) => refused("the daemon is busy; try again"),
     }
@@ -301,7 +310,8 @@ pub async fn request(
                     fail(error)
                 }
             })?;
-        if answer.is_empty() {
+        // Half an answer is none.
+        if !answer.ends_with(b"\n") && (answer.len() as u64) < MAX_REPLY {
             return Err(SocketError::Closed);
         }
         serde_json::from_slice(&answer)
@@ -471,18 +481,43 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stopping_engine_says_so() {
+    async fn a_stopping_engine_refuses_changes_in_words_and_hangs_up_on_who_only_reads() {
+        let suspend = Command::Suspend {
+            name: None,
+            reason: "x".to_owned(),
+            by: "x".to_owned(),
+        };
+        for (command, refused) in [(suspend, true), (status("x"), false)] {
+            let (_dir, folder) = long_folder();
+            let path = folder.join(SOCKET);
+            let (commands, mut asked) = mpsc::channel::<(Command, oneshot::Sender<Reply>)>(1);
+            let server = tokio::spawn(serve(bind(&path).unwrap(), commands));
+            let engine = tokio::spawn(async move { drop(asked.recv().await) });
+            let reply = request(&path, &command, SOON).await;
+            if refused {
+                assert!(
+                    matches!(reply, Ok(Some(Reply::Refused { usage: false, .. }))),
+                    "{reply:?}"
+                );
+            } else {
+                assert!(matches!(reply, Err(SocketError::Closed)), "{reply:?}");
+            }
+            engine.await.unwrap();
+            server.await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn half_an_answer_of_a_daemon_that_was_killed_is_none() {
         let (_dir, folder) = long_folder();
         let path = folder.join(SOCKET);
-        let (commands, mut asked) = mpsc::channel::<(Command, oneshot::Sender<Reply>)>(1);
-        let server = tokio::spawn(serve(bind(&path).unwrap(), commands));
-        let engine = tokio::spawn(async move { drop(asked.recv().await) });
-        let reply = request(&path, &status("x"), SOON).await.unwrap();
-        assert!(
-            matches!(reply, Some(Reply::Refused { usage: false, .. })),
-            "{reply:?}"
-        );
-        engine.await.unwrap();
-        server.await.unwrap();
+        let listener = bind(&path).unwrap();
+        let dies = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"{\"reply\":\"do").await.unwrap();
+        });
+        let answer = request(&path, &status("x"), SOON).await;
+        assert!(matches!(answer, Err(SocketError::Closed)), "{answer:?}");
+        dies.await.unwrap();
     }
 }

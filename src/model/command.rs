@@ -84,6 +84,9 @@ pub enum Command {
         /// After this sequence number.
         #[serde(default)]
         after: u64,
+        /// Before this sequence number: goes on where an answer's `earlier` says that it ended.
+        #[serde(default)]
+        before: Option<u64>,
         /// At most so many, the newest.
         #[serde(default)]
         limit: usize,
@@ -133,6 +136,34 @@ pub enum Command {
         /// What of them.
         what: super::RepliesCommand,
     },
+}
+
+impl Command {
+    /// Whether it may change something, so that asking twice is not the same as asking once.
+    pub fn changes(&self) -> bool {
+        match self {
+            Command::Suspend { .. }
+            | Command::Resume { .. }
+            | Command::Approve { .. }
+            | Command::Retry { .. }
+            | Command::Reconcile { .. }
+            | Command::AccountRemove { .. } => true,
+            Command::Operator(command) => command.changes(),
+            Command::Replies { what } => what.changes(),
+            Command::Status { .. }
+            | Command::Plan { .. }
+            | Command::ReconcileState { .. }
+            | Command::ApprovalAsked { .. }
+            | Command::Events { .. }
+            | Command::Audiences
+            | Command::AudiencePage { .. }
+            | Command::Accounts
+            | Command::AccountCheck { .. }
+            | Command::Reload
+            | Command::Ping
+            | Command::Contact { .. } => false,
+        }
+    }
 }
 
 /// The engine's answer.

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::plain::{self, plain};
+use super::table::{display_width, pad};
 use super::types::Moment;
 use crate::model::{Event, FiringFate, JoinEnd, Lineage, Outcome, Recorded};
 use crate::observed::Observed;
+use crate::time::Zone;
 
 /// One event. Ids only: the journal holds no names and no texts of people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,12 @@ pub struct EventsDocument {
     pub format_version: String,
     /// The oldest first.
     pub events: Vec<EventLine>,
+    /// The newest sequence number that was looked at, whether or not it is among these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upto: Option<u64>,
+    /// Where earlier ones may be that were not looked at: before this sequence number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<u64>,
 }
 
 impl EventsDocument {
@@ -46,6 +54,8 @@ impl EventsDocument {
         EventsDocument {
             format_version: super::FORMAT_VERSION.to_owned(),
             events,
+            upto: None,
+            earlier: None,
         }
     }
 }
@@ -245,7 +255,7 @@ fn say(event: &Event, observed: &Observed) -> Words {
             )
             .of(campaign, observed)
             .bad(),
-            None => words("lineage_checked", "It is no campaign that is gone.")
+            None => words("lineage_checked", "It is a campaign of its own, not a renamed one.")
                 .of(campaign, observed),
         },
         Event::Reopened {
@@ -839,18 +849,44 @@ fn settled(kind: &'static str, outcome: Outcome, detail: &str) -> Words {
     if ours { it.bad() } else { it }
 }
 
-/// Events for people, one a line.
+/// Columns of the longest kind of event that is often seen.
+const KIND_WIDTH: usize = 16;
+
+/// Events for people, one a line, in columns: what an event does not have is `-`.
 pub fn events_text(events: &[EventLine]) -> String {
+    let rows: Vec<[String; 4]> = events
+        .iter()
+        .map(|event| {
+            let part = |part: &Option<String>| {
+                part.as_ref()
+                    .map_or_else(|| "-".to_owned(), |part| plain(part))
+            };
+            [
+                plain(&event.kind),
+                part(&event.campaign),
+                part(&event.account),
+                part(&event.person),
+            ]
+        })
+        .collect();
+    let mut widths = [KIND_WIDTH, 1, 1, 1];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = display_width(cell).max(*width);
+        }
+    }
     let mut out = String::new();
-    for event in events {
-        let _ = write!(out, "{}  {:<16}", event.at, plain(&event.kind));
-        for part in [&event.campaign, &event.account, &event.person]
-            .into_iter()
-            .flatten()
-        {
-            let _ = write!(out, "  {}", plain(part));
+    for (event, row) in events.iter().zip(&rows) {
+        out.push_str(&seconds(event.at));
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(out, "  {}", pad(cell, width));
         }
         let _ = writeln!(out, "  {}", plain(&event.message));
     }
     out
+}
+
+/// `2026-12-01T09:00:00Z`: for people a second is exact enough.
+pub fn seconds(at: Moment) -> String {
+    Zone::UTC.at(at.0).format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -38,7 +38,7 @@ pub use document::{
     AiPlan, CampaignPlan, Change, MessagesPlan, PlanDocument, Recipients, SourcePlan,
     UnknownCampaign, plan_document,
 };
-pub use events::{EventLine, EventsDocument, event_line, events_text};
+pub use events::{EventLine, EventsDocument, event_line, events_text, seconds};
 pub use glance::{Glance, Tone, account_tone, glances};
 pub use plain::{people, plain};
 pub use plan_text::plan_text;
@@ -48,7 +48,9 @@ pub use replies::{
     reply_state,
 };
 pub use report::{FORMAT_VERSION, report};
-pub use table::{Look, accounts_table, needs_person, needs_person_list, table};
+pub use table::{
+    Look, absolute_words, accounts_table, moment_words, needs_person, needs_person_list, table,
+};
 pub use types::{
     AccountStatus, AccountsDocument, Audience, CampaignStatus, Condition, DaemonInfo,
     InvalidFileStatus, LookupStatus, Moment, Progress, SourceStatus, StatusReport, Step, Sync,

@@ -143,6 +143,7 @@ impl Hub {
             let command = Command::Events {
                 name: None,
                 after: tail.last,
+                before: None,
                 limit: EVENTS,
             };
             let answered = self.ask(command).await;

@@ -212,9 +212,9 @@ fn a_plan_says_what_an_edited_filter_would_change() {
     insta::assert_snapshot!(plan_text(&plan, &look()), @r#"
     From the last look-ups; `--refresh` looks again. + comes, ~ changes, - goes, ! is wrong.
 
-    ~ spring (campaigns/spring.yaml): its file was changed
+    ~ spring (campaigns/spring.yaml): its file was changed (`tidings plan --against HEAD` shows what of it)
         ~ 5 people go out: 3 bot, 2 over_limit
-          11 pending, 1 settled
+          11 pending (6 after that), 1 settled
           6 messages: 0 may leave now, up to 6 today
           blast radius: 6 people through 1 account (sales-1), at most 40 a day
           11 wait: LookingUp
@@ -353,7 +353,7 @@ fn events_are_told_in_words_with_ids_only() {
     let document = EventsDocument::new(vec![line]);
     assert_eq!(
         events_text(&document.events),
-        "2026-12-01T12:00:00.000Z  refused           spring  id:5  failed: SOMETHING_NEW\n"
+        "2026-12-01T12:00:00Z  refused           spring  -  id:5  failed: SOMETHING_NEW\n"
     );
     let body = serde_json::to_value(&document).unwrap();
     assert_eq!(body["events"][0]["type"], "refused");
