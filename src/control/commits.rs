@@ -1,16 +1,66 @@
 //! Which commit a spec's file comes from, where the workspace is a git repository.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 use crate::model::Timestamp;
+
+/// The commit of each spec's file, read again whenever the repository's HEAD moves: a file is often committed after the
+/// engine has taken it up.
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    files: BTreeMap<String, String>,
+    /// Where git writes each move of HEAD down.
+    log: Option<PathBuf>,
+    /// That file's time and length when it was last looked at.
+    seen: Option<(SystemTime, u64)>,
+}
+
+impl Commits {
+    /// Asks git.
+    pub(super) fn read(root: &Path) -> Commits {
+        let log = git(root, &["rev-parse", "--git-path", "logs/HEAD"])
+            .map(|path| root.join(path.trim_end_matches('\n')));
+        // Looked at before git is asked: what moves meanwhile is asked for again.
+        let seen = log.as_deref().and_then(stamp);
+        let mut files = last_commits(root);
+        if !files.is_empty() {
+            for file in uncommitted(root) {
+                files.remove(&file);
+            }
+        }
+        Commits { files, log, seen }
+    }
+
+    /// Asks git again where HEAD moved. Costs one look at a file where it did not.
+    pub(super) fn follow(&mut self, root: &Path) {
+        let moved = self
+            .log
+            .as_deref()
+            .is_some_and(|log| stamp(log) != self.seen);
+        if moved {
+            *self = Commits::read(root);
+        }
+    }
+
+    /// The commit that a file comes from; none where it differs from what was committed.
+    pub(super) fn of(&self, file: &str) -> Option<&String> {
+        self.files.get(file)
+    }
+}
+
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let about = std::fs::metadata(path).ok()?;
+    Some((about.modified().ok()?, about.len()))
+}
 
 /// The last commit that touched each file under `campaigns/`, by the path relative to the workspace. Empty where there
 /// is no repository or no git: the report then says nothing about commits.
 ///
 /// One process for all files: a thousand specs cost what one does.
-pub(super) fn last_commits(root: &Path) -> BTreeMap<String, String> {
+fn last_commits(root: &Path) -> BTreeMap<String, String> {
     /// A line of `git log` that is a commit begins with this; no path does.
     const MARK: char = '\u{1}';
     if !root.ancestors().any(|dir| dir.join(".git").exists()) {
@@ -171,6 +221,28 @@ mod tests {
             "{args:?}: {}",
             String::from_utf8_lossy(&done.stderr)
         );
+    }
+
+    #[test]
+    fn a_file_has_its_commit_once_it_is_committed_and_none_while_it_differs() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = dir.path().join("campaigns/spring.yaml");
+        std::fs::create_dir_all(dir.path().join("campaigns")).unwrap();
+        std::fs::write(&spec, "one").unwrap();
+        git(dir.path(), &["init", "--quiet"]);
+        let mut commits = Commits::read(dir.path());
+        assert_eq!(commits.of("campaigns/spring.yaml"), None);
+        git(dir.path(), &["add", "."]);
+        git(dir.path(), &["commit", "--quiet", "-m", "one"]);
+        // Before the first commit there was no file to look at.
+        commits = Commits::read(dir.path());
+        let one = commits.of("campaigns/spring.yaml").cloned().unwrap();
+        std::fs::write(&spec, "two").unwrap();
+        assert_eq!(Commits::read(dir.path()).of("campaigns/spring.yaml"), None);
+        git(dir.path(), &["commit", "--quiet", "-am", "two"]);
+        commits.follow(dir.path());
+        let two = commits.of("campaigns/spring.yaml").cloned().unwrap();
+        assert_ne!(one, two);
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub struct Core {
     /// The loop's heartbeat, where a loop runs.
     pub(super) pulse: std::sync::Arc<super::pulse::Pulse>,
     /// The commit of each spec's file.
-    pub(super) commits: BTreeMap<String, String>,
+    pub(super) commits: super::commits::Commits,
     journal: Journal,
     requests: Requests,
     checkpointed: u64,
@@ -157,12 +157,12 @@ impl Core {
             config_valid: true,
             people,
             pulse: std::sync::Arc::default(),
-            commits: BTreeMap::new(),
+            commits: super::commits::Commits::default(),
             journal,
             requests,
             checkpointed,
         };
-        core.commits = super::commits::last_commits(&core.workspace.root);
+        core.commits = super::commits::Commits::read(&core.workspace.root);
         core.people.suppress(&core.observed.suppression);
         core.accept(resolution);
         if how != Open::Daemon {
@@ -245,7 +245,7 @@ impl Core {
         if !changed {
             return Ok(false);
         }
-        self.commits = super::commits::last_commits(&self.workspace.root);
+        self.commits = super::commits::Commits::read(&self.workspace.root);
         Ok(true)
     }
 

@@ -99,6 +99,7 @@ impl Engine {
     /// One line for the service manager.
     pub(super) fn beat(&mut self) {
         self.core.pulse.beat();
+        self.core.commits.follow(&self.core.workspace.root);
         self.notifier.beat();
         let core = &self.core;
         self.notifier.status(|| {
