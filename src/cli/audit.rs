@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::columns::columns;
 use super::{DONE, Ended, Global, output};
 use crate::model::{Command, OperatorCommand};
+use crate::status;
 
 /// `tidings audit`
 #[derive(Debug, Args)]
@@ -72,7 +73,8 @@ pub(super) fn run(global: &Global, args: &AuditArgs) -> Ended {
                         .map(&text)
                         .unwrap_or_default();
                     vec![
-                        text(&entry["at"]),
+                        serde_json::from_value(entry["at"].clone())
+                            .map_or_else(|_| text(&entry["at"]), status::seconds),
                         text(&entry["by"]),
                         text(&entry["type"]),
                         whom,

@@ -9,7 +9,8 @@ use super::columns::columns;
 use super::optout::person;
 use super::{DONE, Ended, Global, output};
 use crate::model::{Command, OperatorCommand};
-use crate::status::plain;
+use crate::status::{self, Moment, plain};
+use crate::time::Zone;
 
 /// `tidings explain`
 #[derive(Debug, Args)]
@@ -61,6 +62,21 @@ fn text(value: &Value) -> Option<String> {
         Value::String(text) => Some(plain(text)),
         other => Some(other.to_string()),
     }
+}
+
+/// A message with its line breaks.
+fn lines(value: &Value) -> Option<String> {
+    let text = value.as_str().filter(|text| !text.is_empty())?;
+    Some(text.lines().map(plain).collect::<Vec<_>>().join("\n"))
+}
+
+fn moment(value: &Value) -> Option<Moment> {
+    serde_json::from_value(value.clone()).ok().flatten()
+}
+
+/// `in 2 hours (Tue 1 Dec 09:00 UTC)`.
+fn when(value: &Value) -> Option<String> {
+    moment(value).map(|at| status::moment_words(at, Zone::UTC, output::now()))
 }
 
 fn list(value: &Value) -> Vec<&Value> {
@@ -123,7 +139,7 @@ fn as_text(body: &Value) -> String {
     row(
         "Waits for",
         text(&body["waits_for"]["reason"]).map(|reason| {
-            let until = text(&body["waits_for"]["until"])
+            let until = when(&body["waits_for"]["until"])
                 .map(|until| format!(" until {until}"))
                 .unwrap_or_default();
             format!(
@@ -143,7 +159,7 @@ fn as_text(body: &Value) -> String {
     row("Variant", text(&body["variant"]));
     row(
         "Text now",
-        text(&body["text"]).or_else(|| text(&body["text_error"]).map(|e| format!("none: {e}"))),
+        lines(&body["text"]).or_else(|| text(&body["text_error"]).map(|e| format!("none: {e}"))),
     );
     row(
         "Suppressed",
@@ -153,18 +169,18 @@ fn as_text(body: &Value) -> String {
                 .unwrap_or_default();
             format!(
                 "{reason}{by} since {}: {}",
-                text(&body["suppression"]["at"]).unwrap_or_else(|| "some time".to_owned()),
+                when(&body["suppression"]["at"]).unwrap_or_else(|| "some time".to_owned()),
                 text(&body["suppression"]["why"]).unwrap_or_default()
             )
         }),
     );
-    row("Wrote last", text(&body["last_reply_at"]));
+    row("Wrote last", when(&body["last_reply_at"]));
     for other in list(&body["other_campaigns"]) {
         row(
             "Also in",
             text(&other["campaign"]).map(|name| {
-                let at = text(&other["at"])
-                    .map(|at| format!(" at {at}"))
+                let at = when(&other["at"])
+                    .map(|at| format!(", {at}"))
                     .unwrap_or_default();
                 format!(
                     "{name}: {}{at}",
@@ -180,7 +196,9 @@ fn as_text(body: &Value) -> String {
         .unwrap_or(0);
     for row in &rows {
         if let [name, value] = row.as_slice() {
-            let _ = writeln!(out, "{name:<width$}  {value}");
+            // A text of several lines goes on under its first.
+            let under = format!("\n{}", " ".repeat(width + 2));
+            let _ = writeln!(out, "{name:<width$}  {}", value.replace('\n', &under));
         }
     }
     let history = list(&body["history"]);
@@ -190,7 +208,7 @@ fn as_text(body: &Value) -> String {
             .into_iter()
             .map(|step| {
                 vec![
-                    text(&step["at"]).unwrap_or_default(),
+                    moment(&step["at"]).map_or_else(String::new, status::seconds),
                     text(&step["event"]).unwrap_or_default(),
                     text(&step["step"]).unwrap_or_default(),
                     text(&step["account"]).unwrap_or_default(),

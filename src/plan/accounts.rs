@@ -269,7 +269,12 @@ fn state_of(
         (
             state,
             None,
-            format!("{} {}", state.meaning(), state.remedy()),
+            // A command is there to be copied.
+            format!(
+                "{} {}",
+                state.meaning(),
+                state.remedy().replace("NAME", name)
+            ),
         )
     };
     match inputs.runtime.links.get(name) {
@@ -288,9 +293,9 @@ fn state_of(
         return (*state, None, message.clone());
     }
     if let Some(until) = account.limited(now) {
-        let message = format!(
-            "Telegram limited it (PEER_FLOOD): no first contacts until {until}; it still answers who wrote first."
-        );
+        let message =
+            "Telegram limited it (PEER_FLOOD): no first contacts until then; it still answers who wrote first."
+                .to_owned();
         return (AccountState::Limited, Some(until), message);
     }
     let flood = account
@@ -305,8 +310,8 @@ fn state_of(
             CallClass::Invite => "invites",
         };
         let message = format!(
-            "Telegram asked for a wait of {} s; no {what} until {}.",
-            flood.seconds, flood.until
+            "Telegram asked for a wait of {} s: no {what} until then.",
+            flood.seconds
         );
         return (AccountState::FloodWait, Some(flood.until), message);
     }

@@ -360,6 +360,11 @@ fn waits_for(
     let by = best
         .1
         .map_or_else(String::new, |name| format!(" by {name}"));
+    let would = if by.is_empty() {
+        String::new()
+    } else {
+        format!(" It would leave{by}.")
+    };
     match best.0 {
         Availability::Now { .. } if !person.is_user() => told(
             Waiting::LookingUp,
@@ -381,11 +386,7 @@ fn waits_for(
                         .to_owned(),
                 );
             }
-            told(reason, until, format!("{}{by}", trimmed(reason.meaning())))
+            told(reason, until, format!("{}{would}", reason.meaning()))
         }
     }
-}
-
-fn trimmed(sentence: &str) -> String {
-    sentence.trim_end_matches('.').to_owned()
 }

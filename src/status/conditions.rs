@@ -1,6 +1,7 @@
 //! Kubernetes-style conditions: what holds of a campaign, why, and since when.
 
 use super::report::{newcomers, or_else};
+use super::table::absolute_words;
 use super::types::{
     AccountStatus, Condition, DaemonInfo, Moment, Progress, Sync, Truth, WaitStatus,
 };
@@ -9,6 +10,7 @@ use crate::model::{AccountState, ConditionType, Timestamp, Waiting};
 use crate::observed::Campaign;
 use crate::plan::{CampaignView, Gate, Inputs};
 use crate::spec::Severity;
+use crate::time::Zone;
 
 /// All that conditions are made of.
 pub(super) struct Facts<'a> {
@@ -468,9 +470,7 @@ impl Facts<'_> {
             .filter(|wait| slow(wait.reason))
             .max_by_key(|wait| wait.count);
         if let Some(wait) = slowest {
-            let until = wait
-                .until
-                .map_or_else(String::new, |until| format!(" until {until}"));
+            let until = self.until(wait.until);
             let message = format!(
                 "{} of {} pending people wait{until}: {}",
                 wait.count,
@@ -496,7 +496,12 @@ impl Facts<'_> {
         if self.progress.pending > 0
             && let Some((account, reason)) = slowed
         {
-            let message = format!("{}: {}", account.name, account.message);
+            let message = format!(
+                "{} waits{}: {}",
+                account.name,
+                self.until(account.until),
+                account.message
+            );
             return said(
                 Truth::True,
                 reason.name(),
@@ -505,6 +510,14 @@ impl Facts<'_> {
             );
         }
         said(Truth::False, "NotThrottled", "", self.changed())
+    }
+
+    /// ` until Tue 1 Dec 09:00 CET`, in the campaign's zone; nothing where it is not known.
+    fn until(&self, at: Option<Moment>) -> String {
+        let zone = self.spec.map_or(Zone::UTC, |spec| spec.schedule.zone);
+        at.map_or_else(String::new, |at| {
+            format!(" until {}", absolute_words(at, zone, self.inputs.now))
+        })
     }
 
     /// Since when Telegram slows its accounts down; caps bite at the last message.

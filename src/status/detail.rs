@@ -8,8 +8,8 @@ use super::events::EventLine;
 use super::plain::plain;
 use super::rate::{interval, rate, verdict};
 use super::table::{
-    Look, accounts_table, coloured, daemon_line, grid, moment_words, paint, push_grid, right,
-    zone_of,
+    Look, accounts_table, coloured, daemon_line, grid, moment_words, paint, push_grid,
+    push_wrapped, right, zone_of,
 };
 use super::types::{AccountStatus, CampaignStatus, SourceStatus, StatusReport, Sync, Truth};
 use crate::model::{ConditionType, Outcome};
@@ -25,6 +25,8 @@ const STEPS_BETWEEN: &[&str] = &[
     "lookup_at",
     "lookup_spent",
 ];
+/// The filters' word on the one who is written to next.
+const JUDGED_ONE: &str = "Filters: 1 person in, 0 out, 0 no longer found";
 /// Recent events shown.
 const MAX_EVENTS: usize = 10;
 /// Earlier errors shown.
@@ -80,14 +82,14 @@ fn story(
             campaign.generation, campaign.observed_generation
         ),
     };
-    let _ = writeln!(
-        out,
-        "  {}, {} ({}), {generation}, digest {digest}{commit}, run {}",
+    let line = format!(
+        "{}, {} ({}), {generation}, digest {digest}{commit}, run {}",
         campaign.kind,
         plain(&campaign.file),
         campaign.sync.name(),
         campaign.run
     );
+    push_wrapped(out, "  ", 2, &line, look);
     conditions(out, campaign, look);
     funnel(out, campaign, look);
     variants(out, campaign, look);
@@ -110,6 +112,7 @@ fn story(
             .iter()
             .filter(|event| event.campaign.as_deref() == Some(campaign.name.as_str()))
             .filter(|event| !STEPS_BETWEEN.contains(&event.kind.as_str()))
+            .filter(|event| !event.message.starts_with(JUDGED_ONE))
             .rev()
     };
     let line = |event: &EventLine| {
@@ -169,7 +172,7 @@ fn list(out: &mut String, name: &str, lines: &[String], look: &Look) {
     }
     heading(out, name, look);
     for line in lines {
-        let _ = writeln!(out, "  {}", plain(line));
+        push_wrapped(out, "  ", 4, &plain(line), look);
     }
 }
 
@@ -223,12 +226,10 @@ fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     let progress = &campaign.progress;
     let width = audience.found.to_string().len().max(1);
     let most = audience.found.max(audience.included);
+    let indent = 2 + 1 + 1 + width + 1 + usize::try_from(BAR).unwrap_or(0) + 1;
     let line = |out: &mut String, sign: &str, number: u64, words: &str| {
-        let _ = writeln!(
-            out,
-            "  {sign} {number:>width$} {} {words}",
-            bar(number, most)
-        );
+        let head = format!("  {sign} {number:>width$} {} ", bar(number, most));
+        push_wrapped(out, &head, indent, words, look);
     };
     line(out, " ", audience.found, "found");
     for (reason, number) in &audience.excluded {

@@ -85,7 +85,7 @@ fn glance(campaign: &CampaignStatus, needs: &[(String, String)], now: Timestamp)
         included: campaign.progress.included(),
         progress: table::progress_words(campaign),
         waits: table::waits_words(&campaign.waiting),
-        until: table::until_words(campaign, now),
+        until: table::until_words(campaign, now, None),
         needs: needs
             .iter()
             .find(|(who, _)| *who == name)

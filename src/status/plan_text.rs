@@ -72,7 +72,7 @@ fn zone_of(campaign: &CampaignPlan) -> Zone {
 fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
     let what = match campaign.change {
         Change::Create => "would start",
-        Change::Update => "its file was changed",
+        Change::Update => "its file was changed (`tidings plan --against HEAD` shows what of it)",
         Change::Retire => "its file is gone: would stop",
         Change::Invalid => "its file is invalid: would be held",
         Change::None => "as the engine knows it",
@@ -108,7 +108,15 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         let text = format!("{newly} people go out: {}", reasons(&people.newly_excluded));
         line(out, &paint("~", Color::Yellow, look), &text);
     }
-    let mut standing = format!("{} pending, {} settled", people.pending, people.settled);
+    let after = if newly > 0 || people.dropped > 0 {
+        format!(" ({} after that)", people.reached())
+    } else {
+        String::new()
+    };
+    let mut standing = format!(
+        "{} pending{after}, {} settled",
+        people.pending, people.settled
+    );
     let excluded: u64 = people.excluded.values().sum();
     if excluded > 0 {
         let _ = write!(
@@ -120,8 +128,10 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
     line(out, " ", &standing);
     if campaign.messages.total > 0 {
         let text = format!(
-            "{} messages: {} may leave now, up to {} today",
-            campaign.messages.total, campaign.messages.now, campaign.messages.today
+            "{}: {} may leave now, up to {} today",
+            messages(campaign.messages.total),
+            campaign.messages.now,
+            campaign.messages.today
         );
         line(out, " ", &text);
         let accounts = campaign.accounts.len();
@@ -154,12 +164,18 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         line(
             out,
             " ",
-            &format!("{} wait: {}{until}", wait.count, wait.reason),
+            &format!(
+                "{} wait{}: {}{until}",
+                wait.count,
+                if wait.count == 1 { "s" } else { "" },
+                wait.reason
+            ),
         );
     }
     // Of an invalid file all errors follow.
-    let said =
-        |ready: &&super::Condition| ready.status != Truth::True && campaign.errors.is_empty();
+    let said = |ready: &&super::Condition| {
+        ready.status != Truth::True && campaign.errors.is_empty() && ready.reason != "NotSeen"
+    };
     if let Some(ready) = campaign.ready.as_ref().filter(said) {
         line(
             out,
@@ -197,6 +213,14 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
     }
     for text in &campaign.warnings {
         line(out, &paint("!", Color::Yellow, look), &plain(text));
+    }
+}
+
+fn messages(count: u64) -> String {
+    if count == 1 {
+        "1 message".to_owned()
+    } else {
+        format!("{count} messages")
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Look {
 
 /// Narrower tables break every word.
 const LEAST_WIDTH: usize = 40;
+/// Wrapped lines are not made narrower.
+const LEAST_WRAPPED: usize = 24;
 /// Lines about what needs a person; the rest is counted.
 const MAX_NEEDS: usize = 20;
 
@@ -55,7 +57,8 @@ pub fn table(report: &StatusReport, look: &Look) -> String {
             .max()
             .unwrap_or(0);
         for (who, why) in needs.iter().take(MAX_NEEDS) {
-            let _ = writeln!(out, "  {}  {}", pad(who, width), why);
+            let head = format!("  {}  ", pad(who, width));
+            push_wrapped(&mut out, &head, width + 4, why, look);
         }
         if needs.len() > MAX_NEEDS {
             let _ = writeln!(out, "  … and {} more.", needs.len() - MAX_NEEDS);
@@ -143,7 +146,7 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
             ),
             Cell::new(progress_words(campaign)),
             Cell::new(waits_of(campaign)),
-            Cell::new(until_words(campaign, look.now)),
+            Cell::new(until_words(campaign, look.now, look.width)),
         ];
         if look.wide {
             let excluded: u64 = campaign.audience.excluded.values().sum();
@@ -295,9 +298,17 @@ fn campaign_needs(campaign: &CampaignStatus) -> Option<String> {
                 .map_or_else(|| words(stalled), words),
         );
     }
-    ready
-        .filter(|ready| !DELIBERATE.contains(&ready.reason.as_str()))
-        .map(words)
+    let ready = ready.filter(|ready| !DELIBERATE.contains(&ready.reason.as_str()))?;
+    // What each account needs has a line of its own.
+    let accounts = &campaign.accounts;
+    Some(match (ready.reason.as_str(), accounts.as_slice()) {
+        ("NoAccount", [one]) => format!("NoAccount: its account {} needs you.", plain(one)),
+        ("NoAccount", [_, _, ..]) => format!(
+            "NoAccount: its accounts {} need you.",
+            plain(&accounts.join(", "))
+        ),
+        _ => words(ready),
+    })
 }
 
 fn words(condition: &Condition) -> String {
@@ -427,7 +438,25 @@ pub(super) fn waits_words(waiting: &[WaitStatus]) -> String {
         .join(", ")
 }
 
-pub(super) fn until_words(campaign: &CampaignStatus, now: Timestamp) -> String {
+/// Terminals that are narrower get the shorter of two ways to say when.
+const NARROW: usize = 100;
+
+pub(super) fn until_words(
+    campaign: &CampaignStatus,
+    now: Timestamp,
+    width: Option<usize>,
+) -> String {
+    let moment_words = |at: Moment, zone: Zone, now: Timestamp| match width {
+        Some(width) if width < NARROW => {
+            let away = i64::try_from(at.0.since(now).as_millis()).unwrap_or(i64::MAX);
+            format!(
+                "{} ({})",
+                absolute_words(at, zone, now),
+                human_duration(away)
+            )
+        }
+        _ => moment_words(at, zone, now),
+    };
     // A delay of seconds is the pace, not a wait: what is of interest is when all is done.
     let pace = campaign
         .waiting
@@ -459,15 +488,23 @@ pub(super) fn zone_of(campaign: &CampaignStatus) -> Zone {
 }
 
 /// `in 2 hours (Tue 1 Dec 09:00 CET)`.
-pub(super) fn moment_words(at: Moment, zone: Zone, now: Timestamp) -> String {
+pub fn moment_words(at: Moment, zone: Zone, now: Timestamp) -> String {
+    format!(
+        "{} ({})",
+        human_relative(at.0, now),
+        absolute_words(at, zone, now)
+    )
+}
+
+/// `Tue 1 Dec 09:00 CET`; today `09:00:00 CET`.
+pub fn absolute_words(at: Moment, zone: Zone, now: Timestamp) -> String {
     let there = zone.at(at.0);
-    let here = zone.at(now);
-    let absolute = if there.date_naive() == here.date_naive() {
-        there.format("%H:%M:%S %Z")
+    let form = if there.date_naive() == zone.at(now).date_naive() {
+        "%H:%M:%S %Z"
     } else {
-        there.format("%a %-d %b %H:%M %Z")
+        "%a %-d %b %H:%M %Z"
     };
-    format!("{} ({absolute})", human_relative(at.0, now))
+    there.format(form).to_string()
 }
 
 pub(super) fn sync_tone(sync: Sync) -> Tone {
@@ -526,6 +563,31 @@ pub(super) fn right(value: impl std::fmt::Display) -> Cell {
 pub(super) fn coloured(text: &str, colour: Color, look: &Look) -> Cell {
     let cell = Cell::new(text);
     if look.colour { cell.fg(colour) } else { cell }
+}
+
+/// A line that is longer than the terminal goes on under its own beginning, broken between words.
+pub(super) fn push_wrapped(out: &mut String, head: &str, indent: usize, text: &str, look: &Look) {
+    out.push_str(head);
+    let room = look
+        .width
+        .map_or(usize::MAX, |width| width.saturating_sub(indent))
+        .max(LEAST_WRAPPED);
+    let mut at = display_width(head);
+    let begin = at;
+    for word in text.split(' ') {
+        let width = display_width(word);
+        if at > begin && at > indent && at - indent + 1 + width > room {
+            out.push('\n');
+            out.push_str(&" ".repeat(indent));
+            at = indent;
+        } else if at > begin {
+            out.push(' ');
+            at += 1;
+        }
+        out.push_str(word);
+        at += width;
+    }
+    out.push('\n');
 }
 
 /// A text outside of tables in a colour.

@@ -152,7 +152,7 @@ fn bar(glance: &Glance) -> String {
 fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Timestamp) {
     let shown = app.shown(now);
     let needs = needs(app);
-    let accounts = app.report.as_ref().map_or(0, |r| r.accounts.len());
+    let accounts = account_lines(app, area.width, colour, now);
     // A reason that is cut off at the edge would hide what to do.
     let columns = usize::from(area.width).max(1);
     let needs_height = if needs.is_empty() {
@@ -167,10 +167,13 @@ fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Tim
         (lines + more + 1).min(usize::from(area.height) / 2)
     };
     // A screen of a few lines is the campaigns'.
-    let accounts_height = if accounts == 0 || area.height < 12 {
+    let accounts_height = if accounts.is_empty() || area.height < 12 {
         0
     } else {
-        (accounts + 2).min(usize::from(area.height) / 3)
+        // A third, or all that the campaigns leave.
+        let height = usize::from(area.height);
+        let left = height.saturating_sub(needs_height + shown.len() + 3);
+        accounts.len().min(left.max(height / 3))
     };
     let fit = |height: usize| Constraint::Length(u16::try_from(height).unwrap_or(u16::MAX));
     let [campaigns, wanted, below] =
@@ -180,7 +183,7 @@ fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Tim
         needs_panel(frame, wanted, &needs, colour);
     }
     if accounts_height > 0 {
-        account_table(frame, below, app, colour, now);
+        account_table(frame, below, accounts);
     }
 }
 
@@ -314,11 +317,14 @@ fn needs_panel(frame: &mut Frame<'_>, area: Rect, needs: &[(String, String)], co
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area);
 }
 
-fn account_table(frame: &mut Frame<'_>, area: Rect, app: &App, colour: bool, now: Timestamp) {
-    let Some(report) = &app.report else { return };
+/// The accounts in as many lines as it takes.
+fn account_lines(app: &App, width: u16, colour: bool, now: Timestamp) -> Vec<Line<'static>> {
+    let Some(report) = app.report.as_ref().filter(|r| !r.accounts.is_empty()) else {
+        return Vec::new();
+    };
     let look = Look {
         wide: false,
-        width: Some(usize::from(area.width)),
+        width: Some(usize::from(width)),
         colour,
         now,
     };
@@ -327,13 +333,14 @@ fn account_table(frame: &mut Frame<'_>, area: Rect, app: &App, colour: bool, now
         &report.accounts,
         &look,
     )));
+    lines
+}
+
+fn account_table(frame: &mut Frame<'_>, area: Rect, mut lines: Vec<Line<'static>>) {
     let room = usize::from(area.height);
     if lines.len() > room && room > 1 {
-        let more = lines.len() - room + 1;
         lines.truncate(room - 1);
-        lines.push(Line::raw(format!(
-            "… and {more} more: `tidings account list`"
-        )));
+        lines.push(Line::raw("… more of them: `tidings account list`"));
     }
     frame.render_widget(Paragraph::new(lines), area);
 }

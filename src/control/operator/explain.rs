@@ -225,9 +225,16 @@ fn summary(
     match state {
         "pending" => match &told.waits_for {
             Some(waits) => {
-                let until = Moment::of(waits.until)
-                    .map(|until| format!(", until {until}"))
-                    .unwrap_or_default();
+                let now = core.clock.now();
+                let zone = core
+                    .desired
+                    .campaigns
+                    .get(name)
+                    .and_then(|wanted| wanted.spec.as_ref())
+                    .map_or(crate::time::Zone::UTC, |spec| spec.schedule.zone);
+                let until = Moment::of(waits.until).map_or_else(String::new, |until| {
+                    format!(", until {}", status::moment_words(until, zone, now))
+                });
                 format!(
                     "He waits: {}{until}. {}",
                     waits.reason.name(),

@@ -152,7 +152,7 @@ fn one_campaign_tells_its_whole_story() {
     Ready      True    FloodWait   2m 00s  421 of 421 wait: Telegram told the account to wait.
     SpecValid  True    Valid       1h 00m
     Paused     False   NotPaused   1h 00m
-    Throttled  True    FloodWait   0s      421 of 421 pending people wait until 2026-12-01T13:30:00.000Z: Telegram told the account to wait.
+    Throttled  True    FloodWait   0s      421 of 421 pending people wait until 13:30:00 UTC: Telegram told the account to wait.
     Stalled    False   NotStalled  1h 00m
     Succeeded  False   InProgress  1h 00m  421 pending, 1 on their way.
 
@@ -180,7 +180,7 @@ fn one_campaign_tells_its_whole_story() {
     members of @rust_meetup    446  30 minutes ago  complete
 
     ACCOUNT  STATE       TODAY     UNTIL                      MESSAGE
-    sales-1  flood_wait  25 of 60  in 2 hours (13:30:00 UTC)  Telegram asked for a wait of 5400 s; no messages until 2026-12-01T13:30:00.000Z.
+    sales-1  flood_wait  25 of 60  in 2 hours (13:30:00 UTC)  Telegram asked for a wait of 5400 s: no messages until then.
 
     Recent events, newest first
       ! 2 minutes ago  template_error: contact.first_name is undefined
@@ -275,4 +275,82 @@ fn an_empty_workspace_says_how_to_begin() {
     ACCOUNT  STATE  TODAY    UNTIL  MESSAGE
     sales-1  ready  0 of 60
     "#);
+}
+
+#[test]
+fn what_needs_a_person_is_wrapped_under_itself_and_names_each_account_once() {
+    let mut world = workspace();
+    world.runtime.links.insert("sales-1".into(), Link::Missing);
+    let look = Look {
+        width: Some(80),
+        ..look()
+    };
+    let text = table(&world.report(), &look);
+    let needs = text.split("Needs you:\n").nth(1).unwrap();
+    let needs = needs.split("\n\n").next().unwrap();
+    for line in needs.lines() {
+        assert!(line.width() <= 80, "{line}");
+    }
+    // Each line goes on under the reason, not under the name.
+    assert!(
+        needs.lines().any(|line| line.starts_with(&" ".repeat(30))),
+        "{needs}"
+    );
+    assert!(
+        needs.contains("NoAccount: its account sales-1 needs"),
+        "{needs}"
+    );
+    assert_eq!(
+        needs
+            .matches("`tidings account login sales-1 --phone")
+            .count()
+            + needs.matches("`tidings account login sales-1\n").count(),
+        1,
+        "{needs}"
+    );
+}
+
+#[test]
+fn a_narrow_terminal_says_until_when_in_fewer_words() {
+    let report = workspace().report();
+    let until = |width: usize| {
+        let look = Look {
+            width: Some(width),
+            ..look()
+        };
+        table(&report.clone().only(&["spring".to_owned()]).unwrap(), &look)
+    };
+    assert!(until(120).contains("done in 10 days (Fri 11 Dec 12:21 UTC)"));
+    let narrow = until(99);
+    assert!(narrow.contains("done Fri 11 Dec"), "{narrow}");
+    assert!(!narrow.contains("in 10 days"), "{narrow}");
+}
+
+#[test]
+fn events_line_up_under_every_script() {
+    let world = workspace();
+    let line = |campaign: Option<&str>, account: Option<&str>| EventLine {
+        campaign: campaign.map(str::to_owned),
+        account: account.map(str::to_owned),
+        ..event_line(
+            1,
+            &Recorded {
+                at: NOON,
+                event: Event::Started {
+                    version: "0.1.0".to_owned(),
+                },
+            },
+            &world.observed,
+        )
+    };
+    let text = events_text(&[
+        line(Some("spring"), None),
+        line(Some("春のニュース"), Some("sales-1")),
+        line(None, Some("продажи")),
+    ]);
+    let at: Vec<usize> = text
+        .lines()
+        .map(|line| line.split_once("Tidings 0.1.0").unwrap().0.width())
+        .collect();
+    assert!(at.iter().all(|column| *column == at[0]), "{text}");
 }
