@@ -14,6 +14,11 @@ const now = () => Date.now() + state.skew;
 // Characters that turn the direction of text, or show nothing, have no business in a name.
 const plain = (text) => String(text).replace(/[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, '').replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, ' ');
 const clean = (text) => plain(text).replace(/\n/g, ' ');
+// What stands between backticks is to be typed or copied.
+const said = (text) => clean(text).split('`').map((part, at, all) => (at % 2 === 1 && at < all.length - 1 ? h('code', {}, part) : at % 2 === 1 ? `\`${part}` : part));
+// Each send and look-up says more than a person wants to read at a glance; `tidings events` has it all.
+const ASIDE = new Set(['intent', 'lookup_started', 'lookup_page', 'lookup_at', 'lookup_spent', 'updates_at']);
+const aside = (event) => ASIDE.has(event.type) || event.message.startsWith('Filters: 1 person in, 0 out');
 
 function span(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
@@ -158,7 +163,7 @@ function overview(report) {
         const account = report.accounts.find((a) => a.name === need.who);
         return h('li', { 'data-key': need.who },
           h('strong', {}, campaign ? campaignLink(need.who) : account ? accountLink(need.who) : name(need.who)),
-          h('span', {}, clean(need.why)),
+          h('span', {}, said(need.why)),
           h('span', {}, campaign && awaitsApproval(campaign) && h('button', { 'data-act': 'approve', 'data-name': need.who, class: 'primary' }, 'Look and approve')));
       })),
       report.not_active && report.not_active.length > 0 && h('p', { class: 'quiet small' }, `Not active in this version: ${report.not_active.join(', ')}.`)),
@@ -187,18 +192,18 @@ function accountsCard(accounts) {
     ? h('p', { class: 'quiet' }, 'No accounts. sessions/README.md says how they get there.')
     : table('Accounts', ['Account', 'State', num('Today'), 'Until', 'Message'], accounts.map((a) => ({
       key: a.name,
-      cells: [h('strong', {}, accountLink(a.name)), tag(a.state, accountKind(a.state)), `${n(a.sent_today)} of ${n(a.allowance_today)}`, until(a.until), clean(a.message)],
+      cells: [h('strong', {}, accountLink(a.name)), tag(a.state, accountKind(a.state)), `${n(a.sent_today)} of ${n(a.allowance_today)}`, until(a.until), said(a.message)],
     }))));
 }
 
 function eventsCard(events, title, most = 20, about = 'campaign') {
-  const shown = events.slice(-most).reverse();
+  const shown = events.filter((event) => !aside(event)).slice(-most).reverse();
   const whose = (event) => (about !== 'account' && event.campaign ? campaignLink(event.campaign) : event.account ? accountLink(event.account) : '');
   return card(title, shown.length === 0 ? h('p', { class: 'quiet' }, 'Nothing yet.')
     : h('ol', { class: 'events' }, shown.map((event) => h('li', { 'data-key': event.seq },
       age(event.at),
       h('span', { class: 'small' }, whose(event)),
-      h('span', { class: event.error && 'wrong' }, clean(event.message), event.person && h('span', { class: 'quiet' }, ` (${event.person}${about !== 'account' && event.account && event.campaign ? `, ${clean(event.account)}` : ''})`))))));
+      h('span', { class: event.error && 'wrong' }, said(event.message), event.person && h('span', { class: 'quiet' }, ` (${event.person}${about !== 'account' && event.account && event.campaign ? `, ${clean(event.account)}` : ''})`))))));
 }
 
 function hoursCard(hours) {
@@ -255,7 +260,7 @@ function campaignPage(report, wanted) {
           stopped(c) && h('button', { 'data-act': 'resume', 'data-name': c.name, class: approve ? '' : 'primary' }, 'Resume…'),
           live && !suspended(c) && h('button', { 'data-act': 'suspend', 'data-name': c.name, class: 'danger' }, 'Suspend…'),
           live && h('button', { 'data-act': 'reconcile', 'data-name': c.name }, 'Look sources up now'))),
-      h('p', {}, clean(ready.message)),
+      h('p', {}, said(ready.message)),
       progress(c),
       h('ul', { class: 'facts' },
         h('li', {}, `${c.kind} `, h('code', {}, clean(c.name))),
@@ -265,10 +270,10 @@ function campaignPage(report, wanted) {
         c.commit && h('li', {}, 'commit ', h('code', {}, c.commit.slice(0, 12))),
         h('li', {}, `run ${c.run}`),
         c.next_action_at && h('li', {}, 'next ', until(c.next_action_at, c.timezone)),
-        c.finish_estimate && h('li', {}, 'done by ', until(c.finish_estimate, c.timezone)))),
+        c.finish_estimate && h('li', {}, 'done ', until(c.finish_estimate, c.timezone)))),
     h('div', { class: 'two' },
       card('Conditions', table('Conditions', ['Condition', 'Status', 'For', 'Why'], c.conditions.map((x) => ({
-        key: x.type, cells: [h('strong', {}, x.type), tag(x.status, conditionKind(x)), h('span', { title: x.last_transition_time }, span(now() - Date.parse(x.last_transition_time))), [x.reason && `${x.reason}${x.message ? ': ' : ''}`, clean(x.message)]],
+        key: x.type, cells: [h('strong', {}, x.type), tag(x.status, conditionKind(x)), h('span', { title: x.last_transition_time }, span(now() - Date.parse(x.last_transition_time))), [x.reason && `${x.reason}${x.message ? ': ' : ''}`, said(x.message)]],
       })))),
       funnel(c),
       card('Waiting', c.waiting.length === 0 ? h('p', { class: 'quiet' }, 'Nobody waits.')
@@ -299,7 +304,7 @@ function accountPage(report, wanted) {
   return [
     h('section', { class: 'card', 'aria-label': 'Account' },
       h('div', { class: 'row' }, h('h1', { tabindex: '-1' }, name(a.name)), tag(a.state, accountKind(a.state))),
-      a.message && h('p', {}, clean(a.message)),
+      a.message && h('p', {}, said(a.message)),
       a.until && h('p', {}, 'Until ', until(a.until)),
       h('p', {}, `${n(a.sent_today)} of ${n(a.allowance_today)} messages today`),
       h('div', { class: 'progress', role: 'img', 'aria-label': `${a.sent_today} of ${a.allowance_today} today` }, h('span', { class: 'fill-flight', style: { width: `${part}%` } })),
