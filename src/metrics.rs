@@ -40,7 +40,7 @@ pub fn render(report: Option<&StatusReport>, vitals: &Vitals) -> String {
         &mut out,
         "tidings_config_last_reload_successful",
         "gauge",
-        "Whether the last look at tidings.yaml and the specs found all of them valid.",
+        "1 where the last look at the workspace found all of it valid; 0 where tidings.yaml, the folder or any spec is not (as /-/reload answers): what is valid goes on, and tidings_campaign_condition{type=\"SpecValid\"} names the campaigns that are held.",
     );
     let _ = writeln!(
         out,
