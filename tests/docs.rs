@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use child::{ends_with, out, run, tidings};
+use child::{ends_with, err, out, run, tidings};
 
 /// Set to write the page anew instead of comparing it.
 const WRITE: &str = "TIDINGS_WRITE_DOCS";
@@ -180,8 +180,186 @@ fn every_page_of_a_book_is_in_its_summary() {
         let there: BTreeSet<String> = std::fs::read_dir(root().join(book))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name != "SUMMARY.md")
+            .filter(|name| name.ends_with(".md") && name != "SUMMARY.md")
             .collect();
         assert_eq!(named, there, "{book}");
+    }
+}
+
+/// The words of a command line as a shell splits them; `None` where it is none (alternatives, an ellipsis within).
+fn words(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('"' | '\'', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (' ', None) => words.extend(word.take()),
+            ('|' | '>' | '&' | '…', None) => return None,
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
+}
+
+/// Every `tidings …` of a page: in blocks after a `$`, and between backticks.
+fn command_lines(page: &str) -> Vec<Vec<String>> {
+    let mut lines: Vec<String> = Vec::new();
+    for (_, language, block) in blocks(page) {
+        if language == "console" {
+            lines.extend(
+                block
+                    .iter()
+                    .filter_map(|line| line.strip_prefix("$ "))
+                    // What follows is a comment.
+                    .map(|line| line.split("  #").next().unwrap_or(line).to_owned()),
+            );
+        }
+    }
+    let mut fenced = false;
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            // A pipe in a table is escaped.
+            let line = line.replace("\\|", "|");
+            lines.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    lines
+        .iter()
+        .filter(|line| line.starts_with("tidings ") || line.contains(" tidings "))
+        .filter_map(|line| {
+            let words = words(line)?;
+            // Variables may stand before it.
+            let at = words.iter().position(|word| word == "tidings")?;
+            let set = words[..at].iter().all(|word| word.contains('='));
+            (set && words.len() > at + 1).then(|| words[at..].to_vec())
+        })
+        .collect()
+}
+
+fn pages() -> Vec<String> {
+    let mut pages = vec!["README.md".to_owned(), "docs/reasons.md".to_owned()];
+    for folder in ["docs/src", "docs/ru/src"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.ends_with(".md") {
+                pages.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    pages
+}
+
+#[test]
+fn every_command_line_of_the_books_is_one_that_tidings_takes() {
+    use clap::{Parser as _, error::ErrorKind};
+    let mut seen = BTreeSet::new();
+    for page in pages() {
+        for line in command_lines(&read(&page)) {
+            if let Err(error) = tidings::cli::Cli::try_parse_from(&line) {
+                // A sentence may speak of a command without its arguments.
+                let harmless = !error.use_stderr()
+                    || matches!(
+                        error.kind(),
+                        ErrorKind::MissingRequiredArgument
+                            | ErrorKind::MissingSubcommand
+                            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                    );
+                assert!(harmless, "{page}: {line:?}: {error}");
+            }
+            seen.insert(line);
+        }
+    }
+    assert!(seen.len() > 60, "{} command lines were found", seen.len());
+}
+
+/// Verbs that wait for somebody, serve, or open a world of their own: other tests run them.
+const NOT_HERE: [&str; 6] = ["run", "demo", "sandbox", "account", "init", "restore"];
+
+#[test]
+fn every_command_line_of_the_books_runs_in_a_workspace_that_has_what_it_names() {
+    let dir = tempfile::tempdir().unwrap();
+    ends_with(&run(dir.path(), ["init"]), 0);
+    let hello = std::fs::read_to_string(dir.path().join("campaigns/hello.yaml")).unwrap();
+    let git = |args: &[&str]| {
+        let done = Command::new("git")
+            .arg("-C")
+            .arg(dir.path())
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "git {args:?}");
+    };
+    for name in ["spring-launch", "people", "meetup", "news", "NAME"] {
+        let name = name.to_lowercase();
+        let spec = hello.replace("name: hello", &format!("name: {name}"));
+        std::fs::write(dir.path().join(format!("campaigns/{name}.yaml")), spec).unwrap();
+    }
+    git(&["init", "--quiet"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "-m", "one"]);
+    git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    let mut lines = BTreeSet::new();
+    for page in pages() {
+        lines.extend(command_lines(&read(&page)));
+    }
+    let mut ran = 0;
+    for line in lines {
+        let verb = &line[1];
+        let waits = ["--watch", "--follow", "-C"];
+        if NOT_HERE.contains(&verb.as_str())
+            || line.iter().any(|word| waits.contains(&word.as_str()))
+        {
+            continue;
+        }
+        let args: Vec<String> = line[1..]
+            .iter()
+            .map(|word| word.replace("NAME", "name"))
+            .collect();
+        let done = run(dir.path(), &args);
+        let code = done.status.code();
+        // A reader may find nobody of that name yet; what he typed is right.
+        let nobody = err(&done).contains("there is no campaign");
+        assert!(
+            matches!(code, Some(0 | 1 | 4 | 78)) || (code == Some(64) && !nobody && known(&done)),
+            "{line:?} ended with {code:?}: {}{}",
+            out(&done),
+            err(&done)
+        );
+        ran += 1;
+    }
+    assert!(ran > 40, "{ran} command lines ran");
+}
+
+/// Refusals that are about the state of this workspace, in which nothing has happened yet.
+fn known(done: &std::process::Output) -> bool {
+    let said = err(done);
+    let unfinished = said.contains("required arguments were not provided")
+        || said.contains("requires a subcommand");
+    unfinished || !said.contains("Usage:")
+}
+
+#[test]
+fn every_link_within_the_repository_leads_somewhere() {
+    for page in pages() {
+        let text = read(&page);
+        let folder = Path::new(&page).parent().unwrap();
+        for target in text.split("](").skip(1) {
+            let target = target.split(')').next().unwrap();
+            let target = target.split('#').next().unwrap();
+            if target.is_empty() || target.starts_with("http") || target.contains(' ') {
+                continue;
+            }
+            let there = root().join(folder).join(target);
+            assert!(there.exists(), "{page}: {target}");
+        }
     }
 }
