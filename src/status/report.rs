@@ -96,13 +96,8 @@ fn accounts(inputs: &Inputs<'_>, plan: &Plan) -> BTreeMap<String, AccountStatus>
                 .get(name)
                 .cloned()
                 .unwrap_or_else(|| crate::plan::account_view(inputs, name));
-            let labels = inputs
-                .desired
-                .engine
-                .accounts
-                .get(name)
-                .map(|a| a.labels.clone())
-                .unwrap_or_default();
+            let wanted = inputs.desired.engine.accounts.get(name);
+            let labels = wanted.map(|a| a.labels.clone()).unwrap_or_default();
             let AccountView {
                 state,
                 until,
@@ -123,6 +118,7 @@ fn accounts(inputs: &Inputs<'_>, plan: &Plan) -> BTreeMap<String, AccountStatus>
                 lookups_today,
                 lookup_allowance_today,
                 sent_per_hour: activity::of_account(inputs, name),
+                timezone: wanted.map(|a| a.zone.name().to_owned()),
             };
             (name.to_string(), status)
         })

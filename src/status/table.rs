@@ -195,9 +195,14 @@ pub fn accounts_table(accounts: &[AccountStatus], look: &Look) -> String {
     }
     let mut grid = grid(&head, look);
     for account in accounts {
-        let until = account
-            .until
-            .map_or_else(String::new, |at| moment_words(at, Zone::UTC, look.now));
+        let until = account.until.map_or_else(String::new, |at| {
+            when(
+                at,
+                zone_named(account.timezone.as_deref()),
+                look.now,
+                look.width,
+            )
+        });
         let mut row = vec![
             Cell::new(plain(&account.name)),
             coloured(
@@ -441,12 +446,8 @@ pub(super) fn waits_words(waiting: &[WaitStatus]) -> String {
 /// Terminals that are narrower get the shorter of two ways to say when.
 const NARROW: usize = 100;
 
-pub(super) fn until_words(
-    campaign: &CampaignStatus,
-    now: Timestamp,
-    width: Option<usize>,
-) -> String {
-    let moment_words = |at: Moment, zone: Zone, now: Timestamp| match width {
+fn when(at: Moment, zone: Zone, now: Timestamp, width: Option<usize>) -> String {
+    match width {
         Some(width) if width < NARROW => {
             let away = i64::try_from(at.0.since(now).as_millis()).unwrap_or(i64::MAX);
             format!(
@@ -456,17 +457,23 @@ pub(super) fn until_words(
             )
         }
         _ => moment_words(at, zone, now),
-    };
+    }
+}
+
+pub(super) fn until_words(
+    campaign: &CampaignStatus,
+    now: Timestamp,
+    width: Option<usize>,
+) -> String {
     // A delay of seconds is the pace, not a wait: what is of interest is when all is done.
     let pace = campaign
         .waiting
         .iter()
-        .all(|wait| wait.reason == Waiting::Delay)
-        && !campaign.waiting.is_empty();
+        .any(|wait| wait.reason == Waiting::Delay);
     let zone = zone_of(campaign);
     match (pace, campaign.finish_estimate, campaign.next_action_at) {
-        (true, Some(finish), _) => format!("done {}", moment_words(finish, zone, now)),
-        (_, _, Some(next)) => moment_words(next, zone, now),
+        (true, Some(finish), _) => format!("done {}", when(finish, zone, now, width)),
+        (_, _, Some(next)) => when(next, zone, now, width),
         _ => String::new(),
     }
 }
@@ -480,10 +487,11 @@ fn generation_words(campaign: &CampaignStatus) -> String {
 }
 
 pub(super) fn zone_of(campaign: &CampaignStatus) -> Zone {
-    campaign
-        .timezone
-        .as_deref()
-        .and_then(|name| Zone::parse(name).ok())
+    zone_named(campaign.timezone.as_deref())
+}
+
+fn zone_named(name: Option<&str>) -> Zone {
+    name.and_then(|name| Zone::parse(name).ok())
         .unwrap_or(Zone::UTC)
 }
 

@@ -445,6 +445,9 @@ pub struct AccountStatus {
     /// Messages by hour, the last two days (an addition).
     #[serde(default)]
     pub sent_per_hour: Vec<HourCount>,
+    /// The zone of its days (an addition).
+    #[serde(default)]
+    pub timezone: Option<String>,
 }
 
 /// `account list -o json`.

@@ -201,6 +201,7 @@ fn columns_line_up_under_every_script() {
         lookups_today: 0,
         lookup_allowance_today: 200,
         sent_per_hour: Vec::new(),
+        timezone: None,
     };
     let names = ["sales-1", "продажи", "販売部", "👩‍🚀-team", "e\u{301}cole"];
     let text = accounts_table(&names.map(account), &look());

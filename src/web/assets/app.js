@@ -192,7 +192,7 @@ function accountsCard(accounts) {
     ? h('p', { class: 'quiet' }, 'No accounts. sessions/README.md says how they get there.')
     : table('Accounts', ['Account', 'State', num('Today'), 'Until', 'Message'], accounts.map((a) => ({
       key: a.name,
-      cells: [h('strong', {}, accountLink(a.name)), tag(a.state, accountKind(a.state)), `${n(a.sent_today)} of ${n(a.allowance_today)}`, until(a.until), said(a.message)],
+      cells: [h('strong', {}, accountLink(a.name)), tag(a.state, accountKind(a.state)), `${n(a.sent_today)} of ${n(a.allowance_today)}`, until(a.until, a.timezone), said(a.message)],
     }))));
 }
 
@@ -305,7 +305,7 @@ function accountPage(report, wanted) {
     h('section', { class: 'card', 'aria-label': 'Account' },
       h('div', { class: 'row' }, h('h1', { tabindex: '-1' }, name(a.name)), tag(a.state, accountKind(a.state))),
       a.message && h('p', {}, said(a.message)),
-      a.until && h('p', {}, 'Until ', until(a.until)),
+      a.until && h('p', {}, 'Until ', until(a.until, a.timezone)),
       h('p', {}, `${n(a.sent_today)} of ${n(a.allowance_today)} messages today`),
       h('div', { class: 'progress', role: 'img', 'aria-label': `${a.sent_today} of ${a.allowance_today} today` }, h('span', { class: 'fill-flight', style: { width: `${part}%` } })),
       Object.keys(a.labels || {}).length > 0 && h('ul', { class: 'facts' }, Object.entries(a.labels).map(([k, v]) => h('li', {}, `${clean(k)}: ${clean(v)}`)))),
