@@ -581,14 +581,13 @@ pub(super) fn push_wrapped(out: &mut String, head: &str, indent: usize, text: &s
         .map_or(usize::MAX, |width| width.saturating_sub(indent))
         .max(LEAST_WRAPPED);
     let mut at = display_width(head);
-    let begin = at;
-    for word in text.split(' ') {
+    for (number, word) in text.split(' ').enumerate() {
         let width = display_width(word);
-        if at > begin && at > indent && at - indent + 1 + width > room {
+        if number > 0 && at > indent && at - indent + 1 + width > room {
             out.push('\n');
             out.push_str(&" ".repeat(indent));
             at = indent;
-        } else if at > begin {
+        } else if number > 0 {
             out.push(' ');
             at += 1;
         }

@@ -253,7 +253,6 @@ fn a_plan_of_a_workspace_that_no_engine_has_seen_says_what_would_start() {
 
     + spring (campaigns/spring.yaml): would start
           0 pending, 0 settled
-          NotSeen: No daemon has looked at it yet; `tidings run` starts it, `tidings plan` shows what it would do.
           members of @rust_meetup: not looked up yet
 
     Plan: 1 to start, 0 changed, 0 to retire, 1 invalid; 0 messages to send, up to 0 of them today.
