@@ -304,7 +304,7 @@ fn what_needs_a_person_is_wrapped_under_itself_and_names_each_account_once() {
     assert_eq!(
         needs
             .matches("`tidings account login sales-1 --phone")
-            .count()
+            .count(),
         1,
         "{needs}"
     );
