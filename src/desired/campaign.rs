@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::digest::{NamedFile, hex, of_value};
 use super::environment::EnvDefaults;
-use super::inactive;
 use super::types::{
     Engine, Limits, ResolvedCampaign, ResolvedDelays, ResolvedFilters, ResolvedPlan,
     ResolvedSchedule, ResolvedSource, ResolvedStep, SourceKind, SourceRole, Variant,
@@ -187,7 +186,6 @@ impl Resolver<'_> {
                 Some(role) => Some(super::ResolvedRole::of(role, &names, &self.cx)?),
                 None => None,
             },
-            not_active: inactive::of_campaign(spec),
             spec: spec.clone(),
         })
     }

@@ -59,7 +59,6 @@ pub(super) fn resolve(
         api_hash,
         accounts,
         opt_out: opt_out(spec),
-        not_active: super::inactive::of_engine(spec),
         ai: super::AiServer::of(spec, env),
         continue_on_invalid: spec.on_invalid == Some(OnInvalid::Continue),
         limits,

@@ -16,7 +16,6 @@ mod campaign;
 mod digest;
 mod engine;
 mod environment;
-mod inactive;
 mod names;
 mod resolve;
 mod role;

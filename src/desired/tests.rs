@@ -106,7 +106,6 @@ fn the_defaults_are_those_of_the_contract() {
     assert!(a.schedule.windows.is_always() && a.schedule.start.is_none());
     assert_eq!(a.sources[0].basis, Some(Basis::Customers));
     assert_eq!(a.sources[0].label, "list of 1");
-    assert!(a.not_active.is_empty());
     let engine = &resolution.desired.engine;
     let limits = &engine.limits;
     assert_eq!(
@@ -503,7 +502,6 @@ fn an_audience_brings_the_basis_of_its_collection() {
     assert_eq!(resolution.diagnostics, Vec::new());
     let a = valid(&resolution, "a");
     assert_eq!(a.sources[0].basis, Some(Basis::Attested));
-    assert!(a.not_active.is_empty());
 }
 
 #[test]
@@ -556,14 +554,8 @@ fn a_thousand_specs_are_resolved_within_seconds() {
     assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
 }
 
-fn inactive(list: &[NotActive]) -> Vec<(&str, bool)> {
-    list.iter()
-        .map(|thing| (thing.what.as_str(), thing.holds))
-        .collect()
-}
-
-/// What this version does, in full: none of it is called inactive.
-const ALL_ACTIVE: &str = r#"version: 1
+/// A spec that asks for nearly all that a mailing may ask for.
+const EVERYTHING: &str = r#"version: 1
 name: a
 title: A
 kind: mailing
@@ -604,9 +596,9 @@ canary: 20
 "#;
 
 #[test]
-fn what_is_active_is_not_called_otherwise() {
+fn a_spec_may_ask_for_everything_at_once() {
     let world = World::new()
-        .with("campaigns/a.yaml", ALL_ACTIVE)
+        .with("campaigns/a.yaml", EVERYTHING)
         .with("campaigns/people.csv", "tel\n+15550100\n")
         .engine(
             "telegram: {api_id: 1, api_hash: x}\n\
@@ -619,86 +611,11 @@ fn what_is_active_is_not_called_otherwise() {
         );
     let resolution = world.resolve();
     assert!(!resolution.has_errors(), "{:?}", resolution.diagnostics);
-    assert_eq!(inactive(&resolution.desired.engine.not_active), []);
     let a = valid(&resolution, "a");
-    assert_eq!((inactive(&a.not_active), a.held_by()), (vec![], None));
-}
-
-#[test]
-fn what_is_not_active_is_listed_and_what_must_not_be_left_out_holds() {
-    let cron = "schedule: {timezone: Europe/Berlin, cron: \"0 10 * * mon\", each_run: everyone, missed: latest, overlap: queue}\n";
-    let test = "tests: [{name: n, contact: {first_name: Anna}, expect: {included: true}}]\n";
-    let others =
-        "filters: {exclude: [{type: authors, peer: \"@place\"}], in: [{type: contacts}]}\n";
-    let collect = A
-        .replace("kind: mailing", "kind: collect")
-        .replace("templates: [{name: t, text: Hi}]\n", "");
-    for (what, spec, settings, expected) in [
-        (
-            "answers",
-            format!("{A}ai_role: {{prompt: You are Mia}}\n"),
-            "",
-            &[][..],
-        ),
-        ("tests", format!("{A}{test}"), "", &[]),
-        (
-            "cron and all that belongs to it",
-            format!("{A}{cron}"),
-            "",
-            &[],
-        ),
-        (
-            "one run",
-            format!("{A}schedule: {{each_run: newcomers}}\n"),
-            "",
-            &[],
-        ),
-        ("sources of filters", format!("{A}{others}"), "", &[]),
-        ("a kind", collect, "", &[]),
-        (
-            "limits that are kept",
-            A.to_owned(),
-            "limits: {per_person: {gap: 3d, per_month: 4}}",
-            &[],
-        ),
-        (
-            "a plan",
-            A.to_owned(),
-            "plans: {default: {max_running: 1, cooldown: 1h, max_audience: 5}}",
-            &[],
-        ),
-    ] {
-        let mut world = World::new().with("campaigns/a.yaml", spec);
-        if !settings.is_empty() {
-            world = world.engine(settings);
-        }
-        let resolution = world.resolve();
-        let a = valid(&resolution, "a");
-        assert_eq!(inactive(&a.not_active), expected, "{what}");
-        let first = a.not_active.iter().find(|thing| thing.holds);
-        assert_eq!(a.held_by(), first, "{what}");
-    }
-}
-
-#[test]
-fn nothing_that_the_settings_ask_is_inactive() {
-    let world = World::new().engine(
-        "accounts: {main: {ai_role: {prompt: You are Mia}}}\n\
-         ai: {timeout: 60s}\n\
-         notify: [{on: [stalled], webhook: \"https://example.com/hook\"}]\n\
-         test_recipients: [\"@me\"]\n\
-         retention: {events: 365d}\n",
+    assert_eq!(
+        (a.filters.limit, a.variants[0].weight, a.spec.canary),
+        (9, 2, Some(20))
     );
-    let resolution = world.resolve();
-    let found: Vec<String> = resolution
-        .desired
-        .engine
-        .not_active
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(found, Vec::<String>::new());
-    assert!(valid(&resolution, "a").not_active.is_empty());
 }
 
 #[test]

@@ -57,8 +57,6 @@ pub struct Engine {
     pub opt_out: OptOut,
     /// `on_invalid: continue`.
     pub continue_on_invalid: bool,
-    /// What it asks for the workspace as a whole and this version does not do yet.
-    pub not_active: Vec<NotActive>,
     /// The server that drafts answers.
     pub ai: super::AiServer,
 }
@@ -173,33 +171,8 @@ pub struct ResolvedCampaign {
     pub delays: ResolvedDelays,
     /// When.
     pub schedule: ResolvedSchedule,
-    /// What it asks for, itself or by the settings that hold for it, and this version does not do yet. Empty: all of
-    /// it is active.
-    pub not_active: Vec<NotActive>,
     /// Who answers its people.
     pub ai_role: Option<super::ResolvedRole>,
-}
-
-impl ResolvedCampaign {
-    /// The first thing that is not active and without which nothing may be sent.
-    pub fn held_by(&self) -> Option<&NotActive> {
-        self.not_active.iter().find(|thing| thing.holds)
-    }
-}
-
-/// Something that this version parses and checks but does not act on yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotActive {
-    /// In words for people: `` `follow_ups` ``, `` `kind: invite` ``.
-    pub what: String,
-    /// Whether the campaign would do something else than it says, were it to send without it: it is held then.
-    pub holds: bool,
-}
-
-impl std::fmt::Display for NotActive {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.what)
-    }
 }
 
 /// What a source is for.

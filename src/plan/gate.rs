@@ -159,13 +159,6 @@ fn gate(
         );
         return blocked(Waiting::Held, "Stalled", message);
     }
-    if let Some(what) = spec.held_by() {
-        return blocked(
-            Waiting::Held,
-            "NotActive",
-            format!("{what} is checked, but not active in this version."),
-        );
-    }
     if let Some(end) = spec.schedule.end
         && end <= now
     {

@@ -514,36 +514,3 @@ proptest! {
         }
     }
 }
-
-#[test]
-fn what_is_not_active_and_must_not_be_left_out_holds_and_nothing_else_does() {
-    let steps = "follow_ups: [{after: 3d, templates: [{name: n, text: Hi}]}]";
-    let cron = "schedule: {timezone: UTC, cron: '0 10 * * *'}";
-    let month = SETTINGS.replace("limits: {", "limits: {per_person: {per_month: 4}, ");
-    for (rest, settings, held) in [
-        (steps, SETTINGS, None),
-        (cron, SETTINGS, None::<&str>),
-        ("", month.as_str(), None),
-    ] {
-        let rest = format!("{FAST}\n{rest}");
-        let world = World::new(settings, &[("one", spec("one", "a1", &rest))], &["a1"]);
-        let plan = world.plan();
-        match (&plan.report.campaigns.get("one").unwrap().gate, held) {
-            (
-                Gate::Blocked {
-                    reason: Waiting::Held,
-                    condition: "NotActive",
-                    message,
-                },
-                Some(held),
-            ) => {
-                assert!(message.starts_with(held), "{message}");
-                assert!(plan.actions.is_empty(), "{:?}", plan.actions);
-            }
-            (gate, held) => assert!(
-                held.is_none() && !matches!(gate, Gate::Blocked { .. }),
-                "{gate:?}"
-            ),
-        }
-    }
-}

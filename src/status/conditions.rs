@@ -220,12 +220,6 @@ impl Facts<'_> {
         if spec.paused {
             return no("Paused", "The spec says `paused: true`.".to_owned());
         }
-        if let Some(what) = spec.held_by() {
-            return no(
-                "NotActive",
-                format!("{what} is checked, but not active in this version."),
-            );
-        }
         if let Some(no_account) = self.no_account() {
             return no_account;
         }

@@ -100,12 +100,6 @@ fn story(
         out.push('\n');
         out.push_str(&accounts_table(accounts, look));
     }
-    list(
-        out,
-        "Not active in this version",
-        &campaign.not_active,
-        look,
-    );
     list(out, "Warnings", &campaign.warnings, look);
     let own = || {
         events
@@ -140,23 +134,14 @@ fn steps(out: &mut String, campaign: &CampaignStatus, look: &Look) {
         return;
     }
     out.push('\n');
-    let mut table = grid(
-        &["FOLLOW-UP", "AFTER", "PENDING", "SENT", "SKIPPED", ""],
-        look,
-    );
+    let mut table = grid(&["FOLLOW-UP", "AFTER", "PENDING", "SENT", "SKIPPED"], look);
     for step in &campaign.steps {
-        let active = if step.active {
-            ""
-        } else {
-            "not active in this version"
-        };
         table.add_row(vec![
             right(step.step),
             Cell::new(&step.after),
             right(step.pending),
             right(step.sent),
             right(step.skipped),
-            Cell::new(active),
         ]);
     }
     push_grid(out, &table);

@@ -49,9 +49,6 @@ pub struct PlanDocument {
     pub generated_at: Moment,
     /// Whether anything would happen: exit code 2 of `--detailed-exitcode`.
     pub changes: bool,
-    /// What tidings.yaml asks for the workspace as a whole and this version does not do yet.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_active: Vec<String>,
     /// By name.
     pub campaigns: Vec<CampaignPlan>,
 }
@@ -92,7 +89,8 @@ pub struct CampaignPlan {
     pub next_runs: Vec<Moment>,
     /// When everybody is settled under the limits.
     pub finish_estimate: Option<Moment>,
-    /// What the spec asks for and this version does not do yet.
+    /// Always empty: all that a spec may ask for is done. Kept for readers of older plans.
+    #[serde(default)]
     pub not_active: Vec<String>,
     /// What is wrong with the file, one line each.
     pub errors: Vec<String>,
@@ -251,7 +249,6 @@ pub fn plan_document(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> Pl
         format_version: FORMAT_VERSION.to_owned(),
         generated_at: Moment::from(inputs.now),
         changes: campaigns.iter().any(changes),
-        not_active: report.not_active,
         campaigns,
     }
 }
@@ -347,7 +344,7 @@ fn campaign(
             .map(Moment::from)
             .collect(),
         finish_estimate: status.finish_estimate,
-        not_active: status.not_active.clone(),
+        not_active: Vec::new(),
         errors: quoted(Severity::Error),
         warnings: quoted(Severity::Warning),
         ai: wanted

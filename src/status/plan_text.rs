@@ -7,7 +7,7 @@ use comfy_table::Color;
 
 use super::document::{CampaignPlan, Change, PlanDocument};
 use super::plain::plain;
-use super::table::{Look, moment_words, not_active, paint};
+use super::table::{Look, moment_words, paint};
 use super::types::Truth;
 use crate::model::{Exclusion, Timestamp};
 use crate::time::{Zone, human_relative};
@@ -47,7 +47,6 @@ pub fn plan_text(plan: &PlanDocument, look: &Look) -> String {
             "Nothing would change: the workspace is as the engine knows it, and nobody waits.\n",
         );
     }
-    out.push_str(&not_active(&plan.not_active));
     out
 }
 
@@ -200,13 +199,6 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
     }
     for source in &campaign.sources {
         line(out, " ", &source_words(source, look.now));
-    }
-    for text in &campaign.not_active {
-        line(
-            out,
-            " ",
-            &format!("not active in this version: {}", plain(text)),
-        );
     }
     for text in &campaign.errors {
         line(out, &paint("!", Color::Red, look), &plain(text));

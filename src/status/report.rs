@@ -67,13 +67,6 @@ pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusRep
                 ),
             })
             .collect(),
-        not_active: inputs
-            .desired
-            .engine
-            .not_active
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
         campaigns,
         accounts: accounts.into_values().collect(),
     }
@@ -218,9 +211,7 @@ fn campaign(
         templates: templates(wanted, state),
         next_action_at: view.and_then(|view| Moment::of(view.next_action_at)),
         finish_estimate: view.and_then(|view| Moment::of(view.finish_estimate)),
-        not_active: spec
-            .map(|spec| spec.not_active.iter().map(ToString::to_string).collect())
-            .unwrap_or_default(),
+        not_active: Vec::new(),
         warnings: wanted
             .map(|wanted| {
                 wanted

@@ -68,19 +68,7 @@ pub fn table(report: &StatusReport, look: &Look) -> String {
         out.push('\n');
         out.push_str(&accounts_table(&report.accounts, look));
     }
-    out.push_str(&not_active(&report.not_active));
     out
-}
-
-/// What tidings.yaml asks for the workspace as a whole and this version does not do yet; empty where there is nothing.
-pub(super) fn not_active(things: &[String]) -> String {
-    if things.is_empty() {
-        return String::new();
-    }
-    format!(
-        "\nNot active in this version: {}.\n",
-        plain(&things.join(", "))
-    )
 }
 
 pub(super) fn daemon_line(daemon: &DaemonInfo) -> String {
@@ -285,7 +273,7 @@ pub fn needs_person(report: &StatusReport) -> bool {
 }
 
 /// Reasons by which a campaign rests because somebody wants it so.
-const DELIBERATE: &[&str] = &["Paused", "Suspended", "Retired", "Ended", "NotActive"];
+const DELIBERATE: &[&str] = &["Paused", "Suspended", "Retired", "Ended"];
 
 fn campaign_needs(campaign: &CampaignStatus) -> Option<String> {
     if let Some(invalid) = condition(campaign, ConditionType::SpecValid, Truth::False) {

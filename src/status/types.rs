@@ -67,9 +67,6 @@ pub struct StatusReport {
     /// goes on, and second files of a campaign's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invalid_files: Vec<InvalidFileStatus>,
-    /// What tidings.yaml asks for the workspace as a whole and this version does not do yet (an addition).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_active: Vec<String>,
     /// By name, retired ones with a history among them.
     pub campaigns: Vec<CampaignStatus>,
     /// By name.
@@ -188,7 +185,7 @@ pub struct CampaignStatus {
     pub next_action_at: Option<Moment>,
     /// When everybody is settled at this pace.
     pub finish_estimate: Option<Moment>,
-    /// What the spec asks for and this version does not do yet (an addition).
+    /// Always empty: all that a spec may ask for is done. Kept for readers of older reports (an addition).
     #[serde(default)]
     pub not_active: Vec<String>,
     /// Warnings about the file, one line each (an addition).
@@ -374,7 +371,7 @@ pub struct Step {
     pub sent: u64,
     /// Ended before it.
     pub skipped: u64,
-    /// Whether this version sends it (an addition).
+    /// Always true: every version since follow-ups are sent does (an addition).
     #[serde(default)]
     pub active: bool,
 }

@@ -221,7 +221,6 @@ fn nothing_in_a_report_steers_the_terminal() {
     for campaign in &mut report.campaigns {
         campaign.title = Some(evil.to_owned());
         campaign.file = evil.to_owned();
-        campaign.not_active = vec![evil.to_owned()];
         campaign.warnings = vec![evil.to_owned()];
         campaign.accounts = vec![evil.to_owned()];
         for condition in &mut campaign.conditions {

@@ -110,7 +110,7 @@ const num = (text) => ({ name: text, num: true });
 
 // ---- what a report means ----------------------------------------------------------------------------------------
 
-const DELIBERATE = ['Paused', 'Suspended', 'Retired', 'Ended', 'NotActive'];
+const DELIBERATE = ['Paused', 'Suspended', 'Retired', 'Ended'];
 const condition = (campaign, type) => campaign.conditions.find((c) => c.type === type) || { status: 'Unknown', reason: '', message: '' };
 const holds = (campaign, type) => condition(campaign, type).status === 'True';
 
@@ -167,8 +167,7 @@ function overview(report) {
           h('strong', {}, campaign ? campaignLink(need.who) : account ? accountLink(need.who) : name(need.who)),
           h('span', {}, said(need.why)),
           h('span', {}, campaign && awaitsApproval(campaign) && h('button', { 'data-act': 'approve', 'data-name': need.who, class: 'primary' }, 'Look and approve')));
-      })),
-      report.not_active && report.not_active.length > 0 && h('p', { class: 'quiet small' }, `Not active in this version: ${report.not_active.join(', ')}.`)),
+      }))),
     h('section', { class: 'card', 'aria-label': 'Campaigns' },
       h('div', { class: 'row spread' }, h('h2', {}, 'Campaigns'),
         h('div', { class: 'row' },
@@ -293,7 +292,6 @@ function campaignPage(report, wanted) {
       })))),
       own.length > 0 && accountsCard(own)),
     (c.warnings || []).length > 0 && card('Warnings', h('ul', {}, c.warnings.map((w) => h('li', {}, clean(w))))),
-    (c.not_active || []).length > 0 && card('Not active in this version', h('ul', {}, c.not_active.map((w) => h('li', {}, clean(w))))),
     eventsCard(state.events.filter((e) => e.campaign === c.name), 'Recent events', 40, 'account'),
   ];
 }
