@@ -273,6 +273,7 @@ async fn telegrams_waits_for_invites_stop_invites_alone() {
 async fn a_target_that_takes_nobody_stalls_the_campaign() {
     for (error, reason) in [
         ("USERS_TOO_MUCH", "UsersTooMuch"),
+        ("PARTICIPANTS_TOO_MUCH", "UsersTooMuch"),
         ("CHAT_ADMIN_REQUIRED", "ChatAdminRequired"),
         ("CHAT_WRITE_FORBIDDEN", "ChatWriteForbidden"),
         ("CHANNEL_PRIVATE", "ChannelPrivate"),
@@ -433,6 +434,47 @@ async fn where_no_account_can_make_a_link_the_public_one_is_sent_and_else_the_ca
     let campaign = world.campaign("secret").await;
     assert_eq!(condition(&campaign, "Stalled"), "True ChatAdminRequired");
     assert!(world.texts_to(102).is_empty());
+}
+
+#[tokio::test]
+async fn nobody_is_added_of_whom_only_the_operator_says_that_he_agrees() {
+    let world = world(PLACES).await;
+    world.write(
+        "campaigns/gather.yaml",
+        "version: 1\nname: gather\nkind: collect\nconsent: {basis: attested}\naccounts: [host]\n\
+         sources: [{type: list, peers: ['@anna', '@boris']}]\n",
+    );
+    let list = "[{type: list, peers: ['@anna']}]";
+    let taken_over = |rest: &str| {
+        invite("come", "host", "'@our_group'", &["@anna"], rest)
+            .replace(list, "[{type: audience, campaign: gather}]")
+    };
+    world.write("campaigns/come.yaml", taken_over(ADD));
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    let campaign = world.campaign("come").await;
+    assert_eq!(
+        condition(&campaign, "Ready"),
+        "False ConsentMismatch",
+        "{campaign:#}"
+    );
+    assert!(
+        message(&campaign, "Ready").contains("method: link"),
+        "{campaign:#}"
+    );
+    assert!(invited(&world).is_empty());
+    // A message can say it; the cap of `attested` counts it, as it does messages.
+    world.write(
+        "tidings.yaml",
+        common::FAST.replace("limits: {", "limits: {attested_per_day: 1, "),
+    );
+    world.write(
+        "campaigns/come.yaml",
+        taken_over("templates: [{name: t, text: '{{ invite_link }} Say stop to hear no more.'}]\n"),
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    let campaign = world.campaign("come").await;
+    assert_eq!(campaign["progress"]["sent"], 1, "{campaign:#}");
+    assert_eq!(common::waits(&campaign), "AccountCap 1");
 }
 
 #[tokio::test]

@@ -478,6 +478,14 @@ fn audience(
             ));
         }
     }
+    if lookups::adds_attested(spec) {
+        return Some(blocked(
+            Waiting::Held,
+            "ConsentMismatch",
+            "The audience that it takes over was collected under consent `attested`, which needs a first message that \
+             says how to opt out, and an invite by `add` sends none. Set `method: link`, whose message can say it.",
+        ));
+    }
     if let Some(variant) = lookups::silent_about_opt_out(inputs, spec) {
         return Some(blocked(
             Waiting::Held,

@@ -83,6 +83,16 @@ pub(super) fn without_consent<'a>(
         })
 }
 
+/// Whether people are to be added to a group who come from a campaign that collected under consent `attested`: nobody
+/// tells them first how to opt out.
+pub(super) fn adds_attested(spec: &ResolvedCampaign) -> bool {
+    super::invite::adds(spec)
+        && spec
+            .sources
+            .iter()
+            .any(|source| source.basis == Some(Basis::Attested))
+}
+
 /// A template that does not say how to opt out, where people come from a campaign that collected under consent
 /// `attested`. The spec's own sources are held against this when it is checked.
 pub(super) fn silent_about_opt_out<'a>(

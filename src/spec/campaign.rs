@@ -286,6 +286,9 @@ impl CampaignSpec {
         let at = root.key("sources");
         sources::check(&self.sources, &at, &self.name, cx, out);
         consent::check_sources(self.consent.as_ref(), &self.sources, &at, out);
+        if self.kind == Kind::Invite && self.method() == InviteMethod::Add {
+            consent::check_add(self.consent.as_ref(), &self.sources, &at, out);
+        }
 
         let names = self.template_names(cx);
         if let Some(filters) = &self.filters {

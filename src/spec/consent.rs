@@ -145,6 +145,33 @@ pub(super) fn check_sources(
     }
 }
 
+/// Who is added to a group is told nothing first, so `attested`, which asks for a word on how to opt out, admits nobody.
+pub(super) fn check_add(
+    consent: Option<&Consent>,
+    sources: &[Source],
+    at: &Pointer,
+    out: &mut Findings,
+) {
+    const WHY: &str = "the basis `attested` admits nobody who is added without a message";
+    const WHAT: &str = "It needs a first message that says how to opt out, and an invite by `add` sends none. Set \
+                        `method: link`, whose message can say it, or name another basis.";
+    let attested = |basis: Option<Basis>| basis == Some(Basis::Attested);
+    for (index, source) in sources.iter().enumerate() {
+        if attested(source.basis()) {
+            out.error(&at.index(index).key("basis"), codes::CONSENT_MISMATCH, WHY)
+                .detail(WHAT);
+        }
+    }
+    // An `audience` inherits its basis, which is known only together with that campaign.
+    let by_default = sources
+        .iter()
+        .any(|source| source.basis().is_none() && !matches!(source, Source::Audience { .. }));
+    if by_default && attested(consent.map(|consent| consent.basis)) {
+        let place = Pointer::root().key("consent").key("basis");
+        out.error(&place, codes::CONSENT_MISMATCH, WHY).detail(WHAT);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::testing::table;
@@ -232,6 +259,21 @@ mod tests {
                 "attested without a word on how to opt out",
                 "consent: {basis: attested}",
                 &["opt-out-missing: Hi"],
+            ),
+            (
+                "attested for an invite by add",
+                "kind: invite\nmethod: add\ntarget: \"@our_group\"\n-templates\nconsent: {basis: attested}",
+                &["consent-mismatch: attested"],
+            ),
+            (
+                "attested for one source of an invite by add",
+                "kind: invite\nmethod: add\ntarget: \"@our_group\"\n-templates\nsources: [{type: contacts, basis: contacts}, {type: list, peers: [\"@alice\"], basis: attested}]",
+                &["consent-mismatch: attested"],
+            ),
+            (
+                "attested for an invite by link that says how to opt out",
+                "kind: invite\ntarget: \"@our_group\"\ntemplates: [{name: t, text: \"{{ invite_link }} Write STOP to hear no more.\"}]\nconsent: {basis: attested}",
+                &[],
             ),
             (
                 "attested with a word in the text",
