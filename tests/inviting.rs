@@ -419,6 +419,53 @@ async fn a_link_is_made_once_by_an_admin_and_everybody_gets_it() {
 }
 
 #[tokio::test]
+async fn whoever_is_there_already_gets_no_link() {
+    let world = world(PLACES).await;
+    for (name, account, target) in [
+        ("group", "host", "'@our_group'"),
+        ("channel", "host", "'@our_channel'"),
+        ("basic", "host", "{id: 55}"),
+        ("secret", "host", "{id: 66}"),
+        // No admin, but a member who sees the others.
+        ("seen", "guest", "'@our_group'"),
+        // Only admins see who is in a channel: what cannot be seen keeps nobody from the message.
+        ("unseen", "guest", "'@our_channel'"),
+    ] {
+        let peers = ["@member", "@boris"];
+        let rest = format!("templates: [{{name: t, text: '{name} {{{{ invite_link }}}}'}}]\n");
+        let spec = invite(name, account, target, &peers, &rest);
+        world.write(&format!("campaigns/{name}.yaml"), spec);
+        assert_eq!(world.once().await.unwrap(), ExitKind::Done, "{name}");
+        let campaign = world.campaign(name).await;
+        let expected = match name {
+            "unseen" => serde_json::json!({"sent": 2}),
+            _ => serde_json::json!({"sent": 1, "already_member": 1}),
+        };
+        assert_eq!(campaign["outcomes"], expected, "{name}: {campaign:#}");
+    }
+    let to_member = world.texts_to(103);
+    assert!(
+        matches!(&to_member[..], [only] if only.starts_with("unseen ")),
+        "{to_member:?}"
+    );
+    assert_eq!(world.texts_to(102).len(), 6);
+    // The look is one of another restart, too: the links are kept, the places are found anew.
+    let made = world.calls("messages.exportChatInvite").len();
+    world.write(
+        "campaigns/group.yaml",
+        invite("group", "host", "'@our_group'", &["@member", "@anna"], ""),
+    );
+    let reconcile = tidings::model::Command::Reconcile {
+        name: "group".into(),
+    };
+    world.ask(reconcile).await;
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    assert_eq!(world.texts_to(101).len(), 1);
+    assert_eq!(world.texts_to(103), to_member);
+    assert_eq!(world.calls("messages.exportChatInvite").len(), made);
+}
+
+#[tokio::test]
 async fn where_no_account_can_make_a_link_the_public_one_is_sent_and_else_the_campaign_stalls() {
     let world = world(PLACES).await;
     world.write(

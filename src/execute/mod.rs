@@ -39,6 +39,8 @@ pub enum Order {
         key: SendKey,
         /// The request.
         request: Vec<u8>,
+        /// An invite of the same person: where Telegram says that he is there already, nothing is sent.
+        unless_in: Option<Vec<u8>>,
         /// Orders up to an epoch can be called off together.
         epoch: u64,
     },
@@ -283,11 +285,12 @@ impl AccountTask {
         let _ = self.orders.send(order);
     }
 
-    /// Orders a send.
-    pub fn send(&self, key: SendKey, request: Vec<u8>) {
+    /// Orders a send; with `unless_in` to whoever is not yet where that invite leads.
+    pub fn send(&self, key: SendKey, request: Vec<u8>, unless_in: Option<Vec<u8>>) {
         self.order(Order::Send {
             key,
             request,
+            unless_in,
             epoch: self.epoch,
         });
     }
@@ -354,6 +357,20 @@ impl Drop for AbortOnDrop {
     }
 }
 
+/// Sends the bytes, to whoever is not yet where the invite leads. What Telegram does not show keeps nobody from it.
+async fn send(
+    client: &dyn AccountClient,
+    request: Vec<u8>,
+    unless_in: Option<Vec<u8>>,
+) -> Result<Delivered, CallError> {
+    if let Some(invite) = unless_in
+        && let Membership::Member { .. } = client.was_added(&invite).await?
+    {
+        return Err(CallError::already_member());
+    }
+    client.send(request).await
+}
+
 async fn work(
     client: Arc<dyn AccountClient>,
     inbox: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Order>>>,
@@ -377,6 +394,7 @@ async fn work(
             Order::Send {
                 key,
                 request,
+                unless_in,
                 epoch,
             } => {
                 if epoch <= called_off.load(Ordering::SeqCst) {
@@ -386,7 +404,7 @@ async fn work(
                     tell(Report::NotTried { key });
                     continue;
                 }
-                let mut sending = std::pin::pin!(client.send(request));
+                let mut sending = std::pin::pin!(send(&*client, request, unless_in));
                 let result = match ended.is_empty() {
                     true => sending.await,
                     false => match tokio::time::timeout(TELL_WITHIN, &mut sending).await {

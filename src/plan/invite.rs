@@ -52,6 +52,8 @@ enum Standing {
     Ready,
     /// It has to look first.
     Unseen,
+    /// It has its link, and has to find the place anew, where it sees who is a member already.
+    Placeless,
     /// It is looking, or another account that may have a better link is.
     Looking,
     /// It cannot.
@@ -98,7 +100,12 @@ fn standing(
         .links
         .values()
         .any(|link| link.target == said && link.exported);
+    // Links outlive a restart, places do not. Where the account may look nothing up now, its links still serve.
+    let sees = fails(name)
+        || inputs.runtime.targets.get(&key) == Some(&said)
+        || matches!(may_look_up(inputs, name), Availability::Later { .. });
     match link_of(name) {
+        Some(_) if !sees => Standing::Placeless,
         Some(own) if own.exported || any_exported => Standing::Ready,
         Some(_) => {
             // The public link is for where no account can make one: all that can be asked are asked first.
@@ -138,8 +145,10 @@ pub(super) fn wait(
     match standing(inputs, spec, campaign, &target, name) {
         Standing::Ready => None,
         // Whoever asks without connections learns what there would be.
-        Standing::Unseen | Standing::Looking if inputs.report_only => usable(inputs, name).err(),
-        Standing::Unseen | Standing::Looking => later(Waiting::LookingUp),
+        Standing::Unseen | Standing::Placeless | Standing::Looking if inputs.report_only => {
+            usable(inputs, name).err()
+        }
+        Standing::Unseen | Standing::Placeless | Standing::Looking => later(Waiting::LookingUp),
         Standing::Unable => later(Waiting::AccountUnavailable),
     }
 }
@@ -155,13 +164,14 @@ pub(super) fn prepare(
     let Some(target) = target(spec) else { return };
     let mut unable = Vec::new();
     for name in &spec.accounts {
-        match standing(inputs, spec, campaign, &target, name) {
-            Standing::Unseen => match may_look_up(inputs, name) {
+        let standing = standing(inputs, spec, campaign, &target, name);
+        match standing {
+            Standing::Unseen | Standing::Placeless => match may_look_up(inputs, name) {
                 Availability::Now { .. } => plan.actions.push(Action::Seek {
                     account: name.clone(),
                     campaign: line.clone(),
                     target: target.clone(),
-                    link: !adds(spec),
+                    link: !adds(spec) && matches!(standing, Standing::Unseen),
                 }),
                 Availability::Later { until, .. } => {
                     if let Some(until) = until {

@@ -124,6 +124,13 @@ fn refuse(code: i32, name: impl Into<String>) -> CallError {
     CallError::Rpc(RpcFault::new(code, name))
 }
 
+impl CallError {
+    /// What Telegram says of whoever is in a place already.
+    pub fn already_member() -> CallError {
+        refuse(400, "USER_ALREADY_PARTICIPANT")
+    }
+}
+
 impl Client {
     /// Sends a request of [`encode_invite`], after a look whether he is there already. A member is answered with
     /// `USER_ALREADY_PARTICIPANT` and, behind it, since when in Unix seconds where Telegram tells.

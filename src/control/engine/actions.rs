@@ -217,13 +217,14 @@ impl Engine {
         if ready.is_empty() {
             return Ok(());
         }
-        let orders: Vec<(AccountName, SendKey, Vec<u8>)> = ready
+        let orders: Vec<_> = ready
             .iter()
             .map(|intent| {
                 (
                     intent.account.clone(),
                     intent.key.clone(),
                     intent.request.clone(),
+                    self.probe_of(intent),
                 )
             })
             .collect();
@@ -234,10 +235,10 @@ impl Engine {
         if let Some(appended) = self.core.record(events, Durability::Now)? {
             appended.durable().await.map_err(CoreError::from)?;
         }
-        for (account, key, request) in orders {
+        for (account, key, request, unless_in) in orders {
             if let Some(task) = self.tasks.get(&account) {
                 self.core.runtime.executing.insert(key.clone());
-                task.send(key, request);
+                task.send(key, request, unless_in);
             }
         }
         Ok(())
@@ -255,7 +256,8 @@ impl Engine {
         }
         if let Some(task) = self.tasks.get(&account) {
             self.core.runtime.executing.insert(key.clone());
-            task.send(key, request);
+            // With no look at the target: he may be there because of the first try.
+            task.send(key, request, None);
         }
     }
 

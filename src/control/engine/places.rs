@@ -72,6 +72,17 @@ impl Engine {
         })
     }
 
+    /// What is asked before the message of an invite by link leaves: whether he is there already. None for other sends.
+    pub(super) fn probe_of(&self, intent: &Intent) -> Option<Vec<u8>> {
+        if intent.is_invite() || intent.key.step > 0 {
+            return None;
+        }
+        let key = (intent.account.clone(), intent.key.lineage.clone());
+        let place = self.places.get(&key)?;
+        let hash = self.hash_of(&intent.account, intent.key.person)?;
+        Some(encode_invite(place, intent.key.person, hash))
+    }
+
     /// What an account saw of a target.
     pub(super) fn sought(
         &mut self,
@@ -93,6 +104,11 @@ impl Engine {
         let wrong = match result {
             Ok(found) if link => match found.link {
                 Some(link) => {
+                    self.core
+                        .runtime
+                        .targets
+                        .insert(key.clone(), target.to_string());
+                    self.places.insert(key, found.place);
                     events.push(Event::InviteLink {
                         campaign,
                         account: name.clone(),
