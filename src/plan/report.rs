@@ -55,7 +55,7 @@ pub struct CampaignView {
     pub waiting: Vec<Wait>,
     /// When something happens next.
     pub next_action_at: Option<Timestamp>,
-    /// When everybody is settled at this pace.
+    /// When everybody is settled at this pace; in reports only.
     pub finish_estimate: Option<Timestamp>,
     /// When the next follow-up is due.
     pub follow_up_at: Option<Timestamp>,
@@ -91,6 +91,9 @@ pub struct Report {
 
 /// Sums up waits of the same reason, the earliest moment first, and says when each campaign goes on.
 pub(super) fn finish(inputs: &Inputs<'_>, plan: &mut Plan) {
+    if inputs.report_only {
+        super::estimate::finish(inputs, plan);
+    }
     for view in plan.report.campaigns.values_mut() {
         let mut sums: BTreeMap<Waiting, (u64, Option<Timestamp>)> = BTreeMap::new();
         for wait in view.waiting.drain(..) {

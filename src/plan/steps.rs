@@ -44,7 +44,7 @@ impl Due {
 
 /// The step that a group waits for, and how long after the step before: a reply passes by those that are for the silent
 /// only, in the time that they would have taken.
-fn next_step(spec: &ResolvedCampaign, group: StepGroup) -> Option<(u16, Duration)> {
+pub(super) fn next_step(spec: &ResolvedCampaign, group: StepGroup) -> Option<(u16, Duration)> {
     let mut after = Duration::ZERO;
     let first = usize::from(group.next).checked_sub(1)?;
     for (index, step) in spec.follow_ups.iter().enumerate().skip(first) {
@@ -72,25 +72,11 @@ pub(super) fn may_go(
     if spec.follow_ups.is_empty() || inputs.runtime.draining {
         return false;
     }
-    let Some(view) = plan.report.campaigns.get(line) else {
-        return false;
-    };
-    let open = match &view.gate {
-        Gate::Open | Gate::Done { .. } => true,
-        Gate::Blocked { condition, .. } => *condition == "SourceFailed",
-        Gate::Waits { reason, .. } => {
-            matches!(
-                reason,
-                Waiting::LookingUp
-                    | Waiting::AudienceNotCollected
-                    | Waiting::AccountUnavailable
-                    | Waiting::FloodWait
-                    | Waiting::OwnerPlan
-                    | Waiting::Cooldown
-                    | Waiting::Delay
-            ) || (*reason == Waiting::NotStarted && started(spec, inputs.now))
-        }
-    };
+    let open = plan
+        .report
+        .campaigns
+        .get(line)
+        .is_some_and(|view| lets(&view.gate, spec, inputs.now));
     if !open {
         return false;
     }
@@ -105,6 +91,26 @@ pub(super) fn may_go(
             false
         }
         None => false,
+    }
+}
+
+/// Whether a gate keeps first contacts only.
+pub(super) fn lets(gate: &Gate, spec: &ResolvedCampaign, now: Timestamp) -> bool {
+    match gate {
+        Gate::Open | Gate::Done { .. } => true,
+        Gate::Blocked { condition, .. } => *condition == "SourceFailed",
+        Gate::Waits { reason, .. } => {
+            matches!(
+                reason,
+                Waiting::LookingUp
+                    | Waiting::AudienceNotCollected
+                    | Waiting::AccountUnavailable
+                    | Waiting::FloodWait
+                    | Waiting::OwnerPlan
+                    | Waiting::Cooldown
+                    | Waiting::Delay
+            ) || (*reason == Waiting::NotStarted && started(spec, now))
+        }
     }
 }
 

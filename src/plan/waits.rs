@@ -170,7 +170,6 @@ pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
         }
     }
     if let Some(view) = plan.report.campaigns.get_mut(turn.line) {
-        view.finish_estimate = super::estimate::finish(inputs, turn.spec, turn.campaign);
         view.waiting = found;
     }
 }

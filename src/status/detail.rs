@@ -12,7 +12,7 @@ use super::table::{
     push_wrapped, right, zone_of,
 };
 use super::types::{AccountStatus, CampaignStatus, SourceStatus, StatusReport, Sync, Truth};
-use crate::model::{ConditionType, Outcome};
+use crate::model::{ConditionType, Outcome, Waiting};
 use crate::time::{human_duration, human_relative};
 
 /// Characters of a digest that tell versions apart, as git shows them.
@@ -322,9 +322,17 @@ fn waits(out: &mut String, campaign: &CampaignStatus, look: &Look) {
         let _ = writeln!(out, "Next action {}.", moment_words(next, zone, look.now));
     }
     if let Some(finish) = campaign.finish_estimate {
+        let waits_for_a_word = campaign
+            .waiting
+            .iter()
+            .any(|wait| matches!(wait.reason, Waiting::AwaitingApproval | Waiting::Canary));
+        let pace = match waits_for_a_word {
+            true => "Approved now, at this pace",
+            false => "At this pace",
+        };
         let _ = writeln!(
             out,
-            "At this pace all is done {}.",
+            "{pace} all is done {}.",
             moment_words(finish, zone, look.now)
         );
     }

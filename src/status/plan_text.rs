@@ -9,7 +9,7 @@ use super::document::{CampaignPlan, Change, PlanDocument};
 use super::plain::plain;
 use super::table::{Look, moment_words, paint};
 use super::types::Truth;
-use crate::model::{Exclusion, Timestamp};
+use crate::model::{Exclusion, Timestamp, Waiting};
 use crate::time::{Zone, human_relative};
 
 /// The plan as text.
@@ -191,10 +191,18 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         line(out, " ", &format!("runs start {}", runs.join("; ")));
     }
     if let Some(finish) = campaign.finish_estimate {
+        let waits_for_a_word = campaign
+            .waiting
+            .iter()
+            .any(|wait| matches!(wait.reason, Waiting::AwaitingApproval | Waiting::Canary));
+        let when = match waits_for_a_word {
+            true => "approved now, done",
+            false => "done",
+        };
         line(
             out,
             " ",
-            &format!("done {}", moment_words(finish, zone, look.now)),
+            &format!("{when} {}", moment_words(finish, zone, look.now)),
         );
     }
     for source in &campaign.sources {

@@ -71,7 +71,7 @@ fn a_table_shows_at_a_glance_what_is_how_far_and_what_needs_a_person() {
     broken                                                invalid  SpecInvalid    -
     done                                                  current  Succeeded      3 of 3 (100 %)
     later                                                 current  Paused         -
-    spring                                                current  Sending        24 of 446 (5 %), 1 failed  Delay          done in 10 days (Fri 11 Dec 12:21 UTC)
+    spring                                                current  Sending        24 of 446 (5 %), 1 failed  Delay          done in 11 days (Sat 12 Dec 00:01 UTC)
 
     Needs you:
       broken  SpecInvalid: campaigns/broken.yaml:12:1: unknown key "tempaltes" at the top of the file; did you mean `templates`?
@@ -91,11 +91,11 @@ fn a_wide_table_has_every_number() {
     The daemon runs, pid 4711, version 0.1.0, heartbeat 120ms ago.
 
     CAMPAIGN                                              SPEC     STATE          PROGRESS                   WAITS FOR      UNTIL                                   RUN  GEN  FOUND  EXCLUDED  PENDING  SENT  FAILED  SKIPPED  UNCERTAIN  REPLIED  OPTED OUT  DONE BY                            FILE
-    a-rather-long-name-of-a-campaign-that-goes-on-and-on  current  OutsideWindow  0 of 40 (0 %)              OutsideWindow  in 5 hours (18:00:00 CET)                 1    1     40         0       40     0       0        0          0        0          0                                     campaigns/a-rather-long-name-of-a-campaign-that-goes-on-and-on.yaml
+    a-rather-long-name-of-a-campaign-that-goes-on-and-on  current  OutsideWindow  0 of 40 (0 %)              OutsideWindow  in 5 hours (18:00:00 CET)                 1    1     40         0       40     0       0        0          0        0          0  in 2 days (Thu 3 Dec 18:02 CET)    campaigns/a-rather-long-name-of-a-campaign-that-goes-on-and-on.yaml
     broken                                                invalid  SpecInvalid    -                                                                                   0  0/1      0         0        0     0       0        0          0        0          0                                     campaigns/broken.yaml
     done                                                  current  Succeeded      3 of 3 (100 %)                                                                      1    1      3         0        0     3       0        0          0        3          0                                     campaigns/done.yaml
     later                                                 current  Paused         -                                                                                   0    1      0         0        0     0       0        0          0        0          0                                     campaigns/later.yaml
-    spring                                                current  Sending        24 of 446 (5 %), 1 failed  Delay          done in 10 days (Fri 11 Dec 12:21 UTC)    1    1    446         0      421    20       1        2          1        4          0  in 10 days (Fri 11 Dec 12:21 UTC)  campaigns/spring.yaml
+    spring                                                current  Sending        24 of 446 (5 %), 1 failed  Delay          done in 11 days (Sat 12 Dec 00:01 UTC)    1    1    446         0      421    20       1        2          1        4          0  in 11 days (Sat 12 Dec 00:01 UTC)  campaigns/spring.yaml
 
     Needs you:
       broken  SpecInvalid: campaigns/broken.yaml:12:1: unknown key "tempaltes" at the top of the file; did you mean `templates`?
@@ -174,7 +174,7 @@ fn one_campaign_tells_its_whole_story() {
     WAITING    PEOPLE  UNTIL                      WHY
     FloodWait     421  in 2 hours (13:30:00 UTC)  Telegram told the account to wait.
     Next action in 2 hours (13:30:00 UTC).
-    At this pace all is done in 10 days (Fri 11 Dec 13:51 UTC).
+    At this pace all is done in 11 days (Sat 12 Dec 00:01 UTC).
 
     SOURCE                   FOUND  READ            RESULT
     members of @rust_meetup    446  30 minutes ago  complete
