@@ -3,8 +3,6 @@
 
 mod common;
 
-use std::process::Command;
-
 use common::{World, assert_nobody_twice, condition, mailing, waits, world};
 use tidings::control::ExitKind;
 
@@ -43,23 +41,10 @@ fn greeted(world: &World) -> Vec<i64> {
     (101..=105).flat_map(greetings).collect()
 }
 
-/// `tidings` as a user runs it.
-fn tidings(world: &World, args: &[&str]) -> (i32, Vec<u8>, String) {
-    let out = Command::new(env!("CARGO_BIN_EXE_tidings"))
-        .arg("-C")
-        .arg(world.path())
-        .args(args)
-        .env("NO_COLOR", "1")
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&out.stderr).into_owned();
-    (out.status.code().unwrap(), out.stdout, errors)
-}
-
-fn text(world: &World, args: &[&str]) -> String {
-    let (code, out, errors) = tidings(world, args);
+async fn text(world: &World, args: &[&str]) -> String {
+    let (code, out, errors) = world.cli(args).await;
     assert_eq!(code, 0, "{args:?}: {errors}");
-    String::from_utf8(out).unwrap()
+    out
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,9 +192,9 @@ async fn collects_that_name_each_other_are_an_error_with_its_place() {
     world.write("campaigns/one.yaml", of("one", "two"));
     world.write("campaigns/two.yaml", of("two", "three"));
     world.write("campaigns/three.yaml", of("three", "one"));
-    let (code, out, _) = tidings(&world, &["validate", "--format", "json"]);
+    let (code, out, _) = world.cli(&["validate", "--format", "json"]).await;
     assert_eq!(code, 78);
-    let body: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let body: serde_json::Value = serde_json::from_str(&out).unwrap();
     let found: Vec<_> = body["diagnostics"]
         .as_array()
         .unwrap()
@@ -231,11 +216,11 @@ async fn an_export_says_of_each_person_what_became_of_him() {
         })
         .await;
     // While the daemon runs it is asked.
-    let csv = text(&world, &["audience", "export", "hello"]);
+    let csv = text(&world, &["audience", "export", "hello"]).await;
     daemon.stop().await.unwrap();
     assert_eq!(
         csv,
-        text(&world, &["audience", "export", "hello", "--format", "csv"])
+        text(&world, &["audience", "export", "hello", "--format", "csv"]).await
     );
     let mut lines = csv.strip_prefix('\u{feff}').unwrap().split("\r\n");
     assert_eq!(
@@ -267,7 +252,8 @@ async fn an_export_says_of_each_person_what_became_of_him() {
     let jsonl = text(
         &world,
         &["audience", "export", "hello", "--format", "jsonl"],
-    );
+    )
+    .await;
     let first: serde_json::Value = serde_json::from_str(jsonl.lines().next().unwrap()).unwrap();
     assert_eq!(first["names"], "Анна Иванова (@anna)");
     assert_eq!(first["outcome"], "sent");
@@ -288,7 +274,8 @@ async fn an_export_into_a_file_is_whole_or_not_there() {
             &[
                 "audience", "export", "gather", "--format", format, "--output", file,
             ],
-        );
+        )
+        .await;
         assert_eq!(printed, "");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let bytes = std::fs::read(&path).unwrap();
@@ -299,16 +286,15 @@ async fn an_export_into_a_file_is_whole_or_not_there() {
         }
     }
     let missing = world.path().join("nowhere.csv");
-    let (code, _, errors) = tidings(
-        &world,
-        &[
+    let (code, _, errors) = world
+        .cli(&[
             "audience",
             "export",
             "gathr",
             "--output",
             missing.to_str().unwrap(),
-        ],
-    );
+        ])
+        .await;
     assert_eq!(code, 64, "{errors}");
     assert!(errors.contains("Did you mean `gather`?"), "{errors}");
     assert!(!missing.exists());
@@ -318,13 +304,13 @@ async fn an_export_into_a_file_is_whole_or_not_there() {
 async fn the_list_says_which_audiences_there_are() {
     let world = world(WORLD).await;
     assert_eq!(
-        text(&world, &["audience", "list", "-o", "json"]),
+        text(&world, &["audience", "list", "-o", "json"]).await,
         "{\n  \"format_version\": \"1.0\",\n  \"audiences\": []\n}\n"
     );
     world.write("campaigns/gather.yaml", COLLECT);
     world.once().await.unwrap();
     let body: serde_json::Value =
-        serde_json::from_str(&text(&world, &["audience", "list", "-o", "json"])).unwrap();
+        serde_json::from_str(&text(&world, &["audience", "list", "-o", "json"]).await).unwrap();
     let one = &body["audiences"][0];
     assert_eq!(
         (&one["name"], &one["kind"]),
@@ -334,7 +320,7 @@ async fn the_list_says_which_audiences_there_are() {
         (&one["found"], &one["included"], &one["complete"]),
         (&6.into(), &4.into(), &true.into())
     );
-    let table = text(&world, &["audience", "list"]);
+    let table = text(&world, &["audience", "list"]).await;
     assert!(
         table.contains("gather") && table.contains("members of @meetup"),
         "{table}"
@@ -366,7 +352,8 @@ async fn the_shipped_audience_parser_gathers_everybody_and_says_where_he_was_fou
     let jsonl = text(
         &world,
         &["audience", "export", "our-people", "--format", "jsonl"],
-    );
+    )
+    .await;
     let mut found: Vec<(String, String)> = jsonl
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{LIMITS, assert_nobody_twice, condition, crowd, crowd_of, mailing, waits, world};
+use common::{
+    LIMITS, assert_nobody_twice, condition, crowd, crowd_of, hello_from, mailing, waits, world,
+};
 use tidings::control::ExitKind;
 
 const GROUP: &str = "
@@ -20,21 +22,15 @@ groups:
   - {title: Rust meetup, username: rust_meetup, creator: sales-1, members: all}
 ";
 
-const MAILING: &str = "
-version: 1
-name: hello
-kind: mailing
-consent: {basis: members}
-accounts: [sales-1]
-sources: [{type: members, peer: '@rust_meetup'}]
-templates: [{name: short, text: 'Hi {{ contact.first_name }}!'}]
-delays: {between_messages: 0s, per_account: {per_day: 1000}}
-";
+/// A mailing to its members.
+fn to_group() -> String {
+    hello_from("members", "{type: members, peer: '@rust_meetup'}")
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_of_a_group_get_one_message_each_and_the_report_adds_up() {
     let world = world(GROUP).await;
-    world.write("campaigns/hello.yaml", MAILING);
+    world.write("campaigns/hello.yaml", to_group());
     let ended = world.once().await.unwrap();
     let campaign = world.campaign("hello").await;
     assert_eq!(ended, ExitKind::Done, "{campaign:#}");
@@ -60,7 +56,7 @@ async fn members_of_a_group_get_one_message_each_and_the_report_adds_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_run_sends_nobody_anything_again() {
     let world = world(GROUP).await;
-    world.write("campaigns/hello.yaml", MAILING);
+    world.write("campaigns/hello.yaml", to_group());
     world.once().await.unwrap();
     world.once().await.unwrap();
     assert_eq!(world.recipients().len(), 3);
@@ -542,11 +538,7 @@ async fn several_accounts_share_the_work_each_with_its_own_access_hashes() {
         .collect();
     assert_eq!(errors, Vec::<String>::new());
     for name in ["sales-1", "sales-2", "sales-3"] {
-        let own = world
-            .delivered()
-            .iter()
-            .filter(|e| e.account.as_deref() == Some(name))
-            .count();
+        let own = world.by(name).len();
         assert!((10..=30).contains(&own), "{name} sent {own} of 60");
     }
 }
@@ -576,16 +568,7 @@ groups:
     world.once().await.unwrap();
     let campaign = world.campaign("both").await;
     assert_eq!(world.who(), [101, 102], "{campaign:#}");
-    let by = |id: i64| {
-        let peer = Some(format!("user:{id}"));
-        world
-            .delivered()
-            .into_iter()
-            .find(|e| e.peer == peer)
-            .and_then(|e| e.account)
-            .unwrap()
-    };
-    assert_eq!(by(102), "sales-2");
+    assert_eq!(world.by("sales-2"), ["user:102"]);
     let errors: Vec<_> = world
         .calls("messages.sendMessage")
         .into_iter()
@@ -704,7 +687,7 @@ async fn whoever_is_excluded_by_phone_or_username_is_excluded_as_a_member_too() 
     let world = world(NAMED_TWICE).await;
     world.write(
         "campaigns/hello.yaml",
-        MAILING.replace(
+        to_group().replace(
             "templates:",
             "filters: {exclude: [{type: list, peers: ['+15550200001', '@nobody_here']}]}\ntemplates:",
         ),
@@ -720,11 +703,11 @@ async fn an_id_is_reached_through_the_username_or_phone_beside_it() {
     let world = world(NAMED_TWICE).await;
     world.write(
         "campaigns/hello.yaml",
-        MAILING
+        to_group()
             .replace("basis: members", "basis: customers")
             .replace(
-                "[{type: members, peer: '@rust_meetup'}]",
-                "[{type: list, peers: [{id: 7000000001}, '@anna', {id: 7000000002}, '+15550200002']}]",
+                "\n  - {type: members, peer: '@rust_meetup'}",
+                " [{type: list, peers: [{id: 7000000001}, '@anna', {id: 7000000002}, '+15550200002']}]",
             ),
     );
     world.once().await.unwrap();

@@ -3,18 +3,11 @@
 
 mod common;
 
-use common::{World, assert_nobody_twice, condition, mailing, message, waits, world};
+use common::{
+    World, assert_nobody_twice, condition, hello_from as from, mailing, message, waits, world,
+};
 use tidings::control::ExitKind;
 use tidings::sandbox::FaultRule;
-
-/// A mailing of one account; the sources and their basis as given.
-fn from(basis: &str, sources: &str) -> String {
-    mailing(
-        "hello",
-        "sales-1",
-        &format!("consent: {{basis: {basis}}}\nsources:\n  - {sources}\n"),
-    )
-}
 
 async fn sent(world: &World, spec: &str) -> Vec<i64> {
     world.write("campaigns/hello.yaml", spec);
@@ -391,7 +384,7 @@ async fn a_long_wait_is_reported_and_begins_no_look_up_anew_over_a_restart() {
     let world = world(&yaml).await;
     world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
     world.sandbox.fault(
-        FaultRule::error("FLOOD_WAIT_7")
+        FaultRule::error("FLOOD_WAIT_3600")
             .method("channels.getParticipants")
             .nth(3),
     );
@@ -410,8 +403,10 @@ async fn a_long_wait_is_reported_and_begins_no_look_up_anew_over_a_restart() {
         message(&campaign, "Ready").contains("400 of 451"),
         "{campaign:#}"
     );
-    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    world.once().await.unwrap();
+    // An hour and some more later.
+    let now = tidings::control::Clock::default().now();
+    let later = now + std::time::Duration::from_secs(4000);
+    world.once_at(later).await.unwrap();
     assert_eq!(world.who().len(), 450);
     let offsets: Vec<_> = world
         .calls("channels.getParticipants")
@@ -615,17 +610,6 @@ sources:
 // ---------------------------------------------------------------------------------------------------------------------
 // who can reach whom
 
-fn by(world: &World, account: &str) -> Vec<String> {
-    let mut who: Vec<String> = world
-        .delivered()
-        .into_iter()
-        .filter(|e| e.account.as_deref() == Some(account))
-        .filter_map(|e| e.peer)
-        .collect();
-    who.sort();
-    who
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_talked_with_somebody_keeps_him() {
     let world = world(&common::crowd_of(&["sales-1", "sales-2"], 8)).await;
@@ -634,7 +618,7 @@ async fn whoever_has_talked_with_somebody_keeps_him() {
         mailing("first", "sales-2", "filters: {where: contact.id < 105}\n"),
     );
     world.once().await.unwrap();
-    assert_eq!(by(&world, "sales-2").len(), 4);
+    assert_eq!(world.by("sales-2").len(), 4);
     world.sandbox.ledger().clear();
     world.write(
         "campaigns/second.yaml",
@@ -642,11 +626,11 @@ async fn whoever_has_talked_with_somebody_keeps_him() {
     );
     world.once().await.unwrap();
     assert_eq!(world.who().len(), 8);
-    let kept = by(&world, "sales-2");
+    let kept = world.by("sales-2");
     for id in 101..105 {
         assert!(kept.contains(&format!("user:{id}")), "{kept:?}");
     }
-    assert!(!by(&world, "sales-1").is_empty(), "the others are shared");
+    assert!(!world.by("sales-1").is_empty(), "the others are shared");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -691,7 +675,7 @@ groups:
     world.once().await.unwrap();
     let campaign = world.campaign("hello").await;
     assert!(
-        !by(&world, "sales-2").contains(&"user:103".to_owned()),
+        !world.by("sales-2").contains(&"user:103".to_owned()),
         "{campaign:#}"
     );
     assert!(
@@ -731,8 +715,8 @@ delays: {between_messages: 0s, per_account: {per_day: 2}}
         ),
     );
     world.once().await.unwrap();
-    assert_eq!(by(&world, "sales-1"), ["user:103", "user:104"]);
-    assert_eq!(by(&world, "sales-2"), ["user:101", "user:102"]);
+    assert_eq!(world.by("sales-1"), ["user:103", "user:104"]);
+    assert_eq!(world.by("sales-2"), ["user:101", "user:102"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

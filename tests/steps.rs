@@ -62,6 +62,70 @@ async fn those_who_are_silent_are_asked_again_and_those_who_answer_or_opt_out_ar
     assert_eq!(texts(&world, 102).len(), 2, "the confirmation and no more");
     assert_eq!(texts(&world, 103), ["Hi P103!", "Well, P103?", "Bye, P103"]);
     assert_eq!(texts(&world, 104).len(), 3);
+
+    // An export has one row for the first message, and one for each step that came to an end.
+    let (code, jsonl, errors) = world
+        .cli(&["audience", "export", "spring", "--format", "jsonl"])
+        .await;
+    assert_eq!(code, 0, "{errors}");
+    let rows: Vec<serde_json::Value> = jsonl
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |id: i64| -> Vec<String> {
+        rows.iter()
+            .filter(|row| row["person"] == format!("id:{id}"))
+            .map(|row| {
+                let answered = if row["replied_at"].is_null() {
+                    ""
+                } else {
+                    ", answered"
+                };
+                let sent = if row["sent_at"].is_null() {
+                    "never"
+                } else {
+                    "at a time"
+                };
+                format!(
+                    "{} {} by {}: {} {sent}{answered}",
+                    row["step"],
+                    row["variant"].as_str().unwrap_or("nothing"),
+                    row["account"].as_str().unwrap(),
+                    row["outcome"].as_str().unwrap()
+                )
+            })
+            .collect()
+    };
+    assert_eq!(
+        of(101),
+        [
+            "0 short by sales-1: sent at a time, answered",
+            "2 last by sales-1: sent at a time",
+        ]
+    );
+    assert_eq!(
+        of(102),
+        [
+            "0 short by sales-1: sent at a time, answered",
+            "1 nothing by sales-1: opted_out never",
+        ]
+    );
+    assert_eq!(
+        of(103),
+        [
+            "0 short by sales-1: sent at a time",
+            "1 nudge by sales-1: sent at a time",
+            "2 last by sales-1: sent at a time",
+        ]
+    );
+    assert_eq!(rows.len(), 10);
+    assert_eq!(rows[0]["last_reply"], "Tell me more");
+    assert!(
+        rows.iter()
+            .all(|row| row["opted_out"] == (row["person"] == "id:102")),
+        "{jsonl}"
+    );
+    assert!(rows.iter().all(|row| row.as_object().unwrap().len() == 11));
 }
 
 #[tokio::test(flavor = "multi_thread")]

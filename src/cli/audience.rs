@@ -77,7 +77,7 @@ const COLUMNS: [&str; 11] = [
 
 /// Rows of a worksheet at most (Excel's specification and limits), its header among them.
 const MAX_ROWS: u32 = 1_048_576;
-/// Characters of a worksheet's cell at most (the same).
+/// UTF-16 units of a worksheet's cell at most (the same).
 const MAX_CELL: usize = 32_767;
 
 pub(super) fn run(global: &Global, verb: &AudienceVerb) -> Ended {
@@ -323,7 +323,12 @@ fn workbook(workspace: &Workspace, name: &str, first: Value) -> Result<Vec<u8>, 
 
 /// A text that fits a cell of a worksheet.
 fn cut(text: String) -> String {
-    match text.char_indices().nth(MAX_CELL) {
+    let mut units = 0;
+    let over = text.char_indices().find(|(_, letter)| {
+        units += letter.len_utf16();
+        units > MAX_CELL
+    });
+    match over {
         Some((end, _)) => text[..end].to_owned(),
         None => text,
     }
@@ -345,5 +350,6 @@ mod tests {
     #[test]
     fn a_long_text_fits_a_cell() {
         assert_eq!(cut("я".repeat(40_000)).chars().count(), MAX_CELL);
+        assert_eq!(cut("🎉".repeat(40_000)).chars().count(), MAX_CELL / 2);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Core;
-use crate::model::{Lineage, PersonId, Timestamp};
+use crate::model::{AccountName, Lineage, Outcome, PersonId, Timestamp};
 use crate::observed::{Campaign, Handle, Recipient, Status};
 use crate::people::People as _;
 use crate::status::{self, Moment};
@@ -57,7 +57,7 @@ pub(super) fn page(core: &Core, line: &Lineage, after: Option<u32>) -> Value {
             && !matches!(recipient.status, Status::Excluded(_))
             && let Some(person) = core.observed.persons.id(Handle(number))
         {
-            people.push(rows.of(number, person, recipient));
+            people.extend(rows.of(number, person, recipient));
         }
         number += 1;
     }
@@ -95,6 +95,8 @@ impl Core {
 struct Rows<'a> {
     core: &'a Core,
     campaign: &'a Campaign,
+    /// How many follow-ups the spec has.
+    steps: u16,
     /// What each source is called, and whom it found.
     sources: Vec<(String, roaring::RoaringBitmap)>,
 }
@@ -119,14 +121,22 @@ impl<'a> Rows<'a> {
                     .collect()
             })
             .unwrap_or_default();
+        let steps = wanted
+            .and_then(|wanted| wanted.spec.as_ref())
+            .map_or(0, |spec| {
+                u16::try_from(spec.follow_ups.len()).unwrap_or(u16::MAX)
+            });
         Rows {
             core,
             campaign,
+            steps,
             sources,
         }
     }
 
-    fn of(&self, number: u32, person: PersonId, recipient: &Recipient) -> Value {
+    /// One row for the first step, and one for each follow-up that was sent or came to an end without being sent. When
+    /// and what he wrote stands beside each message that he had got by then.
+    fn of(&self, number: u32, person: PersonId, recipient: &Recipient) -> Vec<Value> {
         let core = self.core;
         let known = core.people.get(person).unwrap_or_default();
         let contact = &known.contact;
@@ -184,26 +194,60 @@ impl<'a> Rows<'a> {
             (false, true) => format!("{} ({})", source.join("; "), origins.join("; ")),
             (false, false) => source.join("; "),
         };
-        json!({
-            "person": who,
-            "names": names,
-            "account": recipient.account.and_then(|index| core.observed.account_name(index)),
-            "variant": recipient
-                .variant
-                .and_then(|variant| self.campaign.variants.get_index(usize::from(variant)))
-                .map(|(name, _)| name),
-            "step": (!matches!(recipient.status, Status::Pending)).then_some(0),
-            "sent_at": Moment::of(
-                sent.then(|| Timestamp::from_seconds(i64::from(recipient.sent_at))),
-            ),
-            "outcome": match recipient.status {
-                Status::Settled(outcome) => Some(outcome.name()),
-                _ => None,
-            },
-            "replied_at": Moment::of(replied_at),
-            "last_reply": last_reply,
-            "opted_out": recipient.opted_out || core.observed.opted_out.contains(number),
-            "source": source,
-        })
+        let account =
+            |index: Option<u16>| index.and_then(|index| core.observed.account_name(index));
+        let row = |step: Option<u16>,
+                   account: Option<&AccountName>,
+                   variant: Option<&str>,
+                   sent_at: Option<Timestamp>,
+                   outcome: Option<Outcome>| {
+            let answered = replied_at.filter(|at| sent_at.is_none_or(|sent| sent <= *at));
+            json!({
+                "person": who,
+                "names": names,
+                "account": account,
+                "variant": variant,
+                "step": step,
+                "sent_at": Moment::of(sent_at),
+                "outcome": outcome.map(Outcome::name),
+                "replied_at": Moment::of(answered),
+                "last_reply": answered.and(last_reply.as_ref()),
+                "opted_out": recipient.opted_out || core.observed.opted_out.contains(number),
+                "source": source,
+            })
+        };
+        let variant = recipient
+            .variant
+            .and_then(|variant| self.campaign.variants.get_index(usize::from(variant)))
+            .map(|(name, _)| name.as_str());
+        let outcome = match recipient.status {
+            Status::Settled(outcome) => Some(outcome),
+            _ => None,
+        };
+        let step = (!matches!(recipient.status, Status::Pending)).then_some(0);
+        let sent_at = sent.then(|| Timestamp::from_seconds(i64::from(recipient.sent_at)));
+        let mut rows = vec![row(
+            step,
+            account(recipient.account),
+            variant,
+            sent_at,
+            outcome,
+        )];
+        for done in self.campaign.steps.rows(Handle(number), self.steps) {
+            let mut told = row(
+                Some(done.step),
+                account(Some(done.account)),
+                done.variant,
+                done.sent_at,
+                Some(done.outcome),
+            );
+            if done.sent_at.is_none() {
+                // No message of this step, so no answer to one.
+                told["replied_at"] = Value::Null;
+                told["last_reply"] = Value::Null;
+            }
+            rows.push(told);
+        }
+        rows
     }
 }

@@ -180,7 +180,8 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
         it.last_sent_at = Some(at);
         it.failures_in_row = 0;
         if key.step > 0 {
-            it.steps.accepted(handle, key.run, key.step, at);
+            it.steps
+                .accepted(handle, key.run, key.step, at, &flight.intent.variant);
         }
         it.count(index, Outcome::Sent);
     }
@@ -247,7 +248,8 @@ pub(super) fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at
         if key.step == 0 {
             settle(it, handle, outcome);
         } else {
-            it.steps.refused(handle, key.run, outcome);
+            it.steps
+                .refused(handle, key.run, key.step, outcome, &flight.intent.variant);
         }
         match outcome {
             Outcome::Failed => it.failures_in_row += 1,

@@ -454,7 +454,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             if let Some(handle) = state.persons.get(key.person)
                 && let Some(it) = state.campaigns.get_mut(&key.lineage)
             {
-                it.steps.end_one((handle.0, key.run), *outcome);
+                it.steps.skipped(handle, key.run, key.step, *outcome);
             }
         }
         Event::UpdatesAt {

@@ -42,7 +42,7 @@ pub use persons::{ClassId, Handle, Persons};
 pub use places::{InviteLink, Joins, Warming};
 pub use restored::Restored;
 pub use runs::Runs;
-pub use steps::{StepCounts, StepGroup, StepTotals, StepWaiter, Steps};
+pub use steps::{StepCounts, StepGroup, StepRow, StepTotals, StepWaiter, Steps};
 pub use suppression::{Entry as SuppressionEntry, Suppression};
 pub use talk::{Draft, Notice, NoticeKind, Spend, Talk, Talks, Unanswered};
 

@@ -80,6 +80,33 @@ pub struct StepTotals {
     pub failed: u64,
 }
 
+/// What became of one follow-up of one person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Done {
+    outcome: Outcome,
+    /// When it was accepted, in seconds; 0 where it was not.
+    at: u32,
+    /// The position of its template in `Steps::variants`; absent where no message was made.
+    variant: Option<u16>,
+}
+
+/// What became of one follow-up of one person, for exports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepRow<'a> {
+    /// The run of his send-once key: 0 but with `each_run: everyone`.
+    pub run: u32,
+    /// 1 is the first follow-up.
+    pub step: u16,
+    /// The account that wrote to him first.
+    pub account: u16,
+    /// The template's name; absent where no message was made.
+    pub variant: Option<&'a str>,
+    /// When it was accepted.
+    pub sent_at: Option<Timestamp>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
 /// All follow-ups of a campaign.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Steps {
@@ -98,6 +125,12 @@ pub struct Steps {
     /// People who passed by a step and got a later one.
     passed: BTreeMap<u16, u64>,
     totals: StepTotals,
+    /// What became of each follow-up, by person, run and step.
+    #[serde(default, with = "pairs")]
+    done: BTreeMap<(u32, u32, u16), Done>,
+    /// Names of their templates.
+    #[serde(default)]
+    variants: Vec<String>,
 }
 
 impl Steps {
@@ -156,6 +189,62 @@ impl Steps {
         self.totals
     }
 
+    /// What became of each follow-up of a person, run by run. `steps`: how many the spec has; who was ended before the
+    /// next of them does not get it, and why is said of that one.
+    pub fn rows(&self, handle: Handle, steps: u16) -> Vec<StepRow<'_>> {
+        let mut rows = Vec::new();
+        let mine = (handle.0, 0)..=(handle.0, u32::MAX);
+        for ((_, run), chain) in self.chains.range(mine) {
+            let row = |step, done: Done| StepRow {
+                run: *run,
+                step,
+                account: chain.account,
+                variant: done
+                    .variant
+                    .and_then(|at| self.variants.get(usize::from(at)))
+                    .map(String::as_str),
+                sent_at: (done.at > 0).then(|| Timestamp::from_seconds(i64::from(done.at))),
+                outcome: done.outcome,
+            };
+            let of_run = (handle.0, *run, 0)..=(handle.0, *run, u16::MAX);
+            rows.extend(
+                self.done
+                    .range(of_run)
+                    .map(|((_, _, step), done)| row(*step, *done)),
+            );
+            if let Some(outcome) = chain.ended
+                && chain.next <= steps
+                && !self.done.contains_key(&(handle.0, *run, chain.next))
+            {
+                let ended = Done {
+                    outcome,
+                    at: 0,
+                    variant: None,
+                };
+                rows.push(row(chain.next, ended));
+            }
+        }
+        rows
+    }
+
+    /// Writes down what became of one.
+    fn note(&mut self, key: (u32, u32, u16), outcome: Outcome, at: u32, variant: Option<&str>) {
+        let variant = variant.and_then(|name| {
+            let known = self.variants.iter().position(|known| known == name);
+            let at = known.unwrap_or_else(|| {
+                self.variants.push(name.to_owned());
+                self.variants.len() - 1
+            });
+            u16::try_from(at).ok()
+        });
+        let done = Done {
+            outcome,
+            at,
+            variant,
+        };
+        self.done.insert(key, done);
+    }
+
     /// Where a person stands, for `explain`: by run, the step that comes next and why there is none.
     pub fn of(&self, handle: Handle) -> impl Iterator<Item = (u32, u16, Option<Outcome>)> {
         self.chains
@@ -195,7 +284,14 @@ impl Steps {
     }
 
     /// A step was accepted.
-    pub(super) fn accepted(&mut self, handle: Handle, run: u32, step: u16, at: Timestamp) {
+    pub(super) fn accepted(
+        &mut self,
+        handle: Handle,
+        run: u32,
+        step: u16,
+        at: Timestamp,
+        variant: &str,
+    ) {
         self.totals.attempts += 1;
         self.totals.sent += 1;
         *self.sent.entry(step).or_default() += 1;
@@ -206,13 +302,25 @@ impl Steps {
         }) else {
             return;
         };
+        let moment = u32::try_from(at.seconds()).unwrap_or(0);
+        self.note((handle.0, run, step), Outcome::Sent, moment, Some(variant));
         for passed in before.next..step {
             *self.passed.entry(passed).or_default() += 1;
         }
     }
 
     /// A step will never be delivered: none after it is, since each comes after the one before.
-    pub(super) fn refused(&mut self, handle: Handle, run: u32, outcome: Outcome) {
+    pub(super) fn refused(
+        &mut self,
+        handle: Handle,
+        run: u32,
+        step: u16,
+        outcome: Outcome,
+        variant: &str,
+    ) {
+        if self.chains.contains_key(&(handle.0, run)) {
+            self.note((handle.0, run, step), outcome, 0, Some(variant));
+        }
         self.totals.attempts += 1;
         if matches!(
             outcome,
@@ -228,8 +336,15 @@ impl Steps {
         self.change((handle.0, run), |chain| chain.in_flight = false);
     }
 
-    /// Settled without a message.
-    pub(super) fn end_one(&mut self, key: (u32, u32), outcome: Outcome) {
+    /// A step is settled without a message.
+    pub(super) fn skipped(&mut self, handle: Handle, run: u32, step: u16, outcome: Outcome) {
+        if self.chains.contains_key(&(handle.0, run)) {
+            self.note((handle.0, run, step), outcome, 0, None);
+        }
+        self.end_one((handle.0, run), outcome);
+    }
+
+    fn end_one(&mut self, key: (u32, u32), outcome: Outcome) {
         self.change(key, |chain| {
             chain.in_flight = false;
             chain.ended = chain.ended.or(Some(outcome));
@@ -259,7 +374,14 @@ impl Steps {
             .map(|(key, _)| *key)
             .collect();
         for key in keys {
-            self.change(key, |chain| chain.ended = None);
+            if let Some(chain) = self.change(key, |chain| chain.ended = None) {
+                // What was settled under a step to come is forgotten with it.
+                let rest = (key.0, key.1, chain.next)..=(key.0, key.1, u16::MAX);
+                let again: Vec<_> = self.done.range(rest).map(|(key, _)| *key).collect();
+                for key in again {
+                    self.done.remove(&key);
+                }
+            }
         }
     }
 
@@ -397,7 +519,7 @@ mod tests {
             (2, 0, 0),
             "on its way is not sent"
         );
-        steps.accepted(ONE, 0, 1, Timestamp(9_000));
+        steps.accepted(ONE, 0, 1, Timestamp(9_000), "nudge");
         assert_eq!(waiting(&steps), [(1, false, 2), (2, false, 1)]);
         assert_eq!(counts(&steps, 1, false), (1, 1, 0));
         assert_eq!(counts(&steps, 2, false), (2, 0, 0));
@@ -411,7 +533,7 @@ mod tests {
         assert_eq!(counts(&steps, 2, true), (2, 0, 0));
         // He gets the second one, which asks for no silence: the first is passed by.
         steps.intended(ONE, 0);
-        steps.accepted(ONE, 0, 2, Timestamp(9_000));
+        steps.accepted(ONE, 0, 2, Timestamp(9_000), "nudge");
         assert_eq!(counts(&steps, 1, false), (1, 0, 1));
         assert_eq!(counts(&steps, 2, true), (1, 1, 0));
     }
@@ -422,7 +544,7 @@ mod tests {
         steps.intended(ONE, 0);
         steps.end(ONE, Outcome::OptedOut);
         assert_eq!(counts(&steps, 1, true), (1, 0, 1));
-        steps.accepted(ONE, 0, 1, Timestamp(9_000));
+        steps.accepted(ONE, 0, 1, Timestamp(9_000), "nudge");
         assert_eq!(counts(&steps, 1, true), (1, 1, 0));
         assert_eq!(counts(&steps, 2, true), (1, 0, 1));
         assert_eq!(waiting(&steps), [(1, false, 2)]);
@@ -436,6 +558,38 @@ mod tests {
         steps.reopen(Outcome::TemplateError, |_| true);
         assert_eq!(waiting(&steps), [(1, false, 1), (1, false, 2)]);
         assert_eq!(counts(&steps, 1, false), (2, 0, 0));
+    }
+
+    #[test]
+    fn every_step_that_came_to_an_end_is_told() {
+        let mut steps = steps();
+        let told = |steps: &Steps, who| -> Vec<(u16, Outcome, Option<i64>, Option<String>)> {
+            steps
+                .rows(who, 2)
+                .into_iter()
+                .map(|row| {
+                    let at = row.sent_at.map(|at| at.seconds());
+                    (row.step, row.outcome, at, row.variant.map(str::to_owned))
+                })
+                .collect()
+        };
+        assert_eq!(told(&steps, ONE), []);
+        steps.accepted(ONE, 0, 1, Timestamp(9_000), "nudge");
+        steps.refused(ONE, 0, 2, Outcome::PrivacyRestricted, "last");
+        let nudged = (1, Outcome::Sent, Some(9), Some("nudge".to_owned()));
+        let refused = (2, Outcome::PrivacyRestricted, None, Some("last".to_owned()));
+        assert_eq!(told(&steps, ONE), [nudged.clone(), refused]);
+        steps.skipped(TWO, 0, 1, Outcome::AccountLost);
+        assert_eq!(told(&steps, TWO), [(1, Outcome::AccountLost, None, None)]);
+        steps.reopen(Outcome::AccountLost, |_| true);
+        assert_eq!(told(&steps, TWO), []);
+        // An opt-out ends all steps: the next one says so, where there is a next one.
+        steps.end(TWO, Outcome::OptedOut);
+        assert_eq!(told(&steps, TWO), [(1, Outcome::OptedOut, None, None)]);
+        assert_eq!(steps.rows(TWO, 0), []);
+        let bytes = rmp_serde::to_vec(&steps).unwrap();
+        let again: Steps = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!(told(&again, ONE)[0], nudged);
     }
 
     #[test]

@@ -81,6 +81,51 @@ impl World {
         .expect("the run ends within a minute")
     }
 
+    /// `tidings run --once` by a clock that shows this moment when it starts.
+    pub async fn once_at(&self, start: tidings::model::Timestamp) -> Result<ExitKind, RunError> {
+        let options = RunOptions {
+            once: true,
+            horizon: Some(Duration::from_secs(5)),
+            clock: tidings::control::Clock::speeded(1.0, start),
+            ..RunOptions::default()
+        };
+        tokio::time::timeout(
+            Duration::from_secs(60),
+            run_with(self.workspace(), options, Arc::new(GrammersTelegram)),
+        )
+        .await
+        .expect("the run ends within a minute")
+    }
+
+    /// `tidings ARGS…` as a user runs it: exit code, standard output, standard error.
+    pub async fn cli(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tidings"));
+        command.arg("-C").arg(self.path()).args(args);
+        command
+            .env("NO_COLOR", "1")
+            .stdin(std::process::Stdio::null());
+        let out = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
+        (
+            out.status.code().unwrap(),
+            String::from_utf8(out.stdout).unwrap(),
+            String::from_utf8_lossy(&out.stderr).into_owned(),
+        )
+    }
+
+    /// To whom an account's messages were delivered.
+    pub fn by(&self, account: &str) -> Vec<String> {
+        let mut who: Vec<String> = self
+            .delivered()
+            .into_iter()
+            .filter(|e| e.account.as_deref() == Some(account))
+            .filter_map(|e| e.peer)
+            .collect();
+        who.sort();
+        who
+    }
+
     /// `tidings run` within this process, until `stop` is called.
     pub fn daemon(&self) -> Daemon {
         self.daemon_by(tidings::control::Clock::default())
@@ -224,7 +269,7 @@ impl World {
         mut holds: impl FnMut(&serde_json::Value) -> bool,
     ) -> serde_json::Value {
         let mut last = serde_json::Value::Null;
-        for _ in 0..200 {
+        for _ in 0..600 {
             let status = self.status().await;
             if let Some(campaign) = status["campaigns"]
                 .as_array()
@@ -240,7 +285,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("not within ten seconds: {what}; last seen: {last:#}");
+        panic!("not within half a minute: {what}; last seen: {last:#}");
     }
 
     /// Messages that took effect, as the server saw them.
@@ -517,6 +562,15 @@ pub fn mailing(name: &str, accounts: &str, rest: &str) -> String {
     }
     text.push_str(rest);
     text
+}
+
+/// A mailing `hello` of one account to people of one source, on this basis.
+pub fn hello_from(basis: &str, source: &str) -> String {
+    mailing(
+        "hello",
+        "sales-1",
+        &format!("consent: {{basis: {basis}}}\nsources:\n  - {source}\n"),
+    )
 }
 
 /// Telegram with another limit for each call.
