@@ -67,6 +67,22 @@ async fn a_collect_is_done_when_its_sources_are_read_and_sends_nothing() {
     assert_eq!(campaign["audience"]["found"], 6, "{campaign:#}");
     assert_eq!(campaign["audience"]["included"], 4, "{campaign:#}");
     assert!(world.delivered().is_empty());
+    // Nobody was written to and nobody will be: they are pending in the sense of the sums, and no promise of a message.
+    common::adds_up(&campaign);
+    assert_eq!(campaign["progress"]["pending"], 4, "{campaign:#}");
+    assert_eq!(waits(&campaign), "Held 4");
+    assert!(campaign["next_action_at"].is_null(), "{campaign:#}");
+    assert_eq!(campaign["finish_estimate"], serde_json::Value::Null);
+    let told = text(&world, &["status", "gather"]).await;
+    assert!(
+        told.contains("collected") && !told.contains("Held"),
+        "{told}"
+    );
+    let told = text(&world, &["status"]).await;
+    assert!(
+        told.contains("4 collected") && !told.contains("Held"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

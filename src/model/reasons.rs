@@ -103,7 +103,7 @@ closed_list! {
         Cooldown = "Cooldown": "The owner's plan asks for a pause between two runs." => "Wait.",
         Paused = "Paused": "The spec says `paused: true`, or a guardrail paused the campaign." => "Set `paused: false`, or look at the guardrail and `tidings resume NAME`.",
         Suspended = "Suspended": "An operator suspended the campaign." => "`tidings resume NAME`.",
-        Held = "Held": "The campaign is held: its spec is invalid, retired or past its end, or something must be decided first." => "The condition `Ready` says what.",
+        Held = "Held": "The campaign is held: its spec is invalid, retired or past its end, or something must be decided first. Whom a `collect` found waits so for ever, since it writes to nobody itself." => "The condition `Ready` says what.",
     }
 }
 

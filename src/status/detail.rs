@@ -226,6 +226,10 @@ fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
         );
     }
     line(out, "=", audience.included, "in the audience");
+    if super::table::is_collected(campaign) {
+        line(out, " ", progress.pending, "collected");
+        return;
+    }
     line(out, " ", progress.pending, "pending");
     if progress.in_flight > 0 {
         line(out, " ", progress.in_flight, "on their way, or in doubt");
@@ -302,7 +306,7 @@ fn variants(out: &mut String, campaign: &CampaignStatus, look: &Look) {
 
 fn waits(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     let zone = zone_of(campaign);
-    if !campaign.waiting.is_empty() {
+    if !campaign.waiting.is_empty() && !super::table::is_collected(campaign) {
         out.push('\n');
         let mut table = grid(&["WAITING", "PEOPLE", "UNTIL", "WHY"], look);
         for wait in &campaign.waiting {

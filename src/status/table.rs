@@ -412,7 +412,8 @@ fn waits_of(campaign: &CampaignStatus) -> String {
     waits_words(&campaign.waiting)
 }
 
-fn is_collected(campaign: &CampaignStatus) -> bool {
+/// A `collect` that is done: its people wait for nothing, they are what it was for.
+pub(super) fn is_collected(campaign: &CampaignStatus) -> bool {
     let only_held = campaign
         .waiting
         .iter()
