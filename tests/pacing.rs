@@ -9,6 +9,7 @@ use common::{
     waits, world,
 };
 use tidings::control::ExitKind;
+use tidings::model::Timestamp;
 
 // ---------------------------------------------------------------------------------------------------------------------
 // When and how many
@@ -273,6 +274,64 @@ async fn a_large_run_waits_for_an_approval_of_exactly_what_was_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_approves_approves_the_text_the_sources_the_filters_and_the_accounts() {
+    let world = world(&crowd_of(&["sales-1", "sales-2"], 10)).await;
+    world.write("tidings.yaml", format!("{LIMITS}  approve_over: 5\n"));
+    world.write("campaigns/texts/hi.txt", "Hi {{ contact.first_name }}!");
+    let file = "templates: [{name: short, file: texts/hi.txt}]\n";
+    let edits: [(&str, String); 6] = [
+        ("nothing yet", mailing("large", "sales-1", file)),
+        (
+            "another account",
+            mailing("large", "sales-1, sales-2", file),
+        ),
+        (
+            "one more source",
+            mailing(
+                "large",
+                "sales-1, sales-2",
+                &format!(
+                    "{file}sources: [{{type: members, peer: '@meetup'}}, {{type: list, peers: ['@person101'], basis: customers}}]\n"
+                ),
+            ),
+        ),
+        (
+            "another filter",
+            mailing(
+                "large",
+                "sales-1",
+                &format!("{file}filters: {{bots: keep}}\n"),
+            ),
+        ),
+        (
+            "a follow-up",
+            mailing(
+                "large",
+                "sales-1",
+                &format!(
+                    "{file}follow_ups: [{{after: 3d, templates: [{{name: n, text: Well?}}]}}]\n"
+                ),
+            ),
+        ),
+        ("the first one again", mailing("large", "sales-1", file)),
+    ];
+    for (what, spec) in edits {
+        world.write("campaigns/large.yaml", spec);
+        assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson, "{what}");
+        assert_eq!(world.who(), Vec::<i64>::new(), "{what}");
+        world.approve("large").await;
+    }
+    // The text stands in a file of its own: that is approved, not its name.
+    world.write("campaigns/texts/hi.txt", "Something else");
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    assert_eq!(world.who(), Vec::<i64>::new());
+    world.approve("large").await;
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    assert_eq!(world.who().len(), 10);
+    assert_eq!(world.texts_to(101), ["Something else"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn over_a_tenth_more_people_than_approved_ask_anew() {
     for (approved, ended) in [(10, ExitKind::Done), (9, ExitKind::NeedsPerson)] {
         let world = world(&crowd(11)).await;
@@ -415,4 +474,56 @@ people: [{username: anna, first_name: Anna}, {username: boris, first_name: Boris
         2,
         "{waiting:?}"
     );
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Runs of a schedule, started by somebody else's cron
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_once_performs_the_firing_of_its_minute_and_no_other() {
+    let world = world(&crowd(3)).await;
+    let spec = |each: &str| {
+        mailing(
+            "weekly",
+            "sales-1",
+            &format!("schedule: {{timezone: UTC, cron: '0 10 * * mon', each_run: {each}}}\n"),
+        )
+    };
+    world.write("campaigns/weekly.yaml", spec("newcomers"));
+    // A Monday, 2030-01-07; the week after it is `week(1)`.
+    let at = |week: i64, hour: i64, minute: i64, second: i64| {
+        Timestamp::from_seconds(1_893_974_400 + week * 604_800 + hour * 3600 + minute * 60 + second)
+    };
+    let mut sent = 0;
+    for (what, moment, each, more) in [
+        ("long before", at(0, 9, 30, 0), "newcomers", 0),
+        (
+            "a second before: it waits for it",
+            at(0, 9, 59, 59),
+            "newcomers",
+            3,
+        ),
+        ("the same minute again", at(0, 10, 0, 30), "newcomers", 0),
+        (
+            "a week later, with nobody new",
+            at(1, 10, 0, 20),
+            "newcomers",
+            0,
+        ),
+        ("missed by half an hour", at(2, 10, 30, 0), "everyone", 0),
+        ("everyone, in the minute", at(3, 10, 0, 20), "everyone", 3),
+        ("an hour later", at(3, 11, 0, 0), "everyone", 0),
+        ("everyone, once more", at(4, 10, 0, 20), "everyone", 3),
+    ] {
+        world.write("campaigns/weekly.yaml", spec(each));
+        assert_eq!(
+            world.once_at(moment).await.unwrap(),
+            ExitKind::Done,
+            "{what}"
+        );
+        sent += more;
+        assert_eq!(world.delivered().len(), sent, "{what}");
+    }
+    let each: Vec<usize> = (101..104).map(|id| world.texts_to(id).len()).collect();
+    assert_eq!(each, [3, 3, 3]);
 }

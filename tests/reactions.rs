@@ -510,6 +510,55 @@ async fn words_that_nobody_knows_fail_the_person_and_five_in_a_row_stall() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_failed_gets_a_second_chance_from_the_terminal_and_nobody_else() {
+    let world = under_way(&["sales-1"], 6).await;
+    for (nth, error) in [
+        (1, "SOMETHING_NEW_42"),
+        (3, "USER_PRIVACY_RESTRICTED"),
+        (4, "ODD_ONE"),
+    ] {
+        world
+            .sandbox
+            .fault(FaultRule::error(error).method(SEND).nth(nth));
+    }
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    let campaign = world.campaign("hello").await;
+    assert_eq!(
+        campaign["outcomes"],
+        serde_json::json!({"sent": 3, "failed": 2, "privacy_restricted": 1}),
+        "{campaign:#}"
+    );
+    for (outcome, code, says) in [
+        ("sent", 1, "not tried again"),
+        ("privacy_restricted", 1, "not tried again"),
+        ("broken", 64, "expected failed"),
+        (
+            "too_long",
+            0,
+            "nobody who ended as `too_long`, but 2 `failed`",
+        ),
+        ("failed", 0, "2 people are pending again"),
+    ] {
+        let (ended, out, errors) = world.cli(&["retry", "hello", "--outcome", outcome]).await;
+        assert_eq!(ended, code, "{outcome}: {out}{errors}");
+        assert!(
+            format!("{out}{errors}").contains(says),
+            "{outcome}: {out}{errors}"
+        );
+    }
+    assert_eq!(world.campaign("hello").await["progress"]["pending"], 2);
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    let campaign = world.campaign("hello").await;
+    assert_eq!(
+        campaign["outcomes"],
+        serde_json::json!({"sent": 5, "privacy_restricted": 1}),
+        "{campaign:#}"
+    );
+    common::assert_nobody_twice(&world);
+    assert_eq!(world.calls(SEND).len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn four_failures_and_a_success_do_not_stall() {
     let world = under_way(&["sales-1"], 12).await;
     for from in [0, 5] {

@@ -376,3 +376,68 @@ async fn whoever_opts_out_while_his_message_is_on_its_way_gets_no_second_one() {
         world.texts_to(102)
     );
 }
+
+// ---------------------------------------------------------------------------------------------------------------------
+// New names
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_campaign_is_the_same_one_over_chains_and_reverts() {
+    let world = world(&crowd(6)).await;
+    let names = ["winter", "spring", "summer"];
+    let be = |name: &str, rest: &str| {
+        for other in names {
+            let _ = std::fs::remove_file(world.path().join(format!("campaigns/{other}.yaml")));
+        }
+        world.write(
+            &format!("campaigns/{name}.yaml"),
+            mailing(name, "sales-1", rest),
+        );
+    };
+    let four = "filters: {where: contact.id < 105}\n";
+    be("winter", four);
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    assert_eq!(world.who(), [101, 102, 103, 104]);
+    for (name, rest) in [
+        ("spring", "renamed_from: winter\n"),
+        ("summer", "renamed_from: spring\n"),
+        // The renames are taken back, with and without a word.
+        ("spring", "renamed_from: summer\n"),
+        ("winter", ""),
+    ] {
+        be(name, &format!("{four}{rest}"));
+        assert_eq!(world.once().await.unwrap(), ExitKind::Done, "{name}");
+        assert_eq!(world.delivered().len(), 4, "{name}");
+        let campaign = world.campaign(name).await;
+        assert_eq!(campaign["progress"]["sent"], 4, "{name}: {campaign:#}");
+    }
+    // A newcomer is new under any name.
+    be(
+        "summer",
+        "renamed_from: winter\nfilters: {where: contact.id < 106}\n",
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    assert_eq!(world.who(), [101, 102, 103, 104, 105]);
+    assert_nobody_twice(&world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_that_looks_renamed_waits_for_a_word() {
+    let world = world(&crowd(6)).await;
+    world.write("campaigns/winter.yaml", mailing("winter", "sales-1", ""));
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    std::fs::remove_file(world.path().join("campaigns/winter.yaml")).unwrap();
+    world.write("campaigns/spring.yaml", mailing("spring", "sales-1", ""));
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    let campaign = world.campaign("spring").await;
+    assert_eq!(
+        condition(&campaign, "Ready"),
+        "False LooksRenamed",
+        "{campaign:#}"
+    );
+    assert_eq!(waits(&campaign), "Held 6");
+    assert_eq!(world.delivered().len(), 6, "nobody got anything again");
+    // It is another campaign after all.
+    world.approve("spring").await;
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    assert_eq!(world.delivered().len(), 12);
+}

@@ -46,6 +46,8 @@ impl FromIterator<(String, String)> for Environment {
 pub struct EnvDefaults {
     /// `MAILING_DELAY_MIN`, `MAILING_DELAY_MAX`: seconds between two messages.
     pub between_messages: Option<DurationRange>,
+    /// Of the two only `MAILING_DELAY_MAX` is set.
+    pub only_max: bool,
     /// `MAILING_MAX_PER_ACCOUNT`: messages of an account in a run.
     pub per_run: Option<u32>,
     /// `INVITE_DELAY_SEC`: seconds between two invites.
@@ -93,6 +95,7 @@ impl EnvDefaults {
             seconds(env, "INVITE_DELAY_SEC", out).map(|delay| DurationRange::new(delay, delay));
         Self {
             between_messages,
+            only_max: min.is_none() && max.is_some(),
             per_run,
             between_invites,
         }

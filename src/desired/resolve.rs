@@ -240,9 +240,13 @@ fn clamp_defaults(
     } else if let Some(between) = env.between_messages
         && between.min < min_delay
     {
+        let name = match env.only_max {
+            true => "MAILING_DELAY_MAX",
+            false => "MAILING_DELAY_MIN",
+        };
         out.push(engine::clamped_variable(
             format!(
-                "MAILING_DELAY_MIN: a pause of {} is shorter than `limits.min_delay`",
+                "{name}: a pause of {} is shorter than `limits.min_delay`",
                 between.min
             ),
             format!(

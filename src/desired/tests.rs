@@ -169,6 +169,32 @@ fn a_spec_goes_before_tidings_yaml_and_that_before_the_environment() {
 }
 
 #[test]
+fn invites_have_a_pause_of_their_own_in_the_environment() {
+    let invite = A
+        .replace("kind: mailing", "kind: invite\ntarget: \"@our_group\"")
+        .replace("text: Hi", "text: \"{{ invite_link }}\"");
+    let own = format!("{invite}delays: {{between_invites: 6s}}\n");
+    let env = &[("INVITE_DELAY_SEC", "7"), ("MAILING_DELAY_MIN", "40")];
+    for (spec, settings, seconds) in [
+        (&invite, "", 7),
+        (&invite, "defaults: {delays: {between_invites: 8s}}", 8),
+        (&own, "defaults: {delays: {between_invites: 8s}}", 6),
+    ] {
+        let mut world = World::new().env(env).with("campaigns/a.yaml", spec);
+        if !settings.is_empty() {
+            world = world.engine(settings);
+        }
+        let resolution = world.resolve();
+        let between = valid(&resolution, "a").delays.between;
+        assert_eq!(
+            (between.0.as_secs(), between.1.as_secs()),
+            (seconds, seconds)
+        );
+        assert_eq!(resolution.diagnostics, Vec::new());
+    }
+}
+
+#[test]
 fn defaults_and_the_environment_are_clamped_with_a_warning() {
     let resolution = World::new()
         .engine("limits: {min_delay: 1m, max_per_day: 30}\ndefaults: {delays: {between_messages: 5s..90s, per_account: {per_day: 50}}}\naccounts: {main: {per_day: 45}}")
@@ -194,6 +220,17 @@ fn defaults_and_the_environment_are_clamped_with_a_warning() {
     assert_eq!(codes(&resolution.diagnostics), [pair("clamped", ".env")]);
     let between = valid(&resolution, "a").delays.between;
     assert_eq!((between.0.as_secs(), between.1.as_secs()), (10, 10));
+
+    // The longer end alone is under the limit, too.
+    let resolution = World::new().env(&[("MAILING_DELAY_MAX", "4")]).resolve();
+    assert_eq!(codes(&resolution.diagnostics), [pair("clamped", ".env")]);
+    assert!(
+        resolution.diagnostics[0]
+            .summary
+            .contains("MAILING_DELAY_MAX"),
+        "{:?}",
+        resolution.diagnostics
+    );
 
     // The built-in default is nobody's own value: it is held without a word.
     let resolution = World::new().engine("limits: {min_delay: 2m}").resolve();
