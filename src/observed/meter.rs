@@ -70,6 +70,15 @@ impl Meter {
             .sum()
     }
 
+    /// Messages of the minutes that count for the last hour, the oldest first.
+    pub fn minutes(&self, now: Timestamp) -> impl Iterator<Item = (Timestamp, u32)> {
+        let first = (now.0 - 60 * MINUTE).div_euclid(MINUTE);
+        self.minutes
+            .iter()
+            .filter(move |(bucket, n)| *bucket >= first && *n > 0)
+            .map(|(bucket, n)| (Timestamp(bucket * MINUTE), *n))
+    }
+
     /// When the hour's cap lets the next message go: `now` where it does already. A minute counts whole
     /// until it has left the hour whole, so the cap holds for any 60 minutes.
     pub fn hour_free_at(&self, now: Timestamp, cap: u32) -> Timestamp {

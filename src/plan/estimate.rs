@@ -64,8 +64,8 @@ struct Group {
 struct Pair {
     day_end: i64,
     today: u32,
-    hour: i64,
-    in_hour: u32,
+    /// Messages of the last hour: until when each minute counts, and how many.
+    hour: VecDeque<(i64, u32)>,
     in_run: u32,
     /// Follow-ups by moment and step.
     owed: BTreeMap<(i64, u16), u64>,
@@ -406,9 +406,8 @@ impl<'a> Ahead<'a> {
             pair.day_end = one.day_end;
             pair.today = 0;
         }
-        if at >= pair.hour + 61 * MINUTE {
-            pair.hour = at.div_euclid(MINUTE) * MINUTE;
-            pair.in_hour = 0;
+        while pair.hour.front().is_some_and(|(until, _)| *until <= at) {
+            pair.hour.pop_front();
         }
         let delays = &spec.delays;
         let mut most = account.allowance.saturating_sub(account.today);
@@ -429,7 +428,9 @@ impl<'a> Ahead<'a> {
         }
         cap(delays.per_day, pair.today, one.day_end);
         if let Some(of) = delays.per_hour {
-            cap(of, pair.in_hour, pair.hour + 61 * MINUTE);
+            let used = pair.hour.iter().map(|(_, n)| n).sum();
+            let until = pair.hour.front().map_or(i64::MAX, |(until, _)| *until);
+            cap(of, used, until);
         }
         if let Some(of) = delays.per_run {
             cap(of, pair.in_run, i64::MAX);
@@ -466,7 +467,11 @@ impl<'a> Ahead<'a> {
             return;
         };
         pair.today += count;
-        pair.in_hour += count;
+        if one.spec.delays.per_hour.is_some() {
+            for number in 0..i64::from(count) {
+                pair.count((at + gap * number).div_euclid(MINUTE), 1);
+            }
+        }
         pair.in_run += count;
         let step = match to {
             To::Group(group) => {
@@ -569,7 +574,6 @@ impl Pair {
         let day = Day::of(now, spec.schedule.zone);
         let mut pair = Pair {
             day_end: day.end().0,
-            hour: now.0.div_euclid(MINUTE) * MINUTE,
             ..Pair::default()
         };
         let Some(index) = inputs.observed.account_index(name) else {
@@ -578,10 +582,8 @@ impl Pair {
         pair.in_run = campaign.run_sent.get(&index).copied().unwrap_or(0);
         if let Some(meter) = campaign.meters.get(&index) {
             pair.today = meter.since(day.start());
-            pair.in_hour = meter.last_hour(now);
-            if pair.in_hour > 0 {
-                // When the first of them is over an hour ago.
-                pair.hour = meter.hour_free_at(now, pair.in_hour).0 - 61 * MINUTE;
+            for (minute, count) in meter.minutes(now) {
+                pair.count(minute.0.div_euclid(MINUTE), count);
             }
         }
         for (group, queue) in campaign.steps.groups_of(index) {
@@ -594,6 +596,17 @@ impl Pair {
             }
         }
         pair
+    }
+}
+
+impl Pair {
+    /// Counts messages of a minute, which counts until it has left the hour whole (see `Meter`).
+    fn count(&mut self, minute: i64, messages: u32) {
+        let until = (minute + 61) * MINUTE;
+        match self.hour.back_mut() {
+            Some((last, n)) if *last >= until => *n += messages,
+            _ => self.hour.push_back((until, messages)),
+        }
     }
 }
 
