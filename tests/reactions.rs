@@ -531,7 +531,7 @@ async fn whoever_failed_gets_a_second_chance_from_the_terminal_and_nobody_else()
     for (outcome, code, says) in [
         ("sent", 1, "not tried again"),
         ("privacy_restricted", 1, "not tried again"),
-        ("broken", 64, "expected failed"),
+        ("broken", 64, "is no outcome; expected"),
         (
             "too_long",
             0,
