@@ -227,26 +227,7 @@ impl Sandbox {
         account: &str,
         text: &str,
     ) -> Result<i32, SandboxError> {
-        let (person, now) = (person.into(), self.shared.now());
-        self.world(|world| {
-            let user = world
-                .find_user(&person)
-                .ok_or_else(|| SandboxError::Nobody(person.to_string()))?;
-            let at = world
-                .account_index(account)
-                .ok_or_else(|| SandboxError::Nobody(account.to_owned()))?;
-            self.shared.ledger.write(Entry {
-                at: now,
-                kind: "person".into(),
-                method: "write".into(),
-                account: Some(account.to_owned()),
-                peer: world.users.get(user).map(|u| format!("user:{}", u.id)),
-                text: Some(text.to_owned()),
-                effect: true,
-                ..Entry::default()
-            });
-            Ok(world.write_from(user, at, text, now))
-        })
+        self.write("person", account, &person.into(), text)
     }
 
     /// A human writes to a person from another client of the account; returns the message's id.
@@ -259,17 +240,28 @@ impl Sandbox {
         person: impl Into<Ref>,
         text: &str,
     ) -> Result<i32, SandboxError> {
-        let (person, now) = (person.into(), self.shared.now());
+        self.write("human", account, &person.into(), text)
+    }
+
+    /// A message between the two, by the `person` or by a `human` who uses the account: the ledger's `kind`.
+    fn write(
+        &self,
+        kind: &str,
+        account: &str,
+        person: &Ref,
+        text: &str,
+    ) -> Result<i32, SandboxError> {
+        let now = self.shared.now();
         self.world(|world| {
             let user = world
-                .find_user(&person)
+                .find_user(person)
                 .ok_or_else(|| SandboxError::Nobody(person.to_string()))?;
             let at = world
                 .account_index(account)
                 .ok_or_else(|| SandboxError::Nobody(account.to_owned()))?;
             self.shared.ledger.write(Entry {
                 at: now,
-                kind: "human".into(),
+                kind: kind.to_owned(),
                 method: "write".into(),
                 account: Some(account.to_owned()),
                 peer: world.users.get(user).map(|u| format!("user:{}", u.id)),
@@ -277,7 +269,10 @@ impl Sandbox {
                 effect: true,
                 ..Entry::default()
             });
-            Ok(world.write_as(at, user, text, now))
+            Ok(match kind {
+                "human" => world.write_as(at, user, text, now),
+                _ => world.write_from(user, at, text, now),
+            })
         })
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tidings::sandbox::{Entry, Sandbox, SandboxOptions, WorldSpec};
 
 /// Environment variables that mean something to Tidings: a test says itself which ones are set.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
     "TIDINGS_CONFIG",
     "TIDINGS_STATE_DIR",
     "TIDINGS_SESSIONS_DIR",
@@ -18,6 +18,7 @@ const VARIABLES: [&str; 12] = [
     "TG_API_ID",
     "TG_API_HASH",
     "OPENAI_API_KEY",
+    "TIDINGS_WEBHOOK_SECRET",
     "MAILING_DELAY_MIN",
     "MAILING_DELAY_MAX",
     "MAILING_MAX_PER_ACCOUNT",

@@ -1,6 +1,8 @@
 //! What the socket tests share: a loopback Telegram, a workspace, and an engine between them.
 #![allow(dead_code)]
 
+pub mod talk;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,9 @@ limits:
   max_per_day: 10000
 ";
 
+/// What happens at all happens within this, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
 pub struct World {
     pub sandbox: Sandbox,
     pub dir: tempfile::TempDir,
@@ -27,14 +32,17 @@ pub struct World {
 
 /// A loopback Telegram with this world, and an empty workspace with its session files.
 pub async fn world(yaml: &str) -> World {
-    let spec = WorldSpec::from_yaml(yaml).unwrap();
-    let sandbox = Sandbox::start(SandboxOptions {
-        world: spec,
+    world_with(SandboxOptions {
+        world: WorldSpec::from_yaml(yaml).unwrap(),
         ai_port: None,
         ..SandboxOptions::default()
     })
     .await
-    .unwrap();
+}
+
+/// The same by these options; with an AI endpoint where they leave it on.
+pub async fn world_with(options: SandboxOptions) -> World {
+    let sandbox = Sandbox::start(options).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("campaigns")).unwrap();
     sandbox
@@ -74,11 +82,11 @@ impl World {
             ..RunOptions::default()
         };
         tokio::time::timeout(
-            Duration::from_secs(60),
+            3 * PATIENCE,
             run_with(self.workspace(), options, Arc::new(GrammersTelegram)),
         )
         .await
-        .expect("the run ends within a minute")
+        .expect("the run ends")
     }
 
     /// `tidings run --once` by a clock that shows this moment when it starts.
@@ -269,7 +277,8 @@ impl World {
         mut holds: impl FnMut(&serde_json::Value) -> bool,
     ) -> serde_json::Value {
         let mut last = serde_json::Value::Null;
-        for _ in 0..600 {
+        let end = std::time::Instant::now() + PATIENCE;
+        while std::time::Instant::now() < end {
             let status = self.status().await;
             if let Some(campaign) = status["campaigns"]
                 .as_array()
@@ -285,7 +294,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        panic!("not within half a minute: {what}; last seen: {last:#}");
+        panic!("not within {PATIENCE:?}: {what}; last seen: {last:#}");
     }
 
     /// Messages that took effect, as the server saw them.
@@ -312,13 +321,14 @@ impl World {
 
     /// Waits until a condition holds.
     pub async fn until(&self, what: &str, mut holds: impl FnMut(&World) -> bool) {
-        for _ in 0..400 {
-            if holds(self) {
-                return;
-            }
+        let end = std::time::Instant::now() + PATIENCE;
+        while !holds(self) {
+            assert!(
+                std::time::Instant::now() < end,
+                "not within {PATIENCE:?}: {what}"
+            );
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("not within ten seconds: {what}");
     }
 }
 
@@ -330,9 +340,9 @@ pub struct Daemon {
 impl Daemon {
     pub async fn stop(self) -> Result<ExitKind, RunError> {
         self.stop.notify_one();
-        tokio::time::timeout(Duration::from_secs(15), self.task)
+        tokio::time::timeout(PATIENCE, self.task)
             .await
-            .expect("it stops within 15 s")
+            .expect("it stops")
             .unwrap()
     }
 }
