@@ -10,14 +10,20 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use common::{World, mailing};
-use tidings::sandbox::{AiSpec, Ref, Sandbox, SandboxOptions, WorldSpec};
+use common::talk::{operator, replies, says, talking, until_ready, until_state};
+use common::{PATIENCE, World, mailing};
+use tidings::control::Clock;
+use tidings::model::{Command, RepliesCommand, Reply, Timestamp};
+use tidings::notify::Key;
+use tidings::sandbox::FaultRule;
 
 #[derive(Clone, Default)]
 struct Hook {
     got: Arc<Mutex<Vec<(HeaderMap, String)>>>,
     /// So many are refused first.
     refuse: Arc<Mutex<u32>>,
+    /// What was refused.
+    refused: Arc<Mutex<Vec<(HeaderMap, String)>>>,
 }
 
 impl Hook {
@@ -40,13 +46,34 @@ impl Hook {
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&[serde_json::Value]) -> bool) {
-        for _ in 0..400 {
-            if holds(&self.events()) {
-                return;
-            }
+        let end = std::time::Instant::now() + PATIENCE;
+        while !holds(&self.events()) {
+            assert!(
+                std::time::Instant::now() < end,
+                "not within {PATIENCE:?}: {what}: {:#?}",
+                self.events()
+            );
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("not within ten seconds: {what}: {:#?}", self.events());
+    }
+
+    /// Waits until an event with this reason was told, and gives it.
+    async fn until_told(&self, event: &str, reason: &str) -> serde_json::Value {
+        let is = |e: &serde_json::Value| e["event"] == event && e["reason"] == reason;
+        self.until(&format!("`{event}` with {reason}"), |events| {
+            events.iter().any(is)
+        })
+        .await;
+        self.events().into_iter().find(is).unwrap()
+    }
+
+    /// What was told of an event, by its reasons.
+    fn reasons(&self, event: &str) -> Vec<String> {
+        let events = self.events().into_iter();
+        events
+            .filter(|e| e["event"] == event)
+            .map(|e| e["reason"].as_str().unwrap().to_owned())
+            .collect()
     }
 }
 
@@ -54,63 +81,49 @@ async fn take(State(hook): State<Hook>, headers: HeaderMap, body: String) -> Sta
     let mut refuse = hook.refuse.lock().unwrap();
     if *refuse > 0 {
         *refuse -= 1;
+        hook.refused.lock().unwrap().push((headers, body));
         return StatusCode::SERVICE_UNAVAILABLE;
     }
     hook.got.lock().unwrap().push((headers, body));
     StatusCode::NO_CONTENT
 }
 
+/// That a receiver who has the key finds the signatures right (standardwebhooks.com).
+#[track_caller]
+fn is_signed(headers: &HeaderMap, body: &str, key: &str) {
+    let text = |name: &str| headers[name].to_str().unwrap();
+    let at: i64 = text("webhook-timestamp").parse().unwrap();
+    let age = chrono::Utc::now().timestamp() - at;
+    assert!((0..3600).contains(&age), "signed {age} s ago");
+    let key = Key::parse(key).unwrap();
+    assert_eq!(
+        text("webhook-signature"),
+        key.signature(text("webhook-id"), at, body.as_bytes())
+    );
+    assert_eq!(text("X-Tidings-Signature"), key.of_body(body.as_bytes()));
+}
+
+/// Two people of the group, and the operator Olga, who is not in it.
+fn people() -> String {
+    format!(
+        "{}  - {{id: 900, username: ops_olga, first_name: Olga}}\ngroups:\n  - {{title: Meetup, username: meetup, creator: sales-1, members: ['@person101', '@person102']}}\n",
+        common::crowd(2).split("groups:").next().unwrap(),
+    )
+}
+
 /// A world whose people are answered by a role with the handoff word `human`.
-async fn world(people: usize, notify: &str) -> World {
-    let mut spec = WorldSpec::from_yaml(&format!(
-        "{}  - {{id: 900, username: ops_olga, first_name: Olga}}\n{}",
-        common::crowd(people).split("groups:").next().unwrap(),
-        format_args!(
-            "groups:\n  - {{title: Meetup, username: meetup, creator: sales-1, members: ['@person101', '@person102']}}\n"
-        )
-    ))
-    .unwrap();
-    spec.ai = AiSpec {
-        replies: vec!["Yes.".to_owned()],
-        ..AiSpec::default()
-    };
-    let sandbox = Sandbox::start(SandboxOptions {
-        world: spec,
-        ..SandboxOptions::default()
-    })
-    .await
-    .unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("campaigns")).unwrap();
-    sandbox
-        .write_sessions(&dir.path().join("sessions"))
-        .await
-        .unwrap();
-    let world = World { sandbox, dir };
-    world.write(
-        "tidings.yaml",
-        format!(
-            "{}ai: {{base_url: '{}', api_key: test}}\nnotify:\n{notify}",
-            common::FAST,
-            world.sandbox.openai_url().unwrap()
-        ),
-    );
-    world.write(
-        "campaigns/hello.yaml",
-        mailing(
-            "hello",
-            "sales-1",
-            "ai_role: {prompt: You are Mia., delay: 0s, handoff: [human]}\n",
-        ),
-    );
+async fn world(notify: &str) -> World {
+    let world = talking(&people(), replies(&["Yes."]), &format!("notify:\n{notify}")).await;
+    world.write("campaigns/hello.yaml", hello(""));
     world
 }
 
-fn says(world: &World, person: i64, text: &str) {
-    world
-        .sandbox
-        .send_as_person(Ref::Id(person), "sales-1", text)
-        .unwrap();
+fn hello(rest: &str) -> String {
+    mailing(
+        "hello",
+        "sales-1",
+        &format!("ai_role: {{prompt: You are Mia., delay: 0s, handoff: [human]}}\n{rest}"),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,10 +131,9 @@ async fn a_webhook_is_signed_tried_again_and_says_nothing_of_what_was_said() {
     let hook = Hook::default();
     *hook.refuse.lock().unwrap() = 2;
     let url = hook.listen().await;
-    let world = world(
-        2,
-        &format!("  - {{on: [handoff, finished, account], webhook: '{url}', secret: hush}}\n"),
-    )
+    let world = world(&format!(
+        "  - {{on: [handoff, finished, account], webhook: '{url}', secret: hush}}\n"
+    ))
     .await;
     let daemon = world.daemon();
     world
@@ -134,11 +146,7 @@ async fn a_webhook_is_signed_tried_again_and_says_nothing_of_what_was_said() {
     })
     .await;
     for (headers, body) in hook.got.lock().unwrap().iter() {
-        let signature = headers["X-Tidings-Signature"].to_str().unwrap();
-        assert_eq!(
-            signature,
-            tidings::notify::signature(b"hush", body.as_bytes())
-        );
+        is_signed(headers, body, "hush");
         assert!(!body.contains("secret thing"), "{body}");
         let event: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(headers["X-Tidings-Event"].to_str().unwrap(), event["event"]);
@@ -181,7 +189,7 @@ async fn what_nobody_received_is_told_after_a_restart_and_the_engine_goes_on_mea
     let hook = Hook::default();
     *hook.refuse.lock().unwrap() = 1_000;
     let url = hook.listen().await;
-    let world = world(2, &format!("  - {{on: [handoff], webhook: '{url}'}}\n")).await;
+    let world = world(&format!("  - {{on: [handoff], webhook: '{url}'}}\n")).await;
     let daemon = world.daemon();
     world
         .until("both got it", |world| world.recipients().len() == 2)
@@ -199,22 +207,23 @@ async fn what_nobody_received_is_told_after_a_restart_and_the_engine_goes_on_mea
     let daemon = world.daemon();
     hook.until("the hand-off of before", |events| events.len() == 1)
         .await;
-    assert!(
-        !hook.got.lock().unwrap()[0]
-            .0
-            .contains_key("X-Tidings-Signature"),
-        "without a secret nothing is signed"
-    );
+    // It is the same message as at the first try, and signed by the state's own key.
+    let key = std::fs::read_to_string(world.path().join("state/webhook.key")).unwrap();
+    {
+        let refused = hook.refused.lock().unwrap();
+        let got = hook.got.lock().unwrap();
+        for (headers, body) in refused.iter().chain(got.iter()) {
+            is_signed(headers, body, &key);
+            assert_eq!(headers["webhook-id"], got[0].0["webhook-id"]);
+            assert_eq!(*body, got[0].1);
+        }
+    }
     daemon.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_gets_a_message_on_telegram_once() {
-    let world = world(
-        2,
-        "  - {on: [handoff], telegram: '@ops_olga', via: sales-1}\n",
-    )
-    .await;
+    let world = world("  - {on: [handoff], telegram: '@ops_olga', via: sales-1}\n").await;
     let daemon = world.daemon();
     world
         .until("both got it", |world| world.recipients().len() == 2)
@@ -243,4 +252,219 @@ async fn an_operator_gets_a_message_on_telegram_once() {
     // The campaign's counts know nothing of it.
     let campaign = world.campaign("hello").await;
     assert_eq!(campaign["progress"]["sent"], 2, "{campaign:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_secret_the_key_is_the_environments_or_one_that_is_made_once() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let hook = Hook::default();
+    let url = hook.listen().await;
+    let world = world(&format!("  - {{on: [handoff], webhook: '{url}'}}\n")).await;
+    let path = world.path().join("state/webhook.key");
+    let daemon = world.daemon();
+    until_ready(&world, "sales-1").await;
+    // It is there before anything happens, so that the receiver can be given it.
+    let key = std::fs::read_to_string(&path).unwrap();
+    assert!(key.starts_with("whsec_"), "{key}");
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // Nobody answers whom the campaign has not written to.
+    world
+        .until("both got it", |world| world.recipients().len() == 2)
+        .await;
+    says(&world, 101, "human");
+    hook.until("the first", |events| events.len() == 1).await;
+    daemon.stop().await.unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let daemon = world.daemon();
+    says(&world, 102, "human");
+    hook.until("the second", |events| events.len() == 2).await;
+    daemon.stop().await.unwrap();
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "tightened");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), key, "kept");
+    // `.env` names another one.
+    let env = "TIDINGS_WEBHOOK_SECRET=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n";
+    world.write(".env", env);
+    let daemon = world.daemon();
+    change(&world, 101).await;
+    says(&world, 101, "human");
+    hook.until("the third", |events| events.len() == 3).await;
+    daemon.stop().await.unwrap();
+    let got = hook.got.lock().unwrap();
+    is_signed(&got[0].0, &got[0].1, &key);
+    is_signed(&got[1].0, &got[1].1, &key);
+    is_signed(&got[2].0, &got[2].1, env.trim().split_once('=').unwrap().1);
+}
+
+/// Gives a conversation back, so that a word can flag it again.
+async fn change(world: &World, person: i64) {
+    common::talk::change(world, person, tidings::model::TalkChange::Returned).await;
+}
+
+const ALL: &str = "[handoff, draft, paused, stalled, account, finished]";
+
+/// A world where everything is told to a hook.
+async fn told(campaign: &str) -> (World, Hook) {
+    let hook = Hook::default();
+    let url = hook.listen().await;
+    let world = world(&format!("  - {{on: {ALL}, webhook: '{url}'}}\n")).await;
+    world.write("campaigns/hello.yaml", campaign);
+    (world, hook)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handoff_draft_and_finished_are_told_with_what_is_needed_to_act() {
+    let (world, hook) = told(&hello("")).await;
+    let daemon = world.daemon();
+    let finished = hook.until_told("finished", "finished").await;
+    assert_eq!(finished["campaign"], "hello");
+    says(&world, 101, "a human please");
+    let handoff = hook.until_told("handoff", "handoff").await;
+    assert_eq!(
+        (&handoff["person"], &handoff["account"]),
+        (&"id:101".into(), &"sales-1".into())
+    );
+    world.write(
+        "campaigns/hello.yaml",
+        hello("").replace("delay: 0s", "delay: 0s, mode: draft"),
+    );
+    world
+        .until_campaign("hello", "the edit is seen", |c| c["generation"] == 2)
+        .await;
+    says(&world, 102, "Hello");
+    let draft = hook.until_told("draft", "draft").await;
+    let waiting = until_state(&world, "draft").await;
+    assert_eq!(draft["draft"], waiting["id"]);
+    let approve = RepliesCommand::Approve {
+        id: draft["draft"].as_u64().unwrap(),
+        text: None,
+        by: "tom".into(),
+    };
+    operator(&world, approve).await.unwrap();
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paused_is_told_of_guardrails_canaries_and_of_whoever_suspends() {
+    let (world, hook) = told(&hello("canary: 1\n")).await;
+    let daemon = world.daemon();
+    let canary = hook.until_told("paused", "Canary").await;
+    assert_eq!(canary["campaign"], "hello");
+    assert!(
+        canary["message"]
+            .as_str()
+            .unwrap()
+            .contains("tidings approve hello"),
+        "{canary:#}"
+    );
+    let suspend = Command::Suspend {
+        name: Some("hello".into()),
+        reason: "a typo".into(),
+        by: "tom".into(),
+    };
+    assert!(matches!(world.ask(suspend).await, Reply::Done { .. }));
+    let suspended = hook.until_told("paused", "Suspended").await;
+    assert!(
+        suspended["message"].as_str().unwrap().contains("a typo"),
+        "{suspended:#}"
+    );
+    // A guardrail of another campaign.
+    world
+        .sandbox
+        .fault(FaultRule::error("USER_IS_BLOCKED").method("messages.sendMessage"));
+    world.write(
+        "campaigns/rail.yaml",
+        mailing(
+            "rail",
+            "sales-1",
+            "guardrails: {after: 1, max_block_rate: 1%}\ndelays: {between_messages: 2s, per_account: {per_day: 10}}\n",
+        ),
+    );
+    let tripped = hook.until_told("paused", "GuardrailTripped").await;
+    assert_eq!(tripped["campaign"], "rail");
+    // Each once.
+    assert_eq!(
+        hook.reasons("paused"),
+        ["Canary", "Suspended", "GuardrailTripped"]
+    );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stalled_is_told_whatever_stalls_a_campaign() {
+    let (world, hook) = told(&hello("sources: [{type: members, peer: '@nowhere'}]\n")).await;
+    let daemon = world.daemon();
+    let failed = hook.until_told("stalled", "SourceFailed").await;
+    assert_eq!(failed["campaign"], "hello");
+    let campaign = world.campaign("hello").await;
+    assert_eq!(common::condition(&campaign, "Stalled"), "True SourceFailed");
+    // Mended, and refused by Telegram instead.
+    world
+        .sandbox
+        .fault(FaultRule::error("MEDIA_INVALID").method("messages.sendMessage"));
+    world.write("campaigns/hello.yaml", hello(""));
+    hook.until("the campaign stalled", |events| {
+        events.iter().filter(|e| e["event"] == "stalled").count() == 2
+    })
+    .await;
+    world
+        .until_campaign("hello", "it is stalled", |c| {
+            common::condition(c, "Stalled").starts_with("True")
+        })
+        .await;
+    // A file that breaks while its campaign runs holds it.
+    world.write(
+        "campaigns/hello.yaml",
+        "version: 1\nname: hello\nknid: mailing\n",
+    );
+    let invalid = hook.until_told("stalled", "SpecInvalid").await;
+    assert!(
+        invalid["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("campaigns/hello.yaml:1:1: "),
+        "{invalid:#}"
+    );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn account_is_told_of_lost_logins_long_waits_and_what_is_out_of_reach() {
+    // An hour in 12 s: what lasts minutes is told within a second.
+    let (world, hook) = told(&hello("")).await;
+    let clock = Clock::speeded(300.0, Timestamp(chrono::Utc::now().timestamp_millis()));
+    let daemon = world.daemon_by(clock);
+    world
+        .until("both got it", |world| world.recipients().len() == 2)
+        .await;
+    assert_eq!(hook.reasons("account"), Vec::<String>::new(), "all is well");
+    world.sandbox.stop();
+    let away = hook.until_told("account", "unreachable").await;
+    assert_eq!(away["account"], "sales-1");
+    world.sandbox.start_again().await.unwrap();
+    hook.until_told("account", "ready").await;
+    // A wait of over an hour.
+    world.sandbox.fault(
+        FaultRule::error("FLOOD_WAIT_7200")
+            .method("messages.sendMessage")
+            .nth(1),
+    );
+    world.write("campaigns/second.yaml", mailing("second", "sales-1", ""));
+    let flood = hook.until_told("account", "flood_wait").await;
+    assert!(
+        flood["message"].as_str().unwrap().contains("7200"),
+        "{flood:#}"
+    );
+    assert_eq!(hook.reasons("account")[..2], ["unreachable", "ready"]);
+    // Its login is gone.
+    world.sandbox.fault(FaultRule::error("SESSION_REVOKED"));
+    world.write("campaigns/third.yaml", mailing("third", "sales-1", ""));
+    hook.until_told("account", "unauthorized").await;
+    daemon.stop().await.unwrap();
+    let session = world.path().join("sessions/sales-1.session");
+    std::fs::rename(&session, session.with_extension("away")).unwrap();
+    let daemon = world.daemon_by(clock);
+    hook.until_told("account", "missing").await;
+    daemon.stop().await.unwrap();
 }

@@ -795,6 +795,22 @@ pub enum Event {
         /// Who.
         by: String,
     },
+    /// A campaign waits for a person, or does not any more; where no event of its own says so.
+    CampaignWaits {
+        /// The line of campaigns.
+        campaign: Lineage,
+        /// It has paused, and somebody may let it go; else it cannot go on.
+        paused: bool,
+        /// Why; absent: it goes on.
+        why: Option<StallReason>,
+    },
+    /// An account cannot be used, and Telegram did not say so; or it can be used again.
+    AccountAway {
+        /// Which account.
+        account: AccountName,
+        /// Why; absent: it is back.
+        why: Option<StallReason>,
+    },
 }
 
 /// People who are settled alike.

@@ -8,21 +8,25 @@
 //!  "account": "sales-1", "person": "id:123", "draft": null, "reason": "handoff", "message": "id:123, who writes to …"}
 //! ```
 //!
-//! `X-Tidings-Event` repeats the event and `X-Tidings-Delivery` the id; the same id may come twice. Where the entry has
-//! a `secret`, `X-Tidings-Signature` is `sha256=` and the HMAC-SHA256 of the body under it, in hex.
+//! It is always signed, by the scheme of Standard Webhooks (see [`sign`]): `webhook-id` (the same at each try of one
+//! event), `webhook-timestamp` and `webhook-signature`. `X-Tidings-Event` repeats the event and `X-Tidings-Delivery` the
+//! body's `id`.
 //!
 //! # Guarantees
-//! No text of a message and no name stands in it. An answer of 2xx is taken for 'received', anything else and nothing
-//! within [`TIMEOUT`] is not.
+//! No text of a message and no name stands in it. Without a key nothing is posted. An answer of 2xx is taken for
+//! 'received', anything else and nothing within [`TIMEOUT`] is not.
+
+pub mod sign;
 
 use std::time::Duration;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
+
+pub use sign::Key;
 
 /// How long a receiver may take.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
-/// The header of the signature.
+/// The header of the signature over the body alone.
 pub const SIGNATURE: &str = "X-Tidings-Signature";
 
 /// What is told.
@@ -50,21 +54,39 @@ pub struct Body {
     pub message: String,
 }
 
+/// One try to tell.
+pub struct Post<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// By which it is signed.
+    pub key: &'a Key,
+    /// The same at each try, and no other message's.
+    pub id: &'a str,
+    /// Now, in seconds of Unix time.
+    pub timestamp: i64,
+    /// What.
+    pub body: &'a Body,
+}
+
 /// Posts it once.
 ///
 /// # Errors
 /// In few words; the address, which may hold a secret, is not among them.
-pub async fn post(url: &str, secret: Option<&str>, body: &Body) -> Result<(), String> {
-    let bytes = serde_json::to_vec(body).map_err(|error| error.to_string())?;
-    let client = crate::net::client(url, TIMEOUT)?;
-    let mut request = client
-        .post(url)
+pub async fn post(post: Post<'_>) -> Result<(), String> {
+    let bytes = serde_json::to_vec(post.body).map_err(|error| error.to_string())?;
+    let client = crate::net::client(post.url, TIMEOUT)?;
+    let request = client
+        .post(post.url)
         .header("Content-Type", "application/json")
-        .header("X-Tidings-Event", &body.event)
-        .header("X-Tidings-Delivery", body.id.to_string());
-    if let Some(secret) = secret {
-        request = request.header(SIGNATURE, signature(secret.as_bytes(), &bytes));
-    }
+        .header("X-Tidings-Event", &post.body.event)
+        .header("X-Tidings-Delivery", post.body.id.to_string())
+        .header("webhook-id", post.id)
+        .header("webhook-timestamp", post.timestamp.to_string())
+        .header(
+            "webhook-signature",
+            post.key.signature(post.id, post.timestamp, &bytes),
+        )
+        .header(SIGNATURE, post.key.of_body(&bytes));
     let response = request.body(bytes).send().await.map_err(|error| {
         if error.is_timeout() {
             "no answer in time".to_owned()
@@ -77,57 +99,5 @@ pub async fn post(url: &str, secret: Option<&str>, body: &Body) -> Result<(), St
         Ok(())
     } else {
         Err(format!("HTTP {}", status.as_u16()))
-    }
-}
-
-/// The value of the header [`SIGNATURE`].
-pub fn signature(secret: &[u8], body: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::from("sha256=");
-    for byte in hmac_sha256(secret, body) {
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
-}
-
-/// HMAC with SHA-256 (RFC 2104).
-fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
-    /// SHA-256's block.
-    const BLOCK: usize = 64;
-    let mut block = [0u8; BLOCK];
-    if key.len() > BLOCK {
-        block[..32].copy_from_slice(&Sha256::digest(key));
-    } else {
-        block[..key.len()].copy_from_slice(key);
-    }
-    let with = |pad: u8| block.map(|byte| byte ^ pad);
-    let inner = Sha256::new()
-        .chain_update(with(0x36))
-        .chain_update(message)
-        .finalize();
-    Sha256::new()
-        .chain_update(with(0x5c))
-        .chain_update(inner)
-        .finalize()
-        .into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signature_is_the_hmac_of_rfc_4231() {
-        assert_eq!(
-            signature(b"Jefe", b"what do ya want for nothing?"),
-            "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-        );
-        assert_eq!(
-            signature(
-                &[0xaa; 131],
-                b"Test Using Larger Than Block-Size Key - Hash Key First"
-            ),
-            "sha256=60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
-        );
     }
 }

@@ -517,6 +517,8 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         | Event::OperatorWrote { .. }
         | Event::TalkChanged { .. }
         | Event::Told { .. }
+        | Event::CampaignWaits { .. }
+        | Event::AccountAway { .. }
         | Event::Finished { .. } => {}
     }
 }

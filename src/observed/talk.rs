@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Handle, Observed};
 use crate::model::{
-    AccountName, Aside, DraftHold, Event, Lineage, NeedsWhy, Outcome, PersonId, SendKey,
-    TalkChange, Timestamp, aside_of,
+    AccountName, AccountState, Aside, DraftHold, Event, Lineage, NeedsWhy, Outcome, PersonId,
+    SendKey, TalkChange, Timestamp, aside_of,
 };
 
 /// Ids of his messages that are remembered one by one, so that one that comes late is told from one that comes twice:
@@ -20,6 +20,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 const NOTICES: usize = 10_000;
 /// A quarter of an hour: every zone's day begins at a multiple of it.
 const QUARTER: i64 = 15 * 60_000;
+/// A wait that Telegram asks for is told where it is longer, in seconds (CONTRACT section 6: over an hour).
+const LONG_FLOOD: u32 = 3600;
 /// Two days of quarters, and the hour that a day in autumn is longer.
 const KEEP_QUARTERS: i64 = 50 * 4;
 
@@ -218,6 +220,10 @@ pub struct Talks {
     pub finished: BTreeMap<Lineage, u32>,
     /// Messages to operators whose intent is written, until that is told: by account, person and event.
     pub noticed: BTreeSet<(u16, PersonId, u32)>,
+    /// Campaigns that wait for a person without an event of their own, and the reason that was told.
+    pub waits: BTreeMap<Lineage, String>,
+    /// Accounts that cannot be used without Telegram's word, and the reason that was told.
+    pub away: BTreeMap<AccountName, String>,
 }
 
 impl Talks {
@@ -582,7 +588,12 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             if state.talks.finished.get(campaign) != Some(run) =>
         {
             state.talks.finished.insert(campaign.clone(), *run);
-            let message = format!("Everybody of run {run} of `{campaign}` is settled.");
+            let left = state.campaigns.get(campaign).map_or(0, |it| it.pending());
+            let message = match left {
+                0 => format!("Everybody of run {run} is settled."),
+                1 => format!("Run {run} has ended; one person was not reached."),
+                left => format!("Run {run} has ended; {left} people were not reached."),
+            };
             state.notice(at, NoticeKind::Finished, "finished", message);
             state.notice_about(Some(campaign), None, None, None);
         }
@@ -594,11 +605,81 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             state.notice(at, NoticeKind::Paused, &why.reason, why.message.clone());
             state.notice_about(Some(campaign), None, None, None);
         }
+        Event::Suspended {
+            campaign,
+            reason,
+            by,
+        } => {
+            let what = match campaign {
+                Some(_) => "Suspended",
+                None => "All campaigns are suspended",
+            };
+            let message = format!("{what} by {by}: {reason}");
+            state.notice(at, NoticeKind::Paused, "Suspended", message);
+            state.notice_about(campaign.as_ref(), None, None, None);
+        }
+        Event::CampaignWaits {
+            campaign,
+            paused,
+            why: Some(why),
+        } => {
+            let waits = &mut state.talks.waits;
+            waits.insert(campaign.clone(), why.reason.clone());
+            let kind = match paused {
+                true => NoticeKind::Paused,
+                false => NoticeKind::Stalled,
+            };
+            state.notice(at, kind, &why.reason, why.message.clone());
+            state.notice_about(Some(campaign), None, None, None);
+        }
+        Event::CampaignWaits {
+            campaign,
+            why: None,
+            ..
+        } => {
+            state.talks.waits.remove(campaign);
+        }
+        Event::AccountAway { account, why } => {
+            let (reason, message) = match why {
+                Some(why) => {
+                    let away = &mut state.talks.away;
+                    away.insert(account.clone(), why.reason.clone());
+                    (why.reason.as_str(), format!("{account}: {}", why.message))
+                }
+                None => {
+                    state.talks.away.remove(account);
+                    ("ready", format!("{account} can be used again."))
+                }
+            };
+            state.notice(at, NoticeKind::Account, reason, message);
+            state.notice_about(None, Some(account), None, None);
+        }
+        Event::FloodWait {
+            account,
+            until,
+            seconds,
+            ..
+        } if *seconds > LONG_FLOOD => {
+            let message =
+                format!("Telegram told {account} to wait for {seconds} s, until {until}.");
+            state.notice(at, NoticeKind::Account, "flood_wait", message);
+            state.notice_about(None, Some(account), None, None);
+        }
         Event::AccountChanged {
             account,
             state: new,
             message,
         } => {
+            // Several calls learn of the same.
+            let before = state
+                .accounts
+                .get(account)
+                .and_then(|account| account.trouble.as_ref())
+                .map_or(AccountState::Ready, |(state, ..)| *state);
+            if before == *new {
+                return;
+            }
+            state.talks.away.remove(account);
             let message = if message.is_empty() {
                 format!("{account} is {new}.")
             } else {

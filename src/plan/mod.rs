@@ -36,6 +36,7 @@ mod sends;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod troubles;
 mod waits;
 mod warmup;
 
@@ -134,6 +135,8 @@ pub struct Runtime {
     pub telling: BTreeSet<u64>,
     /// Entries of `notify` that could not be told: how often in a row, and when it is tried again.
     pub untold: BTreeMap<u64, (u32, Timestamp)>,
+    /// Accounts whose connection is lost, and since when.
+    pub lost_since: BTreeMap<AccountName, Timestamp>,
 }
 
 /// One message to send.

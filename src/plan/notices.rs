@@ -80,6 +80,7 @@ pub(super) fn notices(inputs: &Inputs<'_>, plan: &mut Plan) {
         return;
     }
     finished(inputs, plan);
+    super::troubles::troubles(inputs, plan);
     let talks = &inputs.observed.talks;
     // Two entries of one address are one.
     let mut entries: BTreeMap<u64, Vec<&Notify>> = BTreeMap::new();
@@ -150,7 +151,7 @@ fn name_of(inputs: &Inputs<'_>, line: &Lineage) -> String {
         .unwrap_or_else(|| line.to_string())
 }
 
-/// Everybody of a run is settled: said once.
+/// Everybody of a run is settled, or `schedule.end` has come: said once.
 fn finished(inputs: &Inputs<'_>, plan: &mut Plan) {
     if inputs.runtime.lookups_only {
         return;
@@ -160,7 +161,15 @@ fn finished(inputs: &Inputs<'_>, plan: &mut Plan) {
         let Some(campaign) = inputs.observed.campaigns.get(line) else {
             continue;
         };
-        if matches!(view.gate, Gate::Done { .. })
+        let over = matches!(
+            view.gate,
+            Gate::Done { .. }
+                | Gate::Blocked {
+                    condition: "Ended",
+                    ..
+                }
+        );
+        if over
             && campaign.run > 0
             && inputs.observed.talks.finished.get(line) != Some(&campaign.run)
         {

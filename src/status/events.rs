@@ -803,7 +803,28 @@ fn say(event: &Event, observed: &Observed) -> Words {
             Some(why) => words("told", format!("`notify` gave event {seq} up: {why}.")).bad(),
         },
         Event::Finished { campaign, run } => {
-            words("finished", format!("Everybody of run {run} is settled.")).of(campaign, observed)
+            words("finished", format!("Run {run} is over.")).of(campaign, observed)
+        }
+        Event::CampaignWaits {
+            campaign,
+            why: Some(why),
+            ..
+        } => words("waits", format!("{}: {}", why.reason, why.message))
+            .of(campaign, observed)
+            .bad(),
+        Event::CampaignWaits {
+            campaign,
+            why: None,
+            ..
+        } => words("waits", "It does not wait for a person any more.").of(campaign, observed),
+        Event::AccountAway {
+            account,
+            why: Some(why),
+        } => words("away", format!("{}: {}", why.reason, why.message))
+            .by(account)
+            .bad(),
+        Event::AccountAway { account, why: None } => {
+            words("away", "The account can be used again.").by(account)
         }
     }
 }

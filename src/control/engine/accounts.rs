@@ -99,6 +99,7 @@ impl Engine {
         self.listening.remove(name);
         self.readiness.lost(name);
         self.core.runtime.links.remove(name);
+        self.core.runtime.lost_since.remove(name);
         self.media.retain(|(account, _), _| account != name);
         self.core
             .runtime

@@ -10,12 +10,6 @@ use crate::telegram::Incoming;
 
 /// 'typing…' fades after some six seconds (core.telegram.org/method/messages.setTyping).
 const TYPING_EVERY: Duration = Duration::from_secs(5);
-/// How long conversations are kept where tidings.yaml says nothing (CONTRACT section 3).
-const CONVERSATIONS: Duration = Duration::from_secs(90 * 86_400);
-/// How often old lines of conversations are looked for.
-const RETAIN_EVERY: Duration = Duration::from_secs(6 * 3600);
-/// The largest file that holds a key.
-const MAX_KEY_FILE: u64 = 16 * 1024;
 /// The most bytes that are kept of one message: four times what Telegram allows.
 const MAX_LINE: usize = 16 * 1024;
 
@@ -496,31 +490,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes out what was said longer ago than `retention.conversations`.
-    pub(super) fn retain(&mut self) {
-        if self.retained.is_some_and(|at| at.elapsed() < RETAIN_EVERY) {
-            return;
-        }
-        self.retained = Some(tokio::time::Instant::now());
-        let keep = self
-            .core
-            .desired
-            .engine
-            .spec
-            .retention
-            .as_ref()
-            .and_then(|retention| retention.conversations)
-            .map_or(CONVERSATIONS, crate::spec::Duration::to_std);
-        let before = self.core.clock.now() - keep;
-        match self.core.people.forget_lines_before(before) {
-            Ok(0) => {}
-            Ok(lines) => tracing::info!(lines, "old lines of conversations were taken out"),
-            Err(error) => {
-                tracing::error!(%error, "old lines of conversations could not be taken out")
-            }
-        }
-    }
-
     /// Shows 'typing…' once more before an answer.
     pub(super) fn show_typing(&mut self, account: AccountName, person: PersonId, until: Timestamp) {
         if let (Some(task), Some(access_hash)) =
@@ -536,63 +505,9 @@ impl Engine {
         answering.retain(|_, at| *at > now);
         answering.insert((account, person), until);
     }
-
-    /// Tells somebody by a webhook.
-    pub(super) fn post(&mut self, action: PostAction) {
-        let notice = &action.notice;
-        let body = crate::notify::Body {
-            format_version: "1.0".to_owned(),
-            id: notice.seq,
-            event: notice.kind.name().to_owned(),
-            at: notice.at.to_string(),
-            campaign: action.campaign.clone(),
-            account: notice.account.as_ref().map(ToString::to_string),
-            person: notice.person.map(|person| person.to_string()),
-            draft: notice.draft,
-            reason: notice.reason.clone(),
-            message: notice.message.clone(),
-        };
-        self.core.runtime.telling.insert(action.target);
-        let tell = self.side.clone();
-        tokio::spawn(async move {
-            let secret = action.secret.as_ref().map(|secret| secret.expose());
-            let result = crate::notify::post(action.url.expose(), secret, &body).await;
-            let _ = tell.send(Side::Posted(Box::new(action), result));
-        });
-    }
-
-    fn posted(&mut self, action: &PostAction, result: Result<(), String>, events: &mut Vec<Event>) {
-        let runtime = &mut self.core.runtime;
-        runtime.telling.remove(&action.target);
-        match result {
-            Ok(()) => {
-                runtime.untold.remove(&action.target);
-                events.push(Event::Told {
-                    target: action.target,
-                    seq: action.notice.seq,
-                    error: None,
-                });
-            }
-            Err(why) => {
-                let failures = runtime.untold.get(&action.target).map_or(0, |(n, _)| *n) + 1;
-                let retry_at = crate::plan::notices::retry_at(self.core.clock.now(), failures);
-                runtime.untold.insert(action.target, (failures, retry_at));
-                tracing::warn!(failures, %why, "a webhook of `notify` was not received; it is tried again");
-            }
-        }
-    }
 }
 
 /// The key alone, from a file that may lie outside the workspace.
 fn read_key(path: &std::path::Path) -> Result<String, String> {
-    let large = |n: u64| n > MAX_KEY_FILE;
-    let failed = |what: &dyn std::fmt::Display| format!("`ai.api_key_file` cannot be read: {what}");
-    let size = std::fs::metadata(path)
-        .map_err(|error| failed(&error))?
-        .len();
-    if large(size) {
-        return Err(failed(&"it is too large for a key"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
-    Ok(text.trim().to_owned())
+    super::hooks::read_small(path).map_err(|why| format!("`ai.api_key_file` cannot be read: {why}"))
 }

@@ -276,8 +276,10 @@ impl Engine {
         let retry_at = self.core.clock.now() + pause.mul_f64(pause_scale(&self.core.clock));
         tracing::warn!(account = %name, %message, "the connection is lost; tried again in {pause:?}");
         self.readiness.lost(name);
-        self.core
-            .runtime
+        let now = self.core.clock.now();
+        let runtime = &mut self.core.runtime;
+        runtime.lost_since.entry(name.clone()).or_insert(now);
+        runtime
             .links
             .insert(name.clone(), Link::Unreachable { message, retry_at });
     }
@@ -292,6 +294,7 @@ impl Engine {
         match result {
             Ok(me) => {
                 self.tries.remove(name);
+                self.core.runtime.lost_since.remove(name);
                 self.write(events)?;
                 let twin = self.same_person(name, me.id)?;
                 let known = self.core.observed.accounts.get(name);

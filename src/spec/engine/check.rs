@@ -181,6 +181,16 @@ impl AccountSettings {
     }
 }
 
+/// Of either alphabet, with or without padding.
+fn looks_base64(text: &str) -> bool {
+    let digits = text.trim().trim_end_matches('=');
+    !digits.is_empty()
+        && digits.len() % 4 != 1
+        && digits
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"+/-_".contains(&c))
+}
+
 impl Notify {
     fn check(&self, at: &Pointer, cx: &CheckContext<'_>, out: &mut Findings) {
         match (&self.webhook, &self.telegram) {
@@ -202,6 +212,21 @@ impl Notify {
                         "this is no http or https address",
                     )
                     .detail("An address such as `https://example.com/hook` is expected.");
+                }
+                if let Some(rest) = self
+                    .secret
+                    .as_ref()
+                    .and_then(|s| s.expose().strip_prefix("whsec_"))
+                    && !looks_base64(rest)
+                {
+                    out.error(
+                        &at.key("secret"),
+                        codes::NOTIFY_TARGET,
+                        "the key begins with `whsec_`, and the rest is no base64",
+                    )
+                    .detail(
+                        "`openssl rand -base64 32` makes one; or write any text without `whsec_`.",
+                    );
                 }
             }
             (None, Some(peer)) => {

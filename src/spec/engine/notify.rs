@@ -16,11 +16,11 @@ pub enum NotifyEvent {
     Handoff,
     /// A drafted answer waits for approval.
     Draft,
-    /// A campaign has paused itself.
+    /// A campaign has paused: by itself (a tripped guardrail), for an approval (`canary`, `approve_over`), or by a person.
     Paused,
-    /// A campaign cannot go on.
+    /// A campaign cannot go on until somebody mends the cause.
     Stalled,
-    /// An account's state has changed.
+    /// An account is lost, limited, told to wait for over an hour, or out of reach for 5 minutes; or it is back.
     Account,
     /// A run or campaign has finished.
     Finished,
@@ -38,7 +38,8 @@ pub struct Notify {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"${HOOK_URL}", length(min = 1, max = 2048))]
     pub webhook: Option<SecretString>,
-    /// The key of the webhook's signature.
+    /// The key of the webhook's signature: any text, or `whsec_` and base64. Where it is absent the environment's
+    /// `TIDINGS_WEBHOOK_SECRET`, else the key in `state/webhook.key`, which is made once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"${HOOK_SECRET}", length(min = 1, max = 1024))]
     pub secret: Option<SecretString>,
