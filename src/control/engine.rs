@@ -4,6 +4,7 @@ mod account_commands;
 mod accounts;
 mod actions;
 mod answers;
+mod hooks;
 mod known;
 mod last_word;
 mod looking;
@@ -222,8 +223,6 @@ struct Engine {
     broken_off: BTreeMap<(Lineage, SourceId, AccountName), u32>,
     /// Told to stop at this moment.
     draining_since: Option<tokio::time::Instant>,
-    /// When old lines of conversations were last taken out.
-    retained: Option<tokio::time::Instant>,
     /// When this life of the engine began.
     started: Timestamp,
     sessions_looked: Option<tokio::time::Instant>,
@@ -287,7 +286,6 @@ impl Engine {
             readiness: Readiness::default(),
             broken_off: BTreeMap::new(),
             draining_since: None,
-            retained: None,
             started: Timestamp::MIN,
             sessions_looked: None,
             last_report: Timestamp::MIN,
@@ -316,6 +314,7 @@ impl Engine {
         self.core
             .record(vec![Event::Started { version }], Durability::Now)?;
         self.core.reload()?;
+        self.prepare_hooks();
         let listener = socket::bind(&self.core.workspace.socket_path())
             .map_err(|error| RunError::Socket(error.to_string()))?;
         let server = tokio::spawn(socket::serve(listener, commands.clone()));
@@ -338,7 +337,6 @@ impl Engine {
             let plan = self.passes().await?;
             self.planned();
             self.core.checkpoint(false)?;
-            self.retain();
             self.observe(&plan);
             if let Some(kind) = self.ended(&plan) {
                 break kind;
@@ -460,6 +458,7 @@ impl Engine {
             self.core.desired.folder_error.clone(),
         );
         let changed = self.core.reload()?;
+        self.prepare_hooks();
         if changed
             || before.0 != self.core.desired.engine.spec
             || before.1 != self.core.desired.folder_error

@@ -1,4 +1,5 @@
-//! What is kept for how long (`retention` of tidings.yaml): once at the start, and then daily.
+//! What is kept for how long (`retention` of tidings.yaml): one pass over all of it, at the start and then daily by the
+//! engine's clock.
 
 use roaring::RoaringBitmap;
 
@@ -9,12 +10,14 @@ use crate::observed::Handle;
 const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// The defaults (CONTRACT section 3).
 const EVENTS: Duration = Duration::from_secs(365 * 86_400);
+const CONVERSATIONS: Duration = Duration::from_secs(90 * 86_400);
 const AUDIENCES: Duration = Duration::from_secs(180 * 86_400);
 /// People removed in one step.
 const PAGE: usize = 10_000;
 
 impl Engine {
-    /// Drops events and people that are older than they are to be kept. Send-once keys and suppressions stay for ever.
+    /// Drops events, what was said, and people that are older than they are to be kept. Send-once keys, suppressions,
+    /// and that a human took a conversation over stay for ever.
     pub(super) fn retention(&mut self) -> Result<(), RunError> {
         let now = self.core.clock.now();
         if self.options.idle || self.cleared.is_some_and(|at| now < at + EVERY) {
@@ -26,8 +29,10 @@ impl Engine {
             given.map_or(otherwise, |given| Duration::from_millis(given.millis()))
         };
         let events = of(wanted.events, EVENTS);
+        let conversations = of(wanted.conversations, CONVERSATIONS);
         let audiences = of(wanted.audiences, AUDIENCES);
         self.drop_events(now - events)?;
+        self.drop_lines(now - conversations)?;
         self.drop_audiences(now - audiences)
     }
 
@@ -50,6 +55,32 @@ impl Engine {
         if let Some(store) = self.core.store() {
             let packs = store.compact(keep).map_err(CoreError::from)?;
             tracing::info!(packs, "events older than `retention.events` were dropped");
+        }
+        Ok(())
+    }
+
+    /// What was said in conversations.
+    fn drop_lines(&mut self, before: Timestamp) -> Result<(), RunError> {
+        let lines = self
+            .core
+            .people
+            .forget_lines_before(before)
+            .map_err(CoreError::from)?;
+        if lines > 0 {
+            tracing::info!(
+                lines,
+                "lines older than `retention.conversations` were taken out"
+            );
+            self.erase()?;
+        }
+        Ok(())
+    }
+
+    /// What was taken out leaves the disk too: the database is written anew at the next start.
+    fn erase(&self) -> Result<(), RunError> {
+        if let Some(store) = self.core.store() {
+            store.sync_database().map_err(CoreError::from)?;
+            store.erase_traces().map_err(CoreError::from)?;
         }
         Ok(())
     }
@@ -103,11 +134,7 @@ impl Engine {
                 people = removed,
                 "people of audiences older than `retention.audiences` were erased"
             );
-            if let Some(store) = self.core.store() {
-                // The database is written anew at the next start.
-                store.sync_database().map_err(CoreError::from)?;
-                store.erase_traces().map_err(CoreError::from)?;
-            }
+            self.erase()?;
         }
         Ok(())
     }
