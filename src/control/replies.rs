@@ -3,7 +3,7 @@
 use super::Core;
 use crate::model::{
     AccountName, Event, Line, LineKey, LineKind, Person, PersonId, Reference, RepliesCommand,
-    Reply, Speaker, TalkChange, account_of_role,
+    Reply, Speaker, TalkChange,
 };
 use crate::observed::{Handle, Talk};
 use crate::people::{People, is_named};
@@ -120,26 +120,14 @@ fn entry(core: &Core, who: Handle, by: u16, talk: &Talk) -> Option<status::Reply
             .find(|(key, _)| *key == wanted)
             .map(|(_, line)| line.text.clone())
     });
-    let campaign = talk
-        .draft
-        .as_ref()
-        .map(|draft| &draft.role)
-        .or(talk.unanswered.as_ref().map(|open| &open.role))
-        .filter(|role| account_of_role(role).is_none())
-        .or_else(|| {
-            observed
-                .contacted
-                .get(&who.0)
-                .and_then(|contacted| contacted.last_campaign.as_ref())
-        })
-        .map(|line| {
-            observed
-                .campaigns
-                .get(line)
-                .map(|campaign| campaign.name.clone())
-                .filter(|name| !name.is_empty())
-                .unwrap_or_else(|| line.to_string())
-        });
+    let campaign = status::campaign_of_talk(observed, who, talk).map(|line| {
+        observed
+            .campaigns
+            .get(line)
+            .map(|campaign| campaign.name.clone())
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| line.to_string())
+    });
     Some(status::Reply {
         id: talk.draft.as_ref().map(|draft| draft.id),
         person: person.to_string(),

@@ -96,6 +96,7 @@ fn story(
     waits(out, campaign, look);
     sources(out, campaign, look);
     steps(out, campaign, look);
+    list(out, "Conversations", &campaign.conversations.lines(), look);
     if !accounts.is_empty() {
         out.push('\n');
         out.push_str(&accounts_table(accounts, look));

@@ -27,6 +27,7 @@ mod reasons;
 mod replies;
 mod report;
 mod table;
+mod talks;
 mod types;
 
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use report::{FORMAT_VERSION, report};
 pub use table::{
     Look, absolute_words, accounts_table, moment_words, needs_person, needs_person_list, table,
 };
+pub use talks::{TalkCounts, campaign_of_talk};
 pub use types::{
     AccountStatus, AccountsDocument, Audience, CampaignStatus, Condition, DaemonInfo,
     InvalidFileStatus, LookupStatus, Moment, Progress, SourceStatus, StatusReport, Step, Sync,

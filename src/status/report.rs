@@ -23,25 +23,26 @@ const MAX_WARNINGS: usize = 20;
 /// The report: all campaigns of the workspace, retired ones with a history, and all accounts.
 pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusReport {
     let accounts = accounts(inputs, plan);
+    let (conversations, by_campaign) = super::talks::counts(inputs.observed);
     let mut campaigns: Vec<CampaignStatus> = Vec::new();
     let mut shown: BTreeSet<&Lineage> = BTreeSet::new();
     for wanted in inputs.desired.campaigns.values() {
         shown.insert(&wanted.lineage);
         let seen = inputs.observed.campaigns.get(&wanted.lineage);
         let view = plan.report.campaigns.get(&wanted.lineage);
-        campaigns.push(campaign(
-            inputs,
-            &daemon,
-            &accounts,
-            Some(wanted),
-            seen,
-            view,
-        ));
+        let mut status = campaign(inputs, &daemon, &accounts, Some(wanted), seen, view);
+        status.conversations = by_campaign
+            .get(&wanted.lineage)
+            .copied()
+            .unwrap_or_default();
+        campaigns.push(status);
     }
     for (line, seen) in &inputs.observed.campaigns {
         if !shown.contains(line) && has_history(seen) {
             let view = plan.report.campaigns.get(line);
-            campaigns.push(campaign(inputs, &daemon, &accounts, None, Some(seen), view));
+            let mut status = campaign(inputs, &daemon, &accounts, None, Some(seen), view);
+            status.conversations = by_campaign.get(line).copied().unwrap_or_default();
+            campaigns.push(status);
         }
     }
     campaigns.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.file.cmp(&b.file)));
@@ -69,6 +70,7 @@ pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusRep
             .collect(),
         campaigns,
         accounts: accounts.into_values().collect(),
+        conversations,
     }
 }
 
@@ -230,6 +232,7 @@ fn campaign(
         warmup: spec
             .map(|spec| warmup(inputs, spec, state))
             .unwrap_or_default(),
+        conversations: Default::default(),
     }
 }
 

@@ -64,6 +64,13 @@ pub fn table(report: &StatusReport, look: &Look) -> String {
             let _ = writeln!(out, "  … and {} more.", needs.len() - MAX_NEEDS);
         }
     }
+    let talks = report.conversations.lines();
+    if !talks.is_empty() {
+        let _ = writeln!(out, "\n{}", paint("Conversations:", Color::Yellow, look));
+        for line in talks {
+            let _ = writeln!(out, "  {line}");
+        }
+    }
     if !report.accounts.is_empty() {
         out.push('\n');
         out.push_str(&accounts_table(&report.accounts, look));

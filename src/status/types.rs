@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::activity::{HourCount, MessageCount};
+use super::talks::TalkCounts;
 use crate::model::{AccountState, ConditionType, Exclusion, Outcome, Timestamp, Waiting};
 
 /// The last moment that RFC 3339 can write (four digits of a year): later ones are never.
@@ -71,6 +72,9 @@ pub struct StatusReport {
     pub campaigns: Vec<CampaignStatus>,
     /// By name.
     pub accounts: Vec<AccountStatus>,
+    /// Conversations that wait for a person, those of no campaign too (an addition).
+    #[serde(default)]
+    pub conversations: TalkCounts,
 }
 
 /// A file that cannot be used.
@@ -197,6 +201,9 @@ pub struct CampaignStatus {
     /// Messages by hour, the last two days (an addition).
     #[serde(default)]
     pub sent_per_hour: Vec<HourCount>,
+    /// Its conversations that wait for a person (an addition).
+    #[serde(default)]
+    pub conversations: TalkCounts,
 }
 
 impl CampaignStatus {

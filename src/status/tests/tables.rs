@@ -353,3 +353,71 @@ fn events_line_up_under_every_script() {
         .collect();
     assert!(at.iter().all(|column| *column == at[0]), "{text}");
 }
+
+#[test]
+fn conversations_that_wait_for_a_person_are_counted_with_the_command_and_wake_nobody_by_an_exit_code()
+ {
+    let mut world = workspace();
+    assert_eq!(world.report().conversations, TalkCounts::default());
+    let line: Lineage = world.observed.campaigns.keys().next_back().unwrap().clone();
+    let drafted = |person: i64| {
+        let (account, person): (AccountName, _) = ("sales-1".into(), PersonId(person));
+        [
+            Event::Written {
+                account: account.clone(),
+                person,
+                message_id: 9,
+                role: Some(line.clone()),
+            },
+            Event::Drafted {
+                account,
+                person,
+                message_id: 9,
+                hold: Some(crate::model::DraftHold::Mode),
+            },
+        ]
+    };
+    let [written, draft] = drafted(1);
+    for event in [written, draft].into_iter().chain(drafted(2)) {
+        world.record(MINUTE, event);
+    }
+    world.record(
+        MINUTE,
+        Event::NeedsHuman {
+            account: "sales-1".into(),
+            person: PersonId(3),
+            message_id: 9,
+            why: crate::model::NeedsWhy::Handoff,
+            detail: String::new(),
+        },
+    );
+    let before = needs_person_list(&workspace().report());
+    let report = world.report();
+    assert_eq!(
+        report.conversations,
+        TalkCounts {
+            drafts: 2,
+            needs_human: 1
+        }
+    );
+    // All of them belong to some campaign: the role's, or the one that last wrote to him.
+    let of_campaigns: u64 = report
+        .campaigns
+        .iter()
+        .map(|c| c.conversations.drafts + c.conversations.needs_human)
+        .sum();
+    assert_eq!(of_campaigns, 3);
+    assert_eq!(needs_person_list(&report), before);
+    let text = table(&report, &look());
+    for words in [
+        "2 drafted answers wait for approval: `tidings replies list --state draft`",
+        "1 person needs a human: `tidings replies list --state needs_human`",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(
+        json["conversations"],
+        serde_json::json!({"drafts": 2, "needs_human": 1})
+    );
+}
