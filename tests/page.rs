@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::talk::{replies, says, talking, until_got, until_state};
 use common::{FAST, World, condition, crowd, mailing, message, world};
 use serde_json::{Value, json};
 
@@ -289,13 +290,15 @@ fn decoded(text: &str) -> Vec<u8> {
     bytes
 }
 
+fn free_port() -> u16 {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
 /// A daemon with a page at a port of its own, and one campaign that waits for its canary.
 async fn place(web: &str) -> (World, String) {
     let world = world(&crowd(8)).await;
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
+    let port = free_port();
     world.write(
         "tidings.yaml",
         format!("{FAST}web: {{listen: '127.0.0.1:{port}'{web}}}\n"),
@@ -568,6 +571,150 @@ async fn a_daemon_that_is_gone_is_said_and_found_again() {
     })
     .await
     .unwrap();
+    drop(browser);
+    daemon.stop().await.unwrap();
+}
+
+/// What a person wrote, and what the model answered, would do harm if they were taken for markup.
+const SAID: &str = "Скидка? <img src=x onerror=\"window.pwned=1\"> \u{202e}evil";
+const DRAFTED: &str = "Ten euros.\n<script>window.pwned=1</script> & more";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_are_read_drafts_decided_and_people_answered_by_keyboard() {
+    let Some(program) = chromium() else { return };
+    let port = free_port();
+    let yaml = crowd(4).replace("first_name: P101", "first_name: '<b>Анна</b>'");
+    let world = talking(
+        &yaml,
+        replies(&[DRAFTED]),
+        &format!("web: {{listen: '127.0.0.1:{port}'}}\n"),
+    )
+    .await;
+    world.write(
+        "campaigns/hello.yaml",
+        mailing(
+            "hello",
+            "sales-1",
+            "ai_role: {prompt: You are Mia., delay: 0s, mode: draft, handoff: [human]}\n",
+        ),
+    );
+    let base = format!("http://127.0.0.1:{port}/");
+    let daemon = world.daemon();
+    until_got(&world, 104, 1).await;
+    says(&world, 101, SAID);
+    until_state(&world, "draft").await;
+    says(&world, 104, "A human, please");
+    until_state(&world, "needs_human").await;
+    let report = world.status().await;
+    assert_eq!(
+        report["conversations"],
+        json!({"drafts": 1, "needs_human": 1}),
+        "{report:#}"
+    );
+    assert_eq!(
+        report["campaigns"][0]["conversations"], report["conversations"],
+        "all of them are this campaign's"
+    );
+    let url = base.clone();
+    let browser = drive(program, move |mut browser| {
+        browser.screen(1280, 900, false);
+        browser.open(&url);
+        browser.until("document.querySelector('nav').textContent.includes('Replies (2)')");
+        browser.until("document.querySelector('main').textContent.includes('1 person needs a human, 1 drafted answer waits')");
+        browser.tab_to("Replies (2)");
+        browser.key("Enter");
+        browser.until("document.querySelectorAll('.waiting > li').length === 2");
+        let text = browser.text();
+        for words in ["<b>Анна</b> (@person101)", "<img src=x onerror", "<script>window.pwned=1</script> & more", "A human, please"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert!(!text.contains('\u{202e}'), "nothing turns the line round");
+        assert_eq!(browser.eval("window.pwned === undefined"), json!(true));
+        browser.picture("replies");
+        // The draft, changed.
+        browser.tab_to("Edit…");
+        browser.key("Enter");
+        browser.until("document.activeElement.id === 'f-text'");
+        assert_eq!(
+            browser.eval("document.activeElement.value"),
+            json!(format!("I am an automated assistant.\n\n{DRAFTED}"))
+        );
+        browser.eval("document.activeElement.select()");
+        browser.typed("Ten euros each.");
+        browser.picture("edit");
+        browser.tab_to("Approve and send");
+        browser.key("Enter");
+        browser.until("document.querySelectorAll('.waiting > li').length === 1");
+        browser
+    })
+    .await;
+    assert_eq!(until_got(&world, 101, 2).await[1], "Ten euros each.");
+    let browser = tokio::task::spawn_blocking(move || {
+        let mut browser = browser;
+        // The one who needs a human.
+        browser.tab_to("Write…");
+        browser.key("Enter");
+        browser.until("document.activeElement.id === 'f-text'");
+        browser.typed("Tom here, what can I do?");
+        browser.tab_to("Send");
+        browser.key("Enter");
+        browser.until("document.querySelectorAll('.waiting > li').length === 0");
+        browser.go("#/replies/id%3A104", "P104");
+        browser.until("document.querySelector('.lines') && document.querySelector('.lines').textContent.includes('Tom here')");
+        browser.until("document.querySelector('.talk-state .tag').textContent === 'a human goes on'");
+        browser.picture("conversation");
+        browser.tab_to("Return to the AI");
+        browser.key("Enter");
+        browser.until("document.querySelector('.talk-state .tag').textContent === 'quiet'");
+        browser
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        until_got(&world, 104, 2).await[1],
+        "Tom here, what can I do?"
+    );
+    // Two more drafts: one goes out as it is, the other is thrown away; and it all fits a phone, in the dark too.
+    says(&world, 102, "Hello");
+    says(&world, 103, "Hello");
+    let browser = tokio::task::spawn_blocking(move || {
+        let mut browser = browser;
+        browser.go("#/replies", "Replies");
+        browser.until("document.querySelectorAll('.waiting > li').length === 2");
+        for (width, dark) in [(360, false), (360, true), (1280, true)] {
+            browser.screen(width, 800, dark);
+            for (hash, heading) in [("#/replies", "Replies"), ("#/replies/id%3A101", "<b>Анна</b>")] {
+                browser.go(hash, heading);
+                browser.until("document.querySelector('.waiting, .lines')");
+                let wide = browser.eval("document.documentElement.scrollWidth");
+                assert_eq!(wide, json!(width), "{hash} at {width}");
+                assert_eq!(browser.eval(FAINT), json!([]), "{hash}, dark: {dark}");
+                let small = browser.eval(
+                    "[...document.querySelectorAll('main button:not(.link)')].filter((b) => b.getBoundingClientRect().height < 34).length",
+                );
+                assert_eq!(small, json!(0), "buttons are large enough for a thumb");
+                browser.picture(&format!("replies-{width}-{}-{}", if dark { "dark" } else { "light" }, hash.len()));
+            }
+        }
+        browser.go("#/replies", "Replies");
+        browser.until("document.querySelectorAll('.waiting > li').length === 2");
+        browser.eval("document.querySelector('[data-act=draft-approve]').click()");
+        browser.until("document.querySelectorAll('[data-act=draft-approve]').length === 1");
+        browser.eval("document.querySelector('[data-act=draft-reject]').click()");
+        browser.until("document.querySelectorAll('[data-act=draft-approve]').length === 0");
+        browser.until("document.querySelector('.waiting').textContent.includes('needs a human')");
+        browser.eval("document.querySelector('[data-act=talk-close]').click()");
+        browser.until("document.querySelectorAll('.waiting > li').length === 0");
+        browser
+    })
+    .await
+    .unwrap();
+    world
+        .until("one of the two was answered", |world| {
+            world.texts_to(102).len() + world.texts_to(103).len() == 3
+        })
+        .await;
+    browser.is_clean(&base);
     drop(browser);
     daemon.stop().await.unwrap();
 }

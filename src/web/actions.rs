@@ -33,9 +33,9 @@ pub(super) struct Body {
 type Read = Result<Json<Body>, JsonRejection>;
 
 /// Why a request's words cannot be used.
-struct Unusable(StatusCode, String);
+pub(super) struct Unusable(pub(super) StatusCode, pub(super) String);
 
-fn unusable(why: impl Into<String>) -> Unusable {
+pub(super) fn unusable(why: impl Into<String>) -> Unusable {
     Unusable(StatusCode::UNPROCESSABLE_ENTITY, why.into())
 }
 
@@ -47,7 +47,7 @@ fn read(body: Read) -> Result<Body, Unusable> {
 }
 
 /// Asks the engine, or says why not.
-async fn ask(shared: &Shared, command: Result<Command, Unusable>) -> Response {
+pub(super) async fn ask(shared: &Shared, command: Result<Command, Unusable>) -> Response {
     match command {
         Ok(command) => replied(shared.hub.ask(command).await),
         Err(Unusable(status, why)) => problem(status, &why, true),
@@ -56,7 +56,12 @@ async fn ask(shared: &Shared, command: Result<Command, Unusable>) -> Response {
 
 /// Who asks, as events and reports show it.
 fn by(body: &Body) -> Result<String, Unusable> {
-    let name = plain(&body.by).trim().to_owned();
+    who_asks(&body.by)
+}
+
+/// The same, from what he wrote.
+pub(super) fn who_asks(name: &str) -> Result<String, Unusable> {
+    let name = plain(name).trim().to_owned();
     if name.chars().count() > MAX_NAME {
         let why = format!("the name has over {MAX_NAME} characters");
         return Err(unusable(why));

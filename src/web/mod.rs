@@ -18,6 +18,7 @@ mod actions;
 mod guard;
 mod hub;
 mod page;
+mod replies;
 mod routes;
 mod server;
 #[cfg(test)]

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::server::Shared;
-use super::{actions, guard, page};
+use super::{actions, guard, page, replies};
 use crate::metrics;
 use crate::model::{Command, Reply};
 use crate::status::{FORMAT_VERSION, needs_person_list};
@@ -54,6 +54,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/resume", post(actions::resume_all))
         .route("/api/v1/campaigns/{name}/approval", get(actions::approval))
         .route("/api/v1/campaigns/{name}/{verb}", post(actions::campaign))
+        .route("/api/v1/replies", get(replies::list))
+        .route("/api/v1/replies/{person}", get(replies::one))
+        .route("/api/v1/replies/{person}/{verb}", post(replies::person))
+        .route("/api/v1/drafts/{id}/{verb}", post(replies::draft))
         .route("/api/{*rest}", any(unknown_api))
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(MAX_BODY))

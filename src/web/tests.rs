@@ -371,7 +371,13 @@ async fn a_login_gives_a_cookie_that_opens_the_page() {
 #[tokio::test]
 async fn answers_carry_what_keeps_browsers_careful_and_no_script_stands_in_a_page() {
     let place = place(None, true).await;
-    for path in ["/", "/assets/app.js", "/api/v1/status", "/nothing"] {
+    for path in [
+        "/",
+        "/assets/app.js",
+        "/assets/replies.js",
+        "/api/v1/status",
+        "/nothing",
+    ] {
         let head = place.get(path).await.head.to_lowercase();
         for line in [
             "content-security-policy: default-src 'none'",
@@ -426,4 +432,118 @@ async fn a_crowd_of_clients_asks_the_engine_once() {
         "{:?}",
         place.commands.lock().unwrap().len()
     );
+}
+
+#[tokio::test]
+async fn conversations_are_read_and_answered_under_the_same_checks() {
+    use crate::model::{RepliesCommand, TalkChange};
+    let place = place(None, true).await;
+    let by = || "Tom (the page)".to_owned();
+    let person = || "id:7".to_owned();
+    let change = |change| RepliesCommand::Change {
+        person: person(),
+        change,
+        by: by(),
+    };
+    for (method, path, body, wanted) in [
+        (
+            "GET",
+            "/api/v1/replies?state=draft",
+            "",
+            RepliesCommand::List {
+                state: Some("draft".into()),
+            },
+        ),
+        (
+            "GET",
+            "/api/v1/replies",
+            "",
+            RepliesCommand::List { state: None },
+        ),
+        (
+            "GET",
+            "/api/v1/replies/id%3A7",
+            "",
+            RepliesCommand::Show { person: person() },
+        ),
+        (
+            "POST",
+            "/api/v1/drafts/12/approve",
+            "{\"by\": \"Tom\"}",
+            RepliesCommand::Approve {
+                id: 12,
+                text: None,
+                by: by(),
+            },
+        ),
+        (
+            "POST",
+            "/api/v1/drafts/12/approve",
+            "{\"by\": \"Tom\", \"text\": \"Two\\nlines\"}",
+            RepliesCommand::Approve {
+                id: 12,
+                text: Some("Two\nlines".into()),
+                by: by(),
+            },
+        ),
+        (
+            "POST",
+            "/api/v1/drafts/12/reject",
+            "{\"by\": \"Tom\"}",
+            RepliesCommand::Reject { id: 12, by: by() },
+        ),
+        (
+            "POST",
+            "/api/v1/replies/id%3A7/send",
+            "{\"by\": \"Tom\", \"text\": \"Hi\", \"account\": \"sales-1\"}",
+            RepliesCommand::Send {
+                person: person(),
+                text: "Hi".into(),
+                account: Some("sales-1".into()),
+                by: by(),
+            },
+        ),
+        (
+            "POST",
+            "/api/v1/replies/id%3A7/take",
+            "{\"by\": \"Tom\"}",
+            change(TalkChange::Taken),
+        ),
+        (
+            "POST",
+            "/api/v1/replies/id%3A7/return",
+            "{\"by\": \"Tom\"}",
+            change(TalkChange::Returned),
+        ),
+        (
+            "POST",
+            "/api/v1/replies/id%3A7/close",
+            "{\"by\": \"Tom\"}",
+            change(TalkChange::Closed),
+        ),
+    ] {
+        if method == "POST" {
+            let foreign = ["Origin: https://evil.example", JSON];
+            assert_eq!(place.ask(method, path, &foreign, body).await.status, 403);
+        } else {
+            let foreign = ["Host: evil.example"];
+            assert_eq!(place.ask(method, path, &foreign, body).await.status, 403);
+        }
+        assert!(place.commands.lock().unwrap().is_empty(), "{path}");
+        let answer = place.ask(method, path, &[JSON], body).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        let asked = place.commands.lock().unwrap().pop();
+        assert_eq!(asked, Some(Command::Replies { what: wanted }), "{path}");
+    }
+    for (path, body, status) in [
+        ("/api/v1/drafts/x/approve", "{}", 400),
+        ("/api/v1/drafts/1/burn", "{}", 404),
+        ("/api/v1/replies/id%3A7/burn", "{}", 404),
+        ("/api/v1/replies/id%3A7/send", "{\"text\": \"  \"}", 422),
+        ("/api/v1/replies/id%3A7/take", "{\"what\": 1}", 422),
+    ] {
+        let answer = place.ask("POST", path, &[JSON], body).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+    }
+    assert!(place.commands.lock().unwrap().is_empty());
 }

@@ -183,6 +183,7 @@ function overview(report) {
             stateTag(c), progress(c), n(c.progress.replied), waits(c), firstUntil(c),
           ],
         })))),
+    talkCounts(report.conversations, 'Conversations'),
     accountsCard(report.accounts),
     eventsCard(state.events, 'Recent events'),
   ];
@@ -291,6 +292,7 @@ function campaignPage(report, wanted) {
           s.running_since ? 'being read' : s.complete ? 'complete' : h('span', { class: s.error && 'bad' }, clean(s.error || s.partial || 'not read yet'))],
       })))),
       own.length > 0 && accountsCard(own)),
+    talkCounts(c.conversations, 'Conversations'),
     (c.warnings || []).length > 0 && card('Warnings', h('ul', {}, c.warnings.map((w) => h('li', {}, clean(w))))),
     eventsCard(state.events.filter((e) => e.campaign === c.name), 'Recent events', 40, 'account'),
   ];
@@ -325,6 +327,7 @@ function page() {
   const [kind, wanted] = location.hash.replace(/^#\/?/, '').split('/').map((part) => { try { return decodeURIComponent(part); } catch { return part; } });
   if (kind === 'campaign') return campaignPage(state.report, wanted || '');
   if (kind === 'account') return accountPage(state.report, wanted || '');
+  if (kind === 'replies') return repliesPage();
   return overview(state.report);
 }
 
@@ -339,8 +342,11 @@ function render() {
       $('main').replaceChildren(...fresh.childNodes);
       if (document.body.dataset.ready) { scrollTo(0, 0); $('main').querySelector('h1')?.focus({ preventScroll: true }); }
     } else patch($('main'), fresh);
+    const counts = state.report.conversations || { drafts: 0, needs_human: 0 };
+    const waitingTalks = counts.drafts + counts.needs_human;
     const nav = h('nav', { id: 'nav', 'aria-label': 'Pages' },
       h('a', { href: '#/', 'aria-current': route === '' || route === '#/' ? 'page' : null }, 'Overview'),
+      h('a', { href: '#/replies', 'aria-current': route.startsWith('#/replies') ? 'page' : null }, waitingTalks ? `Replies (${n(waitingTalks)})` : 'Replies'),
       state.session && state.session.login && h('button', { class: 'link', 'data-act': 'logout' }, 'Log out'));
     patch($('nav'), nav);
     const d = state.report.daemon;
@@ -410,7 +416,8 @@ function connect() {
   source.addEventListener('lost', (message) => lost(`Tidings runs, and ${JSON.parse(message.data).error}`));
   source.addEventListener('error', () => {
     lost('No connection to Tidings');
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => { openSession().catch(() => {}).finally(connect); }, 3000);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => { // The other scripts belong to it: all of them are there by then.
+addEventListener('DOMContentLoaded', () => { openSession().catch(() => {}).finally(connect); loadTalks(); }); }, 3000);
   });
 }
 
@@ -422,7 +429,9 @@ function ask({ title, body, fields, verb, danger, run }) {
   const go = h('button', { class: danger ? 'danger' : 'primary', type: 'submit' }, verb);
   const form = h('form', { method: 'dialog' },
     h('h2', { id: 'ask-title' }, title), body,
-    (fields || []).map((f) => [h('label', { for: `f-${f.id}` }, f.label), h('input', { id: `f-${f.id}`, maxlength: f.most, required: f.required, value: f.value || '', autocomplete: 'off' })]),
+    (fields || []).map((f) => [h('label', { for: `f-${f.id}` }, f.label), f.area
+      ? h('textarea', { id: `f-${f.id}`, maxlength: f.most, required: f.required, rows: 6 }, f.value || '')
+      : h('input', { id: `f-${f.id}`, maxlength: f.most, required: f.required, value: f.value || '', autocomplete: 'off' })]),
     error,
     h('div', { class: 'row' }, h('button', { type: 'button', 'data-act': 'close' }, 'Cancel'), go));
   form.addEventListener('submit', async (event) => {
@@ -438,9 +447,10 @@ function ask({ title, body, fields, verb, danger, run }) {
       toast(done.message || 'Done.');
     } catch (why) { error.textContent = clean(why.message); } finally { go.disabled = false; }
   });
+  form.addEventListener('keydown', (event) => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) { event.preventDefault(); form.requestSubmit(go); } });
   dialog.replaceChildren(form);
   dialog.showModal();
-  (form.querySelector('input') || go).focus();
+  (form.querySelector('textarea, input') || go).focus();
 }
 
 const nameField = () => { let value = ''; try { value = localStorage.getItem('tidings-name') || ''; } catch { /* private mode */ } return { id: 'by', label: 'Your name, for the record (optional)', most: 60, value }; };
@@ -488,7 +498,7 @@ document.addEventListener('click', async (event) => {
   const el = event.target.closest('[data-act]');
   if (!el) return;
   el.disabled = true;
-  try { await acts[el.dataset.act](el.dataset.name); } catch (why) { toast(why.message, true); } finally { el.disabled = false; }
+  try { await acts[el.dataset.act](el.dataset.name, el); } catch (why) { toast(why.message, true); } finally { el.disabled = false; }
 });
 addEventListener('hashchange', render);
 setInterval(render, 1000);
