@@ -275,8 +275,7 @@ pub enum Verb {
     /// Show what happened
     Events(events::EventsArgs),
     /// Show and take over conversations; approve drafted answers
-    #[command(subcommand)]
-    Replies(replies::RepliesVerb),
+    Replies(replies::RepliesArgs),
     /// Hold a campaign beside its own `paused`
     Suspend(suspend::SuspendArgs),
     /// End a hold; also clears `Stalled` and tripped guardrails
@@ -364,7 +363,7 @@ fn dispatch(cli: Cli) -> Ended {
         Verb::Status(args) => status::run(global, &args),
         Verb::Reconcile(args) => reconcile::run(global, &args),
         Verb::Events(args) => events::run(global, &args),
-        Verb::Replies(verb) => replies::run(global, &verb),
+        Verb::Replies(args) => replies::run(global, &args),
         Verb::Suspend(args) => suspend::suspend(global, &args),
         Verb::Resume(args) => suspend::resume(global, &args),
         Verb::Approve(args) => approve::run(global, &args),

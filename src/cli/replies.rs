@@ -7,12 +7,24 @@ use clap::{Args, Subcommand};
 use super::events::Form;
 use super::{DONE, Ended, Global, output};
 use crate::model::{Command, RepliesCommand, TalkChange};
-use crate::status::{self, RepliesDocument, ReplyDocument};
+use crate::status::{self, RepliesDocument, Reply, ReplyDocument};
 
 /// The pause between two looks of `--follow`.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// `tidings replies`
+/// `tidings replies`; alone it is `list`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct RepliesArgs {
+    /// What
+    #[command(subcommand)]
+    pub verb: Option<RepliesVerb>,
+    /// Without a verb
+    #[command(flatten)]
+    pub list: ListArgs,
+}
+
+/// What to do
 #[derive(Debug, Subcommand)]
 pub enum RepliesVerb {
     /// Show the conversations, those that wait for a person first
@@ -39,7 +51,10 @@ pub struct ListArgs {
     /// Only those in this state: needs_human, draft, answering, human, quiet, closed
     #[arg(long, value_name = "STATE", value_parser = clap::builder::PossibleValuesParser::new(status::REPLY_STATES.iter().copied()))]
     pub state: Option<String>,
-    /// The form
+    /// Show each conversation again as it changes, until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// The form; JSON with --follow is one conversation a line
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     pub output: Form,
 }
@@ -99,7 +114,10 @@ pub struct PersonArgs {
     pub person: String,
 }
 
-pub(super) fn run(global: &Global, verb: &RepliesVerb) -> Ended {
+pub(super) fn run(global: &Global, args: &RepliesArgs) -> Ended {
+    let Some(verb) = &args.verb else {
+        return list(global, &args.list);
+    };
     let order = |what: RepliesCommand| {
         let workspace = global.workspace()?;
         super::order(&workspace, Command::Replies { what })
@@ -135,27 +153,45 @@ pub(super) fn run(global: &Global, verb: &RepliesVerb) -> Ended {
 
 fn list(global: &Global, args: &ListArgs) -> Ended {
     let workspace = global.workspace()?;
-    let what = RepliesCommand::List {
-        state: args.state.clone(),
-    };
-    let body = super::document(&workspace, Command::Replies { what })?;
-    if args.output == Form::Json {
-        output::json(&body)?;
-        return Ok(DONE);
-    }
-    if args.output == Form::Jsonl {
-        for reply in &super::read_back::<RepliesDocument>(body)?.replies {
-            output::json_line(reply)?;
+    // What of each conversation was shown last.
+    let mut seen: std::collections::BTreeMap<(String, String), Reply> = Default::default();
+    loop {
+        let what = RepliesCommand::List {
+            state: args.state.clone(),
+        };
+        let body = super::document(&workspace, Command::Replies { what })?;
+        if args.output == Form::Json && !args.follow {
+            output::json(&body)?;
+            return Ok(DONE);
         }
-        return Ok(DONE);
+        let replies: Vec<Reply> = super::read_back::<RepliesDocument>(body)?.replies;
+        if replies.is_empty() && !args.follow && args.output == Form::Table {
+            output::complain("No conversations.");
+            return Ok(DONE);
+        }
+        let now = replies
+            .iter()
+            .map(|reply| ((reply.person.clone(), reply.account.clone()), reply.clone()))
+            .collect();
+        let new: Vec<Reply> = replies
+            .into_iter()
+            .filter(|reply| seen.get(&(reply.person.clone(), reply.account.clone())) != Some(reply))
+            .collect();
+        seen = now;
+        match args.output {
+            Form::Table if new.is_empty() => {}
+            Form::Table => output::text(&status::replies_text(&new))?,
+            Form::Json | Form::Jsonl => {
+                for reply in &new {
+                    output::json_line(reply)?;
+                }
+            }
+        }
+        if !args.follow {
+            return Ok(DONE);
+        }
+        std::thread::sleep(EVERY);
     }
-    let replies = super::read_back::<RepliesDocument>(body)?.replies;
-    if replies.is_empty() {
-        output::complain("No conversations.");
-    } else {
-        output::text(&status::replies_text(&replies))?;
-    }
-    Ok(DONE)
 }
 
 fn show(global: &Global, args: &ShowArgs) -> Ended {
@@ -184,6 +220,7 @@ fn show(global: &Global, args: &ShowArgs) -> Ended {
             })
             .collect();
         match args.output {
+            Form::Table if new.is_empty() && args.follow => {}
             Form::Table => {
                 output::text(&status::lines_text(&new, document.name.as_deref()))?;
                 if !args.follow {
