@@ -303,6 +303,8 @@ pub enum Received {
     /// All that was missed until now was told before this, or cannot be asked for: at the start, after each
     /// reconnection, and where it was asked for.
     CaughtUp,
+    /// The connection is lost, and was not made anew at once; in words. It is tried on, and this said each time.
+    Lost(String),
 }
 
 /// The most that waits to be handled; a slow reader makes Telegram's updates wait, nothing is lost.

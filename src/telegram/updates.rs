@@ -426,6 +426,8 @@ enum CaughtUp {
     Yes,
     /// Not now: again after so long.
     Later(Duration),
+    /// There is no connection, in these words: again after so long.
+    Broken(Duration, String),
 }
 
 /// When Telegram is asked next.
@@ -490,6 +492,9 @@ impl Clock {
     }
 }
 
+/// A connection that broke is made anew by the next question: only where that fails too it is told as lost.
+const LOST_AFTER: u32 = 2;
+
 /// The task of one account. Ends when nobody listens any more.
 pub(super) async fn run(
     connector: Arc<Connector>,
@@ -505,6 +510,7 @@ pub(super) async fn run(
     let mut clock = Clock::new();
     let mut state_told: Option<(UpdatesState, Instant)> = None;
     let mut rest_until = Instant::now();
+    let mut broken = 0;
     loop {
         let mut taken = Taken::default();
         let (mut asked, mut caught_up) = (false, false);
@@ -516,6 +522,7 @@ pub(super) async fn run(
                 match catch_up(&connector, &mut inbox, &out, clock.back_off).await {
                     Some(CaughtUp::Yes) => {
                         caught_up = true;
+                        broken = 0;
                         clock.caught_up(inbox.state != before);
                         // Connections that were made before or by the question are covered by its answer.
                         while let Ok(new) = sources.try_recv() {
@@ -526,6 +533,13 @@ pub(super) async fn run(
                         // Whoever cannot say it for a long time must not keep anybody waiting.
                         caught_up = pause >= SILENCE;
                         clock.failed(pause);
+                    }
+                    Some(CaughtUp::Broken(pause, why)) => {
+                        broken += 1;
+                        clock.failed(pause);
+                        if broken >= LOST_AFTER && out.send(Received::Lost(why)).await.is_err() {
+                            return;
+                        }
                     }
                     None => return,
                 }
@@ -613,7 +627,7 @@ async fn catch_up(
                     inbox.state = Some(state_of(&state)).filter(|state| state.pts > 0);
                     CaughtUp::Yes
                 }
-                Err(error) => CaughtUp::Later(pause_after(inbox, &error, back_off)),
+                Err(error) => put_off(inbox, &error, back_off),
             },
         );
     };
@@ -628,7 +642,7 @@ async fn catch_up(
         };
         let difference = match invoke(connector, &request).await {
             Ok(difference) => difference,
-            Err(error) => return Some(CaughtUp::Later(pause_after(inbox, &error, back_off))),
+            Err(error) => return Some(put_off(inbox, &error, back_off)),
         };
         let mut taken = Taken::default();
         if let enums::updates::Difference::TooLong(_) = &difference {
@@ -640,7 +654,7 @@ async fn catch_up(
             let since = state.date.saturating_sub(OVERLAP);
             match reread::since(connector, since).await {
                 Ok(said) => inbox.take_said(&said, super::now(), &mut taken),
-                Err(error) => return Some(CaughtUp::Later(pause_after(inbox, &error, back_off))),
+                Err(error) => return Some(put_off(inbox, &error, back_off)),
             }
         }
         let more = inbox.take_difference(difference, super::now(), &mut taken);
@@ -657,17 +671,19 @@ async fn catch_up(
 }
 
 /// How long to leave Telegram alone after a failed question.
-fn pause_after(inbox: &Inbox, error: &CallError, back_off: Duration) -> Duration {
+fn put_off(inbox: &Inbox, error: &CallError, back_off: Duration) -> CaughtUp {
     tracing::debug!(account = %inbox.account, %error, "updates cannot be asked for now");
     match error {
-        CallError::NotSent { .. } | CallError::InDoubt { .. } => back_off,
-        CallError::Rpc(fault) => match react(fault) {
+        CallError::NotSent { .. } | CallError::InDoubt { .. } => {
+            CaughtUp::Broken(back_off, error.to_string())
+        }
+        CallError::Rpc(fault) => CaughtUp::Later(match react(fault) {
             Reaction::Wait { seconds } => Duration::from_secs(seconds.into()).max(back_off),
             Reaction::InDoubt => back_off,
             // A server that knows no such question will not learn it soon.
             _ => SILENCE,
-        },
-        _ => SILENCE,
+        }),
+        _ => CaughtUp::Later(SILENCE),
     }
 }
 

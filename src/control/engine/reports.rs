@@ -599,6 +599,13 @@ impl Engine {
         };
         match received {
             Received::State(state) => events.push(at(state)),
+            // Of one that is being tried again already this is no news.
+            Received::Lost(why) => {
+                let links = &self.core.runtime.links;
+                if matches!(links.get(name), Some(Link::Ready { .. })) {
+                    self.link_lost(name, why);
+                }
+            }
             Received::CaughtUp => {
                 self.readiness.caught_up(name);
                 self.last_word.caught_up(name);
