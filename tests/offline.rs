@@ -4,6 +4,8 @@
 
 mod child;
 mod common;
+#[path = "offline/hostile.rs"]
+mod hostile;
 
 use std::path::Path;
 

@@ -51,6 +51,12 @@ pub use spec::{
 };
 pub use world::{Account, Deed, Group, Member, Msg, Peer, User, World};
 
+/// Reads bytes as they may come over a connection: for tests with hostile input.
+#[doc(hidden)]
+pub fn read_frames(bytes: &[u8]) {
+    mtproto::read_frames(bytes);
+}
+
 /// Why the sandbox cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {

@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 /// Bytes of a frame at most: Telegram closes at about a megabyte; clients stay below it.
 const MAX_FRAME: usize = 2 * 1024 * 1024;
-/// Bytes that a gzip may unpack to.
+/// Bytes that the gzips of a packet may unpack to.
 const MAX_UNPACKED: u64 = 8 * 1024 * 1024;
 /// Messages in a container at most, <https://core.telegram.org/mtproto/service_messages#simple-container>.
 const MAX_IN_CONTAINER: usize = 1_020;
@@ -176,6 +176,7 @@ impl Key {
             seq_no,
             container: false,
             messages: Vec::new(),
+            room: MAX_UNPACKED,
         };
         packet.unpack(msg_id, seq_no, &body[32..32 + length], 0)?;
         Ok(packet)
@@ -242,6 +243,8 @@ pub(super) struct Packet {
     pub seq_no: i32,
     pub container: bool,
     pub messages: Vec<Incoming>,
+    /// Bytes that may still be unpacked, of all its messages together.
+    room: u64,
 }
 
 impl Packet {
@@ -278,9 +281,10 @@ impl Packet {
                 let packed = Vec::<u8>::from_bytes(&body[4..]).map_err(|_| ProtoError::Gzip)?;
                 let mut unpacked = Vec::new();
                 flate2::read::GzDecoder::new(packed.as_slice())
-                    .take(MAX_UNPACKED)
+                    .take(self.room)
                     .read_to_end(&mut unpacked)
                     .map_err(|_| ProtoError::Gzip)?;
+                self.room = self.room.saturating_sub(unpacked.len() as u64);
                 // What was packed is one message, never a container.
                 self.unpack(msg_id, seq_no, &unpacked, 2)
             }
@@ -332,6 +336,30 @@ impl Framer {
         frame.truncate(size - 4);
         frame.advance(8);
         Ok(Some(frame))
+    }
+}
+
+/// Reads bytes as frames, and as what a frame holds once it is decrypted: for tests with hostile input.
+pub(super) fn read_frames(bytes: &[u8]) {
+    let mut buffer = BytesMut::from(bytes);
+    let mut framer = Framer::default();
+    let key = Key::new(0, [7; 256]);
+    while let Ok(Some(mut payload)) = framer.next(&mut buffer) {
+        let _ = key.open(&mut payload);
+    }
+    let mut packet = Packet {
+        salt: 0,
+        session: 0,
+        msg_id: 0,
+        seq_no: 0,
+        container: false,
+        messages: Vec::new(),
+        room: MAX_UNPACKED,
+    };
+    if packet.unpack(0, 0, bytes, 0).is_ok() {
+        for message in &packet.messages {
+            let _ = super::rpc::receive(&message.body);
+        }
     }
 }
 
