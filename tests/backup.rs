@@ -248,3 +248,44 @@ async fn a_damaged_backup_changes_nothing_and_a_damaged_state_is_no_obstacle() {
     world.once().await.unwrap();
     assert_nobody_twice(&world);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_gives_nobody_a_second_helping_of_the_day() {
+    for lost in [false, true] {
+        let world = world(PEOPLE).await;
+        world.write(
+            "campaigns/hello.yaml",
+            mailing("hello", "sales-1", "paused: true\n"),
+        );
+        world.once().await.unwrap();
+        let file = file(&world);
+        ends_with(&tidings(&world, &["backup", &file]).await, 0);
+        // Telegram counts in whole seconds.
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let capped = mailing(
+            "hello",
+            "sales-1",
+            "delays: {between_messages: 0s, per_account: {per_day: 2}}\n",
+        );
+        world.write(
+            "tidings.yaml",
+            format!("{}accounts: {{sales-1: {{per_day: 2}}}}\n", common::FAST),
+        );
+        world.write("campaigns/hello.yaml", &capped);
+        world.once().await.unwrap();
+        assert_eq!(world.who().len(), 2);
+        if lost {
+            std::fs::remove_dir_all(world.path().join("state")).unwrap();
+        }
+        ends_with(&tidings(&world, &["restore", &file, "--yes"]).await, 0);
+        world.once().await.unwrap();
+        let account = world.account("sales-1").await;
+        assert_eq!(account["sent_today"], 2, "lost: {lost}, {account:#}");
+        assert_eq!(world.who().len(), 2, "lost: {lost}");
+        let campaign = world.campaign("hello").await;
+        assert!(
+            waits(&campaign).starts_with("AccountCap"),
+            "lost: {lost}, {campaign:#}"
+        );
+    }
+}

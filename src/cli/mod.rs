@@ -21,6 +21,7 @@ mod man;
 mod optout;
 mod output;
 mod plan;
+mod points;
 mod reconcile;
 mod render;
 mod replies;
@@ -335,6 +336,9 @@ pub fn main_with(args: impl IntoIterator<Item = OsString>) -> u8 {
     };
     if let Err(failure) = logging::start(&cli) {
         return say(&failure);
+    }
+    if let Err(message) = points::set() {
+        return say(&Failure::usage(message));
     }
     match dispatch(cli) {
         Ok(code) => code,

@@ -45,6 +45,11 @@ impl Clock {
         }
     }
 
+    /// Whether it is the wall clock, which somebody may set.
+    pub fn is_wall(&self) -> bool {
+        self.from.is_none()
+    }
+
     /// How long to sleep for `at` to come; a little more rather than less, and never very long.
     pub fn until(&self, at: Timestamp) -> Duration {
         let wait = at.since(self.now()).div_f64(self.speed);

@@ -237,7 +237,7 @@ impl Core {
             .workspace
             .resolve(&history(&self.observed), Some(&self.desired));
         self.accept(resolution);
-        let events = self.changes();
+        let events = changes(&self.desired, &self.observed);
         let bad_files = self.bad_files();
         let changed = !events.is_empty();
         let facts = super::operator::spec_facts(self, &events);
@@ -271,65 +271,6 @@ impl Core {
                     campaign: was.campaign.clone(),
                     error: None,
                 });
-            }
-        }
-        events
-    }
-
-    /// New versions, moved files, retired campaigns.
-    fn changes(&self) -> Vec<Event> {
-        let mut events = Vec::new();
-        for wanted in self.desired.campaigns.values() {
-            // With `on_invalid: continue` the last good version goes on beside the errors of the newest.
-            let error = wanted
-                .diagnostics
-                .iter()
-                .find(|d| d.is_error())
-                .map(ToString::to_string)
-                .or_else(|| {
-                    wanted
-                        .spec
-                        .is_none()
-                        .then(|| format!("{}: the spec is invalid", wanted.file))
-                });
-            let known = self.observed.campaigns.get(&wanted.lineage);
-            let same = known.is_some_and(|known| {
-                known.digest == wanted.digest
-                    && known.file == wanted.file
-                    && known.name == wanted.name
-                    && known.error == error
-                    && known.retired.is_none()
-            });
-            if same {
-                continue;
-            }
-            let generation = match known {
-                Some(known) if known.digest == wanted.digest => known.generation,
-                Some(known) => known.generation + 1,
-                None => 1,
-            };
-            events.push(Event::SpecSeen {
-                campaign: wanted.lineage.clone(),
-                name: wanted.name.clone(),
-                file: wanted.file.clone(),
-                generation,
-                digest: wanted.digest.clone(),
-                error,
-            });
-        }
-        if self.desired.folder_error.is_none() {
-            let there: BTreeMap<_, _> = self
-                .desired
-                .campaigns
-                .values()
-                .map(|wanted| (wanted.lineage.clone(), ()))
-                .collect();
-            for (line, known) in &self.observed.campaigns {
-                if known.retired.is_none() && !there.contains_key(line) {
-                    events.push(Event::Retired {
-                        campaign: line.clone(),
-                    });
-                }
             }
         }
         events
@@ -492,8 +433,66 @@ impl Core {
     }
 }
 
+/// New versions, moved files, retired campaigns.
+pub fn changes(desired: &Desired, observed: &Observed) -> Vec<Event> {
+    let mut events = Vec::new();
+    for wanted in desired.campaigns.values() {
+        // With `on_invalid: continue` the last good version goes on beside the errors of the newest.
+        let error = wanted
+            .diagnostics
+            .iter()
+            .find(|d| d.is_error())
+            .map(ToString::to_string)
+            .or_else(|| {
+                wanted
+                    .spec
+                    .is_none()
+                    .then(|| format!("{}: the spec is invalid", wanted.file))
+            });
+        let known = observed.campaigns.get(&wanted.lineage);
+        let same = known.is_some_and(|known| {
+            known.digest == wanted.digest
+                && known.file == wanted.file
+                && known.name == wanted.name
+                && known.error == error
+                && known.retired.is_none()
+        });
+        if same {
+            continue;
+        }
+        let generation = match known {
+            Some(known) if known.digest == wanted.digest => known.generation,
+            Some(known) => known.generation + 1,
+            None => 1,
+        };
+        events.push(Event::SpecSeen {
+            campaign: wanted.lineage.clone(),
+            name: wanted.name.clone(),
+            file: wanted.file.clone(),
+            generation,
+            digest: wanted.digest.clone(),
+            error,
+        });
+    }
+    if desired.folder_error.is_none() {
+        let there: BTreeMap<_, _> = desired
+            .campaigns
+            .values()
+            .map(|wanted| (wanted.lineage.clone(), ()))
+            .collect();
+        for (line, known) in &observed.campaigns {
+            if known.retired.is_none() && !there.contains_key(line) {
+                events.push(Event::Retired {
+                    campaign: line.clone(),
+                });
+            }
+        }
+    }
+    events
+}
+
 /// What `desired` needs to know of earlier campaigns.
-pub(crate) fn history(observed: &Observed) -> History {
+pub fn history(observed: &Observed) -> History {
     History(
         observed
             .names

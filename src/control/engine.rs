@@ -4,6 +4,8 @@ mod account_commands;
 mod accounts;
 mod actions;
 mod answers;
+mod clock_set;
+mod guarded;
 mod hooks;
 mod known;
 mod last_word;
@@ -241,6 +243,7 @@ struct Engine {
     cleared: Option<Timestamp>,
     /// What may still come in before `run --once` ends.
     last_word: last_word::LastWord,
+    clock_watch: clock_set::Watch,
 }
 
 #[allow(
@@ -297,6 +300,7 @@ impl Engine {
             notifier: Notifier::from_env(),
             cleared: None,
             last_word: last_word::LastWord::default(),
+            clock_watch: clock_set::Watch::default(),
         }
     }
 
@@ -330,6 +334,11 @@ impl Engine {
         );
         let ended = loop {
             self.beat();
+            self.look_at_clock()?;
+            // A disk that refused while nobody waited for it: nothing more may leave.
+            if let Some(error) = self.core.store().and_then(crate::store::Store::failure) {
+                return Err(CoreError::from(error).into());
+            }
             self.serve_as_asked(&commands).await;
             self.accounts().await?;
             self.read_gaps();
@@ -398,7 +407,7 @@ impl Engine {
                     Command::Reload => self.reload_asked()?,
                     Command::Operator(command) => self.operate(command).await?,
                     command => {
-                        let (answered, events) = answer::answer(&self.core, command, true);
+                        let (answered, events) = self.answered(command);
                         if !events.is_empty() {
                             let resumes = |event: &Event| matches!(event, Event::Resumed { .. });
                             if events.iter().any(resumes) {
@@ -445,7 +454,9 @@ impl Engine {
 
     fn write(&mut self, events: &mut Vec<Event>) -> Result<(), RunError> {
         if !events.is_empty() {
+            fail::fail_point!("outcome.write");
             self.core.record(std::mem::take(events), Durability::Soon)?;
+            fail::fail_point!("outcome.written");
         }
         Ok(())
     }
@@ -494,7 +505,7 @@ impl Engine {
     /// Plans and performs until nothing is left that only needs writing down.
     async fn passes(&mut self) -> Result<Plan, RunError> {
         for _ in 0..PASSES_AT_ONCE {
-            let mut plan = self.core.plan();
+            let mut plan = self.plan()?;
             if plan.actions.is_empty() {
                 return Ok(plan);
             }

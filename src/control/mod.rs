@@ -21,7 +21,8 @@ mod engine;
 mod journal;
 mod lookups;
 mod operator;
-mod outcome;
+#[doc(hidden)]
+pub mod outcome;
 mod people_store;
 mod pulse;
 mod readiness;
@@ -37,6 +38,8 @@ use std::time::Duration;
 pub use accounts::{AccountConfigError, account_config};
 pub use clock::Clock;
 pub use core::{Core, CoreError};
+#[doc(hidden)]
+pub use core::{changes, history};
 pub use engine::{ExitKind, RunError, RunOptions, run, run_with};
 pub use operator::{Listed, ListedProblem, Place, places_of, read_list};
 pub use workspace::{Workspace, WorkspaceError, WorkspaceOptions};

@@ -24,12 +24,7 @@ fn jitter(seconds: u32, account: &str, now: Timestamp) -> Duration {
 }
 
 /// When a wait of so many seconds ends for an account.
-pub(super) fn flood(
-    account: &AccountName,
-    class: CallClass,
-    seconds: u32,
-    now: Timestamp,
-) -> Event {
+pub fn flood(account: &AccountName, class: CallClass, seconds: u32, now: Timestamp) -> Event {
     let wait = Duration::from_secs(u64::from(seconds)) + jitter(seconds, account, now);
     Event::FloodWait {
         account: account.clone(),
@@ -40,13 +35,13 @@ pub(super) fn flood(
 }
 
 /// What became of a send.
-pub(super) struct Verdict {
+pub struct Verdict {
     /// To be written down.
-    pub(super) events: Vec<Event>,
+    pub events: Vec<Event>,
     /// The connection is to be tried before anything else is sent.
-    pub(super) link_lost: Option<String>,
+    pub link_lost: Option<String>,
     /// What was uploaded is no longer known to Telegram.
-    pub(super) upload_again: bool,
+    pub upload_again: bool,
 }
 
 impl Verdict {
@@ -60,7 +55,7 @@ impl Verdict {
 }
 
 /// Decides by the table what an answer means.
-pub(super) fn of_send(
+pub fn of_send(
     observed: &Observed,
     key: &SendKey,
     result: Result<Delivered, CallError>,
@@ -198,6 +193,8 @@ fn of_refusal(
             detail: said,
         }]);
     }
+    // Who is invited again was looked for first: what is refused then never was.
+    let repeated = again && !flight.intent.is_invite();
     let events = match react(fault) {
         Reaction::Wait { seconds } => {
             vec![
@@ -233,11 +230,7 @@ fn of_refusal(
         }
         Reaction::SkipRecipient { outcome, suppress } => {
             let person = key.person;
-            let mut events = vec![Event::Refused {
-                key,
-                outcome,
-                detail: said.clone(),
-            }];
+            let mut events = vec![refused(key, repeated, outcome, said.clone())];
             if suppress {
                 events.push(Event::Suppressed { person, why: said });
             }
@@ -315,13 +308,22 @@ fn of_refusal(
             }]
         }
         Reaction::Delivered | Reaction::InDoubt => vec![Event::InDoubt { key, why: server }],
-        Reaction::FailRecipient => vec![Event::Refused {
-            key,
-            outcome: Outcome::Failed,
-            detail: said,
-        }],
+        Reaction::FailRecipient => vec![refused(key, repeated, Outcome::Failed, said)],
     };
     Verdict::of(events)
+}
+
+/// Settled; where an earlier try may have arrived the dialog decides first.
+fn refused(key: SendKey, again: bool, outcome: Outcome, detail: String) -> Event {
+    if again {
+        let why = InDoubtWhy::Refused(outcome);
+        return Event::InDoubt { key, why };
+    }
+    Event::Refused {
+        key,
+        outcome,
+        detail,
+    }
 }
 
 /// What is meant otherwise of an invite than of a message.
@@ -379,7 +381,7 @@ fn added(flight: &InFlight, key: &SendKey, now: Timestamp) -> Event {
 }
 
 /// What the place's members say of an invite in doubt that nobody may repeat.
-pub(super) fn of_membership(
+pub fn of_membership(
     observed: &Observed,
     key: &SendKey,
     result: Result<Membership, CallError>,
@@ -449,7 +451,7 @@ fn unauthorized(account: &str, said: &str) -> String {
 }
 
 /// The sentence for an account that is out of work.
-pub(super) fn lost(account: &str, state: AccountState, said: &str) -> String {
+pub fn lost(account: &str, state: AccountState, said: &str) -> String {
     match state {
         AccountState::Unauthorized => unauthorized(
             account,
@@ -464,7 +466,7 @@ pub(super) fn lost(account: &str, state: AccountState, said: &str) -> String {
 }
 
 /// What the end of a dialog says of a send in doubt.
-pub(super) fn of_look_back(
+pub fn of_look_back(
     observed: &Observed,
     key: &SendKey,
     text: Option<&str>,
@@ -494,7 +496,13 @@ pub(super) fn of_look_back(
                         .handle(key.person)
                         .is_some_and(|h| observed.is_silenced(h));
                     let detail = "the dialog does not hold it: it was not delivered".to_owned();
-                    if silenced {
+                    if let Some((InDoubtWhy::Refused(outcome), _)) = flight.doubt {
+                        vec![Event::Refused {
+                            key,
+                            outcome,
+                            detail,
+                        }]
+                    } else if silenced {
                         vec![Event::Refused {
                             key,
                             outcome: Outcome::OptedOut,

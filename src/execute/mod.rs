@@ -316,6 +316,11 @@ impl Drop for AccountTask {
 
 type Reports = mpsc::UnboundedSender<(AccountName, Report)>;
 
+/// The pause after a task broke off; it doubles.
+const BROKE_OFF: Duration = Duration::from_secs(1);
+/// The longest; after as long without trouble it begins anew.
+const BROKE_OFF_MOST: Duration = Duration::from_secs(60);
+
 /// Keeps the task's inbox alive over a panic, so that one bad answer does not end an account.
 async fn supervise(
     client: Arc<dyn AccountClient>,
@@ -325,7 +330,9 @@ async fn supervise(
 ) {
     let name = client.name().clone();
     let inbox = Arc::new(tokio::sync::Mutex::new(inbox));
+    let mut pause = BROKE_OFF;
     loop {
+        let began = tokio::time::Instant::now();
         let run = tokio::spawn(work(
             client.clone(),
             inbox.clone(),
@@ -342,7 +349,11 @@ async fn supervise(
                     name.clone(),
                     Report::Panicked("the account's task broke off".to_owned()),
                 ));
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                if began.elapsed() > BROKE_OFF_MOST {
+                    pause = BROKE_OFF;
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(BROKE_OFF_MOST);
             }
             Err(_) => return,
         }
@@ -371,6 +382,26 @@ async fn send(
     client.send(request).await
 }
 
+/// The next order. What broke off aside breaks the task off: whoever waits for its report learns of it.
+async fn next(
+    inbox: &mut mpsc::UnboundedReceiver<Order>,
+    aside: &mut tokio::task::JoinSet<()>,
+) -> Option<Order> {
+    loop {
+        tokio::select! {
+            biased;
+            Some(ended) = aside.join_next() => {
+                if let Err(error) = ended
+                    && error.is_panic()
+                {
+                    std::panic::resume_unwind(error.into_panic());
+                }
+            }
+            order = inbox.recv() => return order,
+        }
+    }
+}
+
 async fn work(
     client: Arc<dyn AccountClient>,
     inbox: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Order>>>,
@@ -385,8 +416,8 @@ async fn work(
     // Everything but sends may overlap with them; all of it ends with this task.
     let mut aside = tokio::task::JoinSet::new();
     let mut ended: Vec<(SendKey, Result<Delivered, CallError>)> = Vec::new();
-    while let Some(order) = inbox.recv().await {
-        while aside.try_join_next().is_some() {}
+    while let Some(order) = next(&mut inbox, &mut aside).await {
+        fail::fail_point!(&format!("account.{name}"));
         if !matches!(order, Order::Send { .. }) && !ended.is_empty() {
             tell(Report::Sent(std::mem::take(&mut ended)));
         }
@@ -404,6 +435,7 @@ async fn work(
                     tell(Report::NotTried { key });
                     continue;
                 }
+                fail::fail_point!("send.request");
                 let mut sending = std::pin::pin!(send(&*client, request, unless_in));
                 let result = match ended.is_empty() {
                     true => sending.await,
@@ -416,6 +448,7 @@ async fn work(
                         }
                     },
                 };
+                fail::fail_point!("send.answered");
                 if let Err(error) = &result
                     && stops_the_account(error)
                 {
@@ -483,7 +516,9 @@ async fn work(
                 let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
                 aside.spawn(async move {
                     let file = media.path.rsplit('/').next().unwrap_or("file").to_owned();
+                    fail::fail_point!("upload.request");
                     let result = client.upload(&file, mime_of(&file), bytes).await;
+                    fail::fail_point!("upload.answered");
                     let _ = reports.send((
                         name,
                         Report::Uploaded {

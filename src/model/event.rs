@@ -87,6 +87,8 @@ pub enum InDoubtWhy {
     Connection,
     /// Telegram had an internal error (5xx, negative codes).
     Server,
+    /// A repeat was refused so: whether the first try had arrived the dialog says.
+    Refused(super::Outcome),
 }
 
 /// How a look-up of one source by one account ended.
@@ -810,6 +812,41 @@ pub enum Event {
         account: AccountName,
         /// Why; absent: it is back.
         why: Option<StallReason>,
+    },
+    /// Something of the engine broke off, a bug: it was caught, everything else goes on, and it is tried again.
+    BrokeOff {
+        /// The account whose task it was.
+        #[serde(default)]
+        account: Option<AccountName>,
+        /// The campaign whose planning it was.
+        #[serde(default)]
+        campaign: Option<Lineage>,
+        /// In one sentence, without texts.
+        detail: String,
+    },
+    /// The wall clock was set while the daemon ran: what waits for a stretch of time to pass waits as long as before.
+    ClockSet {
+        /// Milliseconds, negative where it was set back.
+        by_ms: i64,
+    },
+    /// What the state before a restore had charged and the backup had not: no cap is wider and no pause shorter for it.
+    ChargesUnited {
+        /// Of which account; all of a campaign's where absent.
+        #[serde(default)]
+        account: Option<AccountName>,
+        /// Of which campaign; all of an account's where absent.
+        #[serde(default)]
+        campaign: Option<Lineage>,
+        /// Messages.
+        sent: Box<super::Charges>,
+        /// First contacts of consent `attested`.
+        #[serde(default)]
+        attested: Box<super::Charges>,
+        /// Look-ups.
+        #[serde(default)]
+        lookups: Box<super::Charges>,
+        /// The account sends nothing before.
+        next_allowed_at: Timestamp,
     },
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here has effects, reads a clock or draws a random number.
 
+mod charges;
 mod command;
 mod contact;
 mod event;
@@ -16,6 +17,7 @@ mod suppression;
 mod talk;
 mod timestamp;
 
+pub use charges::Charges;
 pub use command::{Command, Reply};
 pub use contact::{Contact, LastSeen, Person};
 pub use event::{

@@ -12,6 +12,26 @@ pub(super) fn back_off(tries: u32) -> std::time::Duration {
         .min(std::time::Duration::from_secs(60))
 }
 
+/// Pauses and waits are stretches of time; days, windows and caps stay with the wall clock.
+pub(super) fn clock_set(state: &mut Observed, by_ms: i64) {
+    let shift = |at: &mut Timestamp| *at = Timestamp(at.0.saturating_add(by_ms));
+    for account in state.accounts.values_mut() {
+        shift(&mut account.next_allowed_at);
+        for flood in account.floods.values_mut() {
+            shift(&mut flood.until);
+        }
+        if let Some(until) = &mut account.limited_until {
+            shift(until);
+        }
+    }
+    for flight in state.in_flight.values_mut() {
+        shift(&mut flight.retry_at);
+    }
+    for until in state.slowed.values_mut() {
+        shift(until);
+    }
+}
+
 /// What was on its way when the engine stopped is in doubt; look-ups that were under way begin anew.
 pub(super) fn started(state: &mut Observed, at: Timestamp) {
     for flight in state.in_flight.values_mut() {

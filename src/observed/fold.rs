@@ -8,8 +8,8 @@ use super::recipients::{judged, met, own, resolved, silence};
 use super::{Approval, Contacted, Hold, Judgement, Observed, Source, Status};
 use super::{restored, suppression};
 use crate::model::{
-    AccountName, AccountState, Event, FiringFate, Intent, Outcome, PersonId, Recorded, SourceId,
-    Timestamp,
+    AccountName, AccountState, Event, FiringFate, InDoubtWhy, Intent, Outcome, PersonId, Recorded,
+    SourceId, Timestamp,
 };
 
 /// Backups whose names are kept: a daily one for a year.
@@ -267,6 +267,11 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             if let Some(flight) = state.in_flight.get_mut(key) {
                 flight.retries += 1;
                 flight.retry_at = at + back_off(flight.retries);
+                if let InDoubtWhy::Refused(_) = why
+                    && let Some((first, _)) = &mut flight.doubt
+                {
+                    *first = *why;
+                }
                 if flight.doubt.is_none() {
                     flight.doubt = Some((*why, at));
                     if let Some(account) = state.accounts.get_mut(&flight.intent.account) {
@@ -475,7 +480,12 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 state.backups.remove(0);
             }
         }
-        Event::KeysUnited { .. } | Event::Restored { .. } | Event::DialogsRead { .. } => {
+        Event::BrokeOff { .. } => {}
+        Event::ClockSet { by_ms } => super::flights::clock_set(state, *by_ms),
+        Event::KeysUnited { .. }
+        | Event::ChargesUnited { .. }
+        | Event::Restored { .. }
+        | Event::DialogsRead { .. } => {
             restored::fold(state, &recorded.event, at);
         }
         Event::OperatorResolved { key, sent, .. } => operator_resolved(state, key, *sent, at),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Timestamp;
+use crate::model::{Charges, Timestamp};
 
 const MINUTE: i64 = 60_000;
 /// Every zone's day begins at a multiple of a quarter of an hour of UTC (tzdata since 1972).
@@ -34,6 +34,20 @@ impl Meter {
     pub fn take_back(&mut self, at: Timestamp) {
         uncount(&mut self.minutes, at.0.div_euclid(MINUTE));
         uncount(&mut self.quarters, at.0.div_euclid(QUARTER));
+    }
+
+    /// What was counted, for another state.
+    pub fn charges(&self) -> Charges {
+        Charges {
+            minutes: self.minutes.iter().copied().collect(),
+            quarters: self.quarters.iter().copied().collect(),
+        }
+    }
+
+    /// Counts at least what another state counted, bucket by bucket: what both know counts once.
+    pub fn unite(&mut self, other: &Charges) {
+        unite(&mut self.minutes, &other.minutes, KEEP_MINUTES);
+        unite(&mut self.quarters, &other.quarters, KEEP_QUARTERS);
     }
 
     /// Messages since the beginning of a day.
@@ -117,6 +131,19 @@ fn count(buckets: &mut VecDeque<(i64, u32)>, bucket: i64, keep: i64) {
     }
 }
 
+fn unite(buckets: &mut VecDeque<(i64, u32)>, other: &[(i64, u32)], keep: i64) {
+    let mut all: std::collections::BTreeMap<i64, u32> = buckets.iter().copied().collect();
+    for (bucket, n) in other {
+        let known = all.entry(*bucket).or_default();
+        *known = (*known).max(*n);
+    }
+    let newest = all.keys().next_back().copied().unwrap_or_default();
+    *buckets = all
+        .into_iter()
+        .filter(|(bucket, _)| *bucket > newest - keep)
+        .collect();
+}
+
 fn uncount(buckets: &mut VecDeque<(i64, u32)>, bucket: i64) {
     if let Some((_, n)) = buckets.iter_mut().find(|(b, n)| *b >= bucket && *n > 0) {
         *n -= 1;
@@ -168,6 +195,22 @@ mod tests {
         meter.take_back(at(5));
         assert_eq!(meter.since(at(0)), 0);
         assert_eq!(meter.hour_free_at(at(6), 1), at(6));
+    }
+
+    #[test]
+    fn what_two_states_counted_is_united_and_counts_once() {
+        let (mut old, mut new) = (Meter::default(), Meter::default());
+        for minute in [0, 1, 20] {
+            new.add(at(minute));
+        }
+        old.add(at(0));
+        old.add(at(40));
+        old.unite(&new.charges());
+        assert_eq!(old.since(at(0)), 4);
+        assert_eq!(old.last_hour(at(41)), 4);
+        let before = old.charges();
+        old.unite(&new.charges());
+        assert_eq!(old.charges(), before);
     }
 
     #[test]

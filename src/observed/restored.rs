@@ -45,6 +45,36 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                 }
             }
         }
+        Event::ChargesUnited {
+            account,
+            campaign,
+            sent,
+            attested,
+            lookups,
+            next_allowed_at,
+        } => {
+            let index = account
+                .as_ref()
+                .map(|name| super::fold::index_of(state, Some(name)));
+            match (account, campaign) {
+                (Some(name), None) => {
+                    let it = super::fold::account_of(state, name);
+                    it.meter.unite(sent);
+                    it.attested.unite(attested);
+                    it.lookups.unite(lookups);
+                    it.next_allowed_at = it.next_allowed_at.max(*next_allowed_at);
+                }
+                (_, Some(line)) => {
+                    if let Some(it) = state.campaigns.get_mut(line) {
+                        match index {
+                            Some(index) => it.meters.entry(index).or_default().unite(sent),
+                            None => it.meter.unite(sent),
+                        }
+                    }
+                }
+                (None, None) => {}
+            }
+        }
         Event::Restored {
             since, accounts, ..
         } => {
@@ -72,10 +102,16 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                 return;
             };
             restored.unread.remove(account);
+            let mut unknown = 0;
             for handle in &handles {
                 if !restored.known.contains(handle.0) {
-                    restored.wrote.insert(handle.0);
+                    unknown += u32::from(restored.wrote.insert(handle.0));
                 }
+            }
+            // When these left nobody knows: they count today, so that no cap is wider for the restore.
+            let it = super::fold::account_of(state, account);
+            for _ in 0..unknown {
+                it.meter.add(at);
             }
             for handle in handles {
                 settle_unknown(state, handle);

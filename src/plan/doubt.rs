@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::accounts::{Availability, may_answer, may_invite, usable};
 use super::{Action, Gate, Inputs, Link, Plan, SendAction};
-use crate::model::{AccountState, Event, Outcome, SendKey, TEST_LINEAGE, Waiting, is_aside};
+use crate::model::{
+    AccountState, Event, InDoubtWhy, Outcome, SendKey, TEST_LINEAGE, Timestamp, Waiting, is_aside,
+};
 use crate::observed::{Handle, InFlight, OPT_OUT_LINEAGE};
 use crate::people::is_named;
 use crate::text::{AccountFacts, CampaignFacts, Context, compose};
@@ -77,6 +79,15 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
             .handle(key.person)
             .is_some_and(|h| inputs.observed.is_silenced(h));
         let confirmation = key.lineage.as_ref() == OPT_OUT_LINEAGE;
+        // Did it not arrive, then sending it again would be a first contact by an account that may make none.
+        let limited = key.step == 0
+            && !is_aside(&key.lineage)
+            && inputs
+                .observed
+                .accounts
+                .get(account)
+                .is_some_and(|account| account.limited(now).is_some());
+        let refused = matches!(flight.doubt, Some((InDoubtWhy::Refused(_), _)));
         let again = |plan: &Plan| {
             if is_aside(&key.lineage) {
                 confirmation
@@ -86,12 +97,33 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
                 may_go_again(plan, key, inputs, flight)
             }
         };
-        if old || (silenced && !confirmation) {
+        if old || limited || refused || (silenced && !confirmation) {
             plan.actions.push(Action::LookBack { key: key.clone() });
+        } else if let Some(open) = window(inputs, key) {
+            // Whatever else the campaign waits for: nothing leaves outside its windows.
+            plan.wake(open, now);
         } else if again(plan) {
             plan.actions.push(Action::Retry { key: key.clone() });
         }
     }
+}
+
+/// When the campaign's windows open, where they are closed now.
+fn window(inputs: &Inputs<'_>, key: &SendKey) -> Option<Timestamp> {
+    let mut campaigns = inputs.desired.campaigns.values();
+    let spec = campaigns
+        .find(|campaign| campaign.lineage == key.lineage)?
+        .spec
+        .as_deref()?;
+    let (windows, zone) = (&spec.schedule.windows, spec.schedule.zone);
+    if windows.open_at(inputs.now, zone) {
+        return None;
+    }
+    Some(
+        windows
+            .next_open(inputs.now, zone)
+            .unwrap_or(Timestamp::MAX),
+    )
 }
 
 /// Whether a campaign may send now what it already decided to send: not while it is held or its windows are closed.

@@ -114,6 +114,17 @@ fn gate(
     campaign: &Campaign,
 ) -> Gate {
     let now = inputs.now;
+    if let Some(broken) = inputs.runtime.broken.get(&wanted.lineage)
+        && broken.retry_at > now
+    {
+        plan.wake(broken.retry_at, now);
+        let message = format!(
+            "Planning it broke off, a bug of Tidings; please report it with the daemon's log. It is tried again at {}.",
+            broken.retry_at
+        );
+        return blocked(Waiting::Held, "BrokeOff", message);
+    }
+    fail::fail_point!(&format!("plan.{}", wanted.name));
     if let Some(error) = &inputs.desired.folder_error {
         return blocked(Waiting::Held, "FolderUnreadable", error.clone());
     }

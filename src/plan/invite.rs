@@ -1,5 +1,7 @@
 //! Kind `invite`: where its target is, by which link people get there, and who is added.
 
+use std::time::Duration;
+
 use super::accounts::{Availability, may_look_up, usable};
 use super::{Action, Inputs, Plan};
 use crate::desired::ResolvedCampaign;
@@ -9,6 +11,9 @@ use crate::spec::{InviteMethod, Kind};
 
 /// The name under which those who were added are counted, in the place of a template's.
 pub(super) const ADDED: &str = "add";
+
+/// An account that could not use the target looks again after this: it may have been made an admin meanwhile.
+const FAULT_HOLDS: Duration = Duration::from_secs(3600);
 
 /// Whether the campaign adds people instead of writing to them.
 pub(super) fn adds(spec: &ResolvedCampaign) -> bool {
@@ -80,7 +85,7 @@ fn standing(
             .runtime
             .target_faults
             .get(&(name.clone(), line.clone()))
-            .is_some_and(|fault| fault.target == said)
+            .is_some_and(|fault| fault.target == said && inputs.now.since(fault.at) < FAULT_HOLDS)
     };
     if adds(spec) {
         return match inputs.runtime.targets.get(&key) {
@@ -185,6 +190,7 @@ pub(super) fn prepare(
                     .target_faults
                     .get(&(name.clone(), line.clone()))
                 {
+                    plan.wake(fault.at + FAULT_HOLDS, inputs.now);
                     unable.push((name, fault));
                 }
             }

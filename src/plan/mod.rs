@@ -133,10 +133,21 @@ pub struct Runtime {
     pub answering: BTreeMap<(AccountName, PersonId), Timestamp>,
     /// Entries of `notify` that are being told something now.
     pub telling: BTreeSet<u64>,
+    /// Campaigns whose planning broke off, a bug: they are left out until they are tried again.
+    pub broken: BTreeMap<Lineage, Broken>,
     /// Entries of `notify` that could not be told: how often in a row, and when it is tried again.
     pub untold: BTreeMap<u64, (u32, Timestamp)>,
     /// Accounts whose connection is lost, and since when.
     pub lost_since: BTreeMap<AccountName, Timestamp>,
+}
+
+/// A campaign whose planning broke off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// How often in a row.
+    pub times: u32,
+    /// When it is tried again.
+    pub retry_at: Timestamp,
 }
 
 /// One message to send.
@@ -175,6 +186,8 @@ pub struct TargetFault {
     pub reason: &'static str,
     /// In words.
     pub why: String,
+    /// Since when; looked at again after an hour.
+    pub at: Timestamp,
 }
 
 /// One person to add to a place.

@@ -1,5 +1,6 @@
 //! Planning: the same question has the same answer, and no answer is over a cap.
 
+mod doubt;
 mod renamed;
 mod runs;
 mod steps;

@@ -400,6 +400,7 @@ fn say(event: &Event, observed: &Observed) -> Words {
         }
         Event::InDoubt { key, why } => {
             let why = match why {
+                crate::model::InDoubtWhy::Refused(_) => "a repeat was refused, and the first try may have arrived",
                 crate::model::InDoubtWhy::Restart => "the engine stopped before the answer",
                 crate::model::InDoubtWhy::Timeout => "no answer in time",
                 crate::model::InDoubtWhy::Connection => "the connection broke",
@@ -652,6 +653,42 @@ fn say(event: &Event, observed: &Observed) -> Words {
             .of(campaign, observed)
             .by(account)
             .about(person),
+        Event::BrokeOff {
+            account,
+            campaign,
+            detail,
+        } => {
+            let it = words("broke_off", detail.clone()).bad();
+            match (account, campaign) {
+                (Some(account), _) => it.by(account),
+                (None, Some(campaign)) => it.of(campaign, observed),
+                (None, None) => it,
+            }
+        }
+        Event::ClockSet { by_ms } => words(
+            "clock_set",
+            format!(
+                "The clock was set {} by {} s. Pauses and waits are as long as before.",
+                if *by_ms < 0 { "back" } else { "forward" },
+                by_ms.unsigned_abs() / 1000
+            ),
+        ),
+        Event::ChargesUnited {
+            account, campaign, ..
+        } => {
+            let it = words(
+                "charges_united",
+                "What was sent before the restore counts for the limits of the day.",
+            );
+            let it = match account {
+                Some(account) => it.by(account),
+                None => it,
+            };
+            match campaign {
+                Some(campaign) => it.of(campaign, observed),
+                None => it,
+            }
+        }
         Event::BackedUp { file, by } => words("backed_up", format!("{by} wrote a backup: {file}.")),
         Event::KeysUnited {
             campaign, settled, ..

@@ -22,7 +22,7 @@ use super::checkpoint;
 use super::db::Db;
 use super::erase;
 use super::error::Failure;
-use super::hooks::Hooks;
+use super::hooks::{Hooks, Point};
 use super::outbox::Outbox;
 use super::schema::{self, StateFile, make_dir};
 use super::state::META_ID;
@@ -375,6 +375,7 @@ pub fn stage_backup(
     }
     let mut file = StateFile::new(id, now_ms);
     file.version = head.state_version;
+    reached(dir, Point::Staged)?;
     file.write(&making)?;
     Ok((making, files))
 }
@@ -388,7 +389,16 @@ pub fn commit_staged(dir: &Path) -> Result<(), StoreError> {
     if whole.exists() {
         erase::shred(&whole)?;
     }
-    erase::rename(dir, &dir.join(MAKING), &whole)
+    reached(dir, Point::Restore)?;
+    erase::rename(dir, &dir.join(MAKING), &whole)?;
+    reached(dir, Point::Restored)
+}
+
+/// A place where tests end the process.
+fn reached(dir: &Path, point: Point) -> Result<(), StoreError> {
+    Hooks::default()
+        .at(point)
+        .map_err(|cause| StoreError::io("write", dir, &cause))
 }
 
 /// Puts a whole restored state in the present one's place. To be called with the lock held and nothing open. Answers
@@ -403,6 +413,7 @@ pub(crate) fn take_restored(dir: &Path) -> Result<bool, StoreError> {
         if !from.exists() {
             continue;
         }
+        reached(dir, Point::RestorePart)?;
         if to.exists() {
             erase::shred(&to)?;
         }

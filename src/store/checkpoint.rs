@@ -86,6 +86,7 @@ pub(crate) fn save(
         .at(Point::Checkpoint)
         .and_then(|()| fs::rename(&partial, &path))
         .and_then(|()| File::open(dir)?.sync_all())
+        .and_then(|()| hooks.at(Point::CheckpointSaved))
         .map_err(|cause| StoreError::io("write", &path, &cause))?;
     for (_, old) in list(dir)?.into_iter().skip(GENERATIONS) {
         fs::remove_file(&old).map_err(|cause| StoreError::io("remove", &old, &cause))?;

@@ -9,8 +9,12 @@ use std::sync::Arc;
 pub enum Point {
     /// Before a frame is written to the outbox.
     OutboxWrite,
+    /// After a frame was written, before anybody relies on it.
+    OutboxWritten,
     /// Before an outbox file is synced (`fdatasync`).
     OutboxSync,
+    /// After an outbox file was synced.
+    OutboxSynced,
     /// Before events are folded into the database.
     Fold,
     /// After events were folded, before their outbox files are dropped.
@@ -19,6 +23,43 @@ pub enum Point {
     DatabaseSync,
     /// Before a checkpoint takes its final name.
     Checkpoint,
+    /// After a checkpoint took its final name, before older ones are removed.
+    CheckpointSaved,
+    /// After the copy before a migration was made.
+    MigrationCopied,
+    /// After a migration's step, before the new version is written down.
+    Migrated,
+    /// After a backup was read, before the state that it makes is whole.
+    Staged,
+    /// Before the state made from a backup is the one that the next opening takes.
+    Restore,
+    /// After that.
+    Restored,
+    /// Before each part of a restored state takes its place.
+    RestorePart,
+}
+
+impl Point {
+    /// The failpoint's name (`FAILPOINTS`, in test builds only).
+    pub fn name(self) -> &'static str {
+        match self {
+            Point::OutboxWrite => "outbox.write",
+            Point::OutboxWritten => "outbox.written",
+            Point::OutboxSync => "outbox.sync",
+            Point::OutboxSynced => "outbox.synced",
+            Point::Fold => "database.fold",
+            Point::Folded => "database.folded",
+            Point::DatabaseSync => "database.sync",
+            Point::Checkpoint => "checkpoint.save",
+            Point::CheckpointSaved => "checkpoint.saved",
+            Point::MigrationCopied => "migration.copied",
+            Point::Migrated => "migration.done",
+            Point::Staged => "restore.staged",
+            Point::Restore => "restore.commit",
+            Point::Restored => "restore.committed",
+            Point::RestorePart => "restore.part",
+        }
+    }
 }
 
 type Hook = dyn Fn(Point) -> io::Result<()> + Send + Sync;
@@ -35,6 +76,11 @@ impl Hooks {
     }
 
     pub(crate) fn at(&self, point: Point) -> io::Result<()> {
+        // `return(28)`: the disk answers with this errno.
+        fail::fail_point!(point.name(), |errno: Option<String>| {
+            let errno = errno.and_then(|errno| errno.parse().ok());
+            Err(io::Error::from_raw_os_error(errno.unwrap_or(5)))
+        });
         match &self.0 {
             Some(hook) => hook(point),
             None => Ok(()),

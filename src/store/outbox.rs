@@ -254,7 +254,8 @@ impl Outbox {
         let write = self
             .hooks
             .at(Point::OutboxWrite)
-            .and_then(|()| (&**file).write_all(&frame));
+            .and_then(|()| (&**file).write_all(&frame))
+            .and_then(|()| self.hooks.at(Point::OutboxWritten));
         write.map_err(|cause| StoreError::io("write", &self.path, &cause))?;
         self.len += frame.len() as u64;
         self.last = first + u64::from(count) - 1;
@@ -308,6 +309,7 @@ pub(crate) fn sync_file(file: &File, path: &Path, hooks: &Hooks) -> Result<(), S
     hooks
         .at(Point::OutboxSync)
         .and_then(|()| file.sync_data())
+        .and_then(|()| hooks.at(Point::OutboxSynced))
         .map_err(|cause| StoreError::io("sync", path, &cause))
 }
 

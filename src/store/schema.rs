@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::hooks::{Hooks, Point};
 use super::{StateId, StoreError};
 
 /// The version this program writes.
@@ -145,7 +146,14 @@ pub(crate) fn migrate(
             return Err(failed(format!("no step from version {from} is known")));
         };
         copy_state(dir, &backup)?;
+        let at = |point| {
+            Hooks::default()
+                .at(point)
+                .map_err(|c| failed(c.to_string()))
+        };
+        at(Point::MigrationCopied)?;
         (step.run)(dir).map_err(failed)?;
+        at(Point::Migrated)?;
         file.version = from + 1;
         file.write(dir)?;
         copies.push(backup);

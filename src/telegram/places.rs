@@ -144,7 +144,9 @@ impl Client {
             let since = since.map_or_else(String::new, |since| format!("_{}", since.seconds()));
             return Err(refuse(400, format!("USER_ALREADY_PARTICIPANT{since}")));
         }
+        fail::fail_point!("invite.looked");
         let answer = self.call(request).await?;
+        fail::fail_point!("invite.asked");
         if let Some(missing) = missing(&answer, person)? {
             return Err(refuse(403, missing));
         }

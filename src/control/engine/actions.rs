@@ -13,7 +13,7 @@ impl Engine {
             match action {
                 Action::Record(event) => records.push(event),
                 Action::Judge { campaign } => {
-                    records.extend(audience::judge(&self.core.inputs(), &campaign));
+                    records.extend(self.judge(&campaign));
                 }
                 Action::LookUp {
                     campaign,
@@ -232,9 +232,12 @@ impl Engine {
             .into_iter()
             .map(|intent| Event::Intent(Box::new(intent)))
             .collect();
+        fail::fail_point!("send.intend");
         if let Some(appended) = self.core.record(events, Durability::Now)? {
+            fail::fail_point!("send.recorded");
             appended.durable().await.map_err(CoreError::from)?;
         }
+        fail::fail_point!("send.intended");
         for (account, key, request, unless_in) in orders {
             if let Some(task) = self.tasks.get(&account) {
                 self.core.runtime.executing.insert(key.clone());
@@ -290,6 +293,7 @@ impl Engine {
         campaign: Lineage,
         records: &mut Vec<Event>,
     ) {
+        fail::fail_point!("upload.order");
         let read = self.core.workspace.files().read(&media.path, MAX_MEDIA);
         match (read, self.tasks.get(&account)) {
             (Ok(bytes), Some(task)) => {

@@ -96,6 +96,7 @@ impl Engine {
             message_id: incoming.message_id,
         });
         if opts_out {
+            fail::fail_point!("optout.heard");
             events.push(Event::OptedOut {
                 person,
                 account: Some(name.clone()),
@@ -464,6 +465,7 @@ impl Engine {
                 ..
             }) => {
                 let (text, hold) = finished(&self.core.inputs(), action, &text);
+                fail::fail_point!("draft.keep");
                 self.keep(
                     account,
                     *person,
@@ -472,6 +474,7 @@ impl Engine {
                     Speaker::Ai,
                     text,
                 )?;
+                fail::fail_point!("draft.kept");
                 events.push(Event::Drafted {
                     account: account.clone(),
                     person: *person,

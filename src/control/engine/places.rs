@@ -100,6 +100,7 @@ impl Engine {
             target: target.to_string(),
             reason,
             why,
+            at: now,
         };
         let wrong = match result {
             Ok(found) if link => match found.link {

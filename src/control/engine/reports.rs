@@ -147,6 +147,11 @@ impl Engine {
             Report::Received(received) => self.received(name, received, events)?,
             Report::Panicked(why) => {
                 tracing::error!(account = %name, "{why}");
+                events.push(Event::BrokeOff {
+                    account: Some(name.clone()),
+                    campaign: None,
+                    detail: "Its task broke off, a bug of Tidings; it is started again.".to_owned(),
+                });
                 self.abandon(name, events);
                 self.link_lost(name, why);
                 // What it received by itself ended with it.

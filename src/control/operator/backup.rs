@@ -224,6 +224,7 @@ pub(in crate::control) fn restore(
         }
     }
     commit_staged(dir)?;
+    fail::fail_point!("restore.marks");
     // Accounts that the backup's state or the present one used are this state's now.
     for name in workspace.session_names().unwrap_or_default() {
         let path = workspace.state_mark_path(&name);
@@ -371,6 +372,7 @@ fn united(present: &Observed, backup: &Observed) -> Vec<Event> {
     for line in present.campaigns.keys() {
         events.extend(keys_of(present, backup, line));
     }
+    events.extend(super::charges::united(present, backup));
     if let Some(hold) = &present.suspended
         && backup.suspended.is_none()
     {

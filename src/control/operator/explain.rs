@@ -402,6 +402,9 @@ fn step_of(event: &Event, line: &Lineage, ids: &BTreeSet<PersonId>) -> Option<St
         Event::InDoubt { key, why } => of("in_doubt", key).map(|step| Step {
             detail: Some(
                 match why {
+                    InDoubtWhy::Refused(_) => {
+                        "a repeat was refused, and the first try may have arrived"
+                    }
                     InDoubtWhy::Restart => "the engine stopped before the answer",
                     InDoubtWhy::Timeout => "no answer in time",
                     InDoubtWhy::Connection => "the connection broke",

@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod charges;
 mod explain;
 mod forget;
 mod list;
