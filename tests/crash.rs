@@ -7,6 +7,8 @@
 
 mod child;
 mod common;
+#[path = "crash/points.rs"]
+mod points;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
