@@ -4,6 +4,8 @@
 
 mod child;
 mod common;
+#[path = "process/state.rs"]
+mod state;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
