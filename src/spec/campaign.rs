@@ -27,11 +27,23 @@ use super::{audience_file, consent, follow_ups, sources, templates, tests_elemen
 
 /// What a campaign does.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Sends messages.
+    #[default]
     Mailing,
     /// Leads people into a group or channel.
     Invite,
@@ -136,6 +148,7 @@ pub struct CampaignSpec {
     #[schemars(example = &"Spring launch", length(max = 200))]
     pub title: Option<String>,
     /// What the campaign does.
+    #[serde(default)]
     #[schemars(example = &"mailing")]
     pub kind: Kind,
     /// What it is for.
@@ -406,6 +419,10 @@ impl CampaignSpec {
 
     fn check_kind(&self, out: &mut Findings) {
         let root = Pointer::root();
+        // Of a kind that is not said nobody knows what it needs; everything else is checked all the same.
+        if out.knows(&root.key("kind")) {
+            return;
+        }
         let kind = self.kind;
         let by_link = kind == Kind::Invite && self.method() == InviteMethod::Link;
         for keys in KEYS_BY_KIND.iter().filter(|keys| keys.kind == kind) {
@@ -448,6 +465,19 @@ impl CampaignSpec {
             )
             .at_key()
             .detail("Take the templates out, or set `method: link`.");
+        }
+        if kind == Kind::Invite && !by_link {
+            for key in ["follow_ups", "ai_role", "tests"] {
+                if self.has(key) {
+                    out.error(
+                        &root.key(key),
+                        codes::NOT_FOR_KIND,
+                        format!("an invite by `add` sends no message: `{key}` means nothing to it"),
+                    )
+                    .at_key()
+                    .detail("Take it out, or set `method: link`.");
+                }
+            }
         }
         if let Some(delays) = &self.delays
             && delays.between_invites.is_some()

@@ -80,7 +80,18 @@ pub struct Range {
     pub end: Position,
 }
 
+/// A place that is always there, as tools expect it.
+fn or_start<S: serde::Serializer>(range: &Option<Range>, out: S) -> Result<S::Ok, S::Error> {
+    range.unwrap_or(Range::START).serialize(out)
+}
+
 impl Range {
+    /// The beginning of a file.
+    pub const START: Range = Range {
+        start: Position { line: 1, column: 1 },
+        end: Position { line: 1, column: 1 },
+    };
+
     /// The range from `start` up to and without `end`.
     pub fn new(start: Position, end: Position) -> Self {
         Self { start, end }
@@ -104,7 +115,9 @@ pub struct Diagnostic {
     pub code: String,
     /// The file, relative to the workspace, with forward slashes.
     pub file: String,
-    /// The place; absent where the message is about the whole file (one that cannot be read, say).
+    /// The place; absent where the message is about the whole file (one that cannot be read, say). Whoever needs one is
+    /// given the file's start.
+    #[serde(serialize_with = "or_start")]
     pub range: Option<Range>,
     /// One sentence: what was found.
     pub summary: String,
@@ -411,9 +424,28 @@ pub struct Findings {
     list: Vec<Finding>,
     errors: usize,
     dropped: usize,
+    /// Values that an earlier check found wrong.
+    known: Vec<Pointer>,
 }
 
 impl Findings {
+    /// No findings yet, of a check that goes on where an earlier one found something.
+    pub fn after(earlier: &Findings) -> Self {
+        let errors = earlier
+            .list
+            .iter()
+            .filter(|f| f.severity == Severity::Error);
+        Self {
+            known: errors.map(|f| f.at.clone()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether an earlier check found this very value wrong, or missing.
+    pub fn knows(&self, at: &Pointer) -> bool {
+        self.known.contains(at)
+    }
+
     /// No findings yet.
     pub fn new() -> Self {
         Self::default()

@@ -135,11 +135,12 @@ pub fn load<T: DeserializeOwned>(
                 }
             }
         }
-        if checked.complete {
+        // serde would take a list for a struct's fields in their order.
+        if checked.complete && json.is_object() {
             value = decode(json, &mut findings);
         }
         if let Some(value) = &value {
-            let mut later = Findings::new();
+            let mut later = Findings::after(&findings);
             check(value, &mut later);
             findings.append_unless_near(later);
         }
@@ -175,13 +176,53 @@ fn decode<T: DeserializeOwned>(mut json: Value, findings: &mut Findings) -> Opti
     None
 }
 
-/// serde's words without the place, which is known better here.
+/// serde's words without the place, which is known better here, and in those of whoever writes YAML.
 fn sentence(message: &str) -> String {
-    message
-        .split(" at line ")
-        .next()
-        .unwrap_or(message)
-        .to_owned()
+    let message = message.split(" at line ").next().unwrap_or(message);
+    let parts = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "))
+        .and_then(|rest| rest.split_once(", expected "));
+    match parts {
+        Some((found, expected)) => format!(
+            "found {}; expected {}",
+            what_was_found(found),
+            what_is_expected(expected)
+        ),
+        None => message.to_owned(),
+    }
+}
+
+fn what_was_found(found: &str) -> String {
+    let (kind, value) = match found.split_once(['`', '"']) {
+        Some((kind, rest)) => (kind.trim(), rest.trim_end_matches(['`', '"'])),
+        None => (found, ""),
+    };
+    match kind {
+        "floating point" | "integer" => format!("the number {value}"),
+        "boolean" => value.to_owned(),
+        "string" => format!("the text \"{value}\""),
+        "map" => "a mapping".to_owned(),
+        "sequence" => "a list".to_owned(),
+        "null" | "unit value" | "Option value" => "nothing".to_owned(),
+        _ => found.to_owned(),
+    }
+}
+
+fn what_is_expected(expected: &str) -> String {
+    let most = match expected {
+        "u8" => u64::from(u8::MAX),
+        "u16" => u64::from(u16::MAX),
+        "u32" => u64::from(u32::MAX),
+        "u64" | "usize" => u64::MAX,
+        "i32" | "i64" => return "a whole number".to_owned(),
+        "a string" => return "text".to_owned(),
+        "a sequence" => return "a list".to_owned(),
+        "a map" => return "a mapping".to_owned(),
+        "a boolean" => return "true or false".to_owned(),
+        _ => return expected.to_owned(),
+    };
+    format!("a whole number from 0 to {most}, without a point")
 }
 
 fn pointer(path: &serde_path_to_error::Path) -> Pointer {

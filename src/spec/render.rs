@@ -266,13 +266,12 @@ pub fn github(diagnostics: &[Diagnostic]) -> String {
             diagnostic.severity,
             property(&diagnostic.file)
         );
-        if let Some(range) = diagnostic.range {
-            let _ = write!(out, ",line={},col={}", range.start.line, range.start.column);
-            // GitHub takes columns for places on one line only.
-            let _ = write!(out, ",endLine={}", range.end.line);
-            if range.end.line == range.start.line {
-                let _ = write!(out, ",endColumn={}", range.end.column);
-            }
+        let range = diagnostic.range.unwrap_or(super::diagnostic::Range::START);
+        let _ = write!(out, ",line={},col={}", range.start.line, range.start.column);
+        // GitHub takes columns for places on one line only.
+        let _ = write!(out, ",endLine={}", range.end.line);
+        if range.end.line == range.start.line {
+            let _ = write!(out, ",endColumn={}", range.end.column);
         }
         let _ = write!(out, ",title={}::", property(&diagnostic.code));
         let mut message = diagnostic.summary.clone();

@@ -173,6 +173,65 @@ fn every_mistake_of_a_file_is_said_in_one_pass() {
 }
 
 #[test]
+fn a_kind_that_is_not_said_hides_no_other_mistake() {
+    let text = EXAMPLE
+        .replace("kind: mailing\n", "")
+        .replace("name: spring-launch", "name: spring-lunch")
+        .replace("contact.first_name |", "contact.frist_name |")
+        .replace("refresh: 6h", "refresh: 6 hours")
+        .replace("file: templates/long.j2", "file: templates/lang.j2");
+    let mut codes: Vec<String> = load(&text)
+        .diagnostics
+        .iter()
+        .map(|d| d.code.clone())
+        .collect();
+    codes.sort();
+    assert_eq!(
+        codes,
+        [
+            "bad-value",
+            "missing-file",
+            "missing-key",
+            "name-mismatch",
+            "unknown-attribute"
+        ]
+    );
+}
+
+#[test]
+fn an_invite_that_adds_has_nothing_to_say() {
+    let text = "version: 1\nname: spring-launch\nkind: invite\nowner: growth\nconsent: {basis: members}\n\
+                accounts: [a]\ntarget: '@our_group'\nsources: [{type: members, peer: '@rust_meetup'}]\nmethod: ";
+    assert!(load(&format!("{text}add\n")).valid);
+    let role = "ai_role: {prompt: You are Mia.}\n";
+    let spoken = load(&format!("{text}add\n{role}"));
+    assert_eq!(spoken.diagnostics.len(), 1, "{:?}", spoken.diagnostics);
+    assert_eq!(spoken.diagnostics[0].code, "not-for-kind");
+    let link = "link\ntemplates: [{name: t, text: 'Come in: {{ invite_link }}'}]\n";
+    assert!(load(&format!("{text}{link}{role}")).valid);
+}
+
+#[test]
+fn serdes_words_are_put_into_those_of_whoever_writes_yaml() {
+    let said = |with: &str| {
+        let loaded = load(&EXAMPLE.replace("  limit: 5000\ntemplates", with));
+        let all: Vec<String> = loaded
+            .diagnostics
+            .iter()
+            .map(|d| d.summary.clone())
+            .collect();
+        all.join("\n")
+    };
+    let points = said("  limit: 5.0\ntemplates");
+    assert!(
+        points.contains("found the number 5.0; expected a whole number from 0 to 4294967295"),
+        "{points}"
+    );
+    let list = load("- a\n- b\n");
+    assert_eq!(list.diagnostics.len(), 1, "{:?}", list.diagnostics);
+}
+
+#[test]
 fn a_mistake_in_one_item_of_a_list_does_not_hide_those_of_others() {
     let text = EXAMPLE
         .replace(

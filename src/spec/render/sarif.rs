@@ -67,16 +67,18 @@ fn result(diagnostic: &Diagnostic, rule: Option<&usize>) -> Value {
         text.push(' ');
         text.push_str(&more);
     }
-    let mut place =
-        json!({"artifactLocation": {"uri": uri(&diagnostic.file), "uriBaseId": "%SRCROOT%"}});
-    if let Some(range) = diagnostic.range {
-        place["region"] = json!({
+    let range = diagnostic
+        .range
+        .unwrap_or(super::super::diagnostic::Range::START);
+    let place = json!({
+        "artifactLocation": {"uri": uri(&diagnostic.file), "uriBaseId": "%SRCROOT%"},
+        "region": {
             "startLine": range.start.line,
             "startColumn": range.start.column,
             "endLine": range.end.line,
             "endColumn": range.end.column,
-        });
-    }
+        },
+    });
     json!({
         "ruleId": diagnostic.code,
         "ruleIndex": rule,

@@ -79,7 +79,11 @@ fn the_json_form_is_the_promised_one() {
         value["diagnostics"][0]["range"]["end"],
         serde_json::json!({"line": 2, "column": 32})
     );
-    assert_eq!(value["diagnostics"][1]["range"], serde_json::Value::Null);
+    assert_eq!(
+        value["diagnostics"][1]["range"]["start"],
+        serde_json::json!({"line": 1, "column": 1}),
+        "what is about the whole file stands at its start"
+    );
     let keys: Vec<&String> = value["diagnostics"][1]
         .as_object()
         .unwrap()
@@ -108,12 +112,12 @@ fn the_json_form_is_the_promised_one() {
 fn the_github_form_is_one_escaped_command_a_line() {
     insta::assert_snapshot!(github(&sample()), @r#"
     ::error file=campaigns/весна.yaml,line=2,col=26,endLine=2,endColumn=32,title=unknown-value::found the text "maling" in `kind`; expected one of mailing, invite%0AWhat the campaign does: 100%25 of it,%0Asaid in two lines.%0ADid you mean `mailing`?
-    ::warning file=campaigns/b.yaml,title=missing-session::no session file
+    ::warning file=campaigns/b.yaml,line=1,col=1,endLine=1,endColumn=1,title=missing-session::no session file
     "#);
     let odd = Diagnostic::of_file(Severity::Error, "x", "a,b:c%.yaml", "s\r\nt", "");
     assert_eq!(
         github(&[odd]),
-        "::error file=a%2Cb%3Ac%25.yaml,title=x::s%0D%0At\n"
+        "::error file=a%2Cb%3Ac%25.yaml,line=1,col=1,endLine=1,endColumn=1,title=x::s%0D%0At\n"
     );
 }
 
@@ -192,6 +196,12 @@ fn the_sarif_form_names_rules_and_regions() {
                     "artifactLocation": {
                       "uri": "campaigns/b.yaml",
                       "uriBaseId": "%SRCROOT%"
+                    },
+                    "region": {
+                      "startLine": 1,
+                      "startColumn": 1,
+                      "endLine": 1,
+                      "endColumn": 1
                     }
                   }
                 }
