@@ -179,6 +179,10 @@ impl Core {
                     Link::NotConfigured
                 } else if !self.workspace.session_path(name).is_file() {
                     Link::Missing
+                } else if let Some(message) =
+                    crate::telegram::no_session(&self.workspace.session_path(name))
+                {
+                    Link::Unusable { message }
                 } else if !self.state_is_ours(name) {
                     Link::StateLost
                 } else {

@@ -105,6 +105,8 @@ const RECONNECTS_ONCE: u32 = 5;
 /// A look-up that broke off with its connection so often in a row has failed, and is tried again as one that failed:
 /// it may be the look-up that breaks the connection.
 const BROKEN_OFF: u32 = 4;
+/// An account that is tried for the first time is waited for so long before the others begin without it.
+const FIRST_TRY: Duration = Duration::from_secs(5);
 /// How often session files are looked for: a login shows within this.
 const SESSIONS_EVERY: Duration = Duration::from_secs(1);
 /// How often a file that Telegram forgot is uploaded anew in the life of a process.
@@ -539,7 +541,7 @@ impl Engine {
             .runtime
             .links
             .values()
-            .any(|link| matches!(link, Link::Missing))
+            .any(|link| matches!(link, Link::Missing | Link::Unusable { .. }))
             || !self.tasks.is_empty()
         {
             sleep = sleep.min(SESSIONS_EVERY * 2);

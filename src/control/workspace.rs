@@ -191,8 +191,15 @@ fn environment(root: &Path) -> Result<Environment, WorkspaceError> {
                     path: path.clone(),
                     // The library's own words can quote the line, and with it a secret.
                     reason: match error {
-                        dotenvy::Error::LineParse(_, at) => {
-                            format!("a line is not NAME=value (at its character {at})")
+                        dotenvy::Error::LineParse(text, at) => {
+                            let file = std::fs::read_to_string(&path).unwrap_or_default();
+                            match file.lines().position(|line| line.trim() == text.trim()) {
+                                Some(line) => format!(
+                                    "line {} is not NAME=value (at its character {at})",
+                                    line + 1
+                                ),
+                                None => format!("a line is not NAME=value (at its character {at})"),
+                            }
                         }
                         _ => "it cannot be read".to_owned(),
                     },

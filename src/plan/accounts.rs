@@ -70,7 +70,7 @@ pub(super) fn usable(inputs: &Inputs<'_>, name: &AccountName) -> Result<(), Avai
         Some(Link::Connecting) | None => {
             Err(Availability::later(Waiting::AccountUnavailable, None))
         }
-        Some(Link::Missing | Link::NotConfigured) => {
+        Some(Link::Missing | Link::NotConfigured | Link::Unusable { .. }) => {
             Err(Availability::later(Waiting::AccountUnavailable, None))
         }
     }
@@ -279,6 +279,13 @@ fn state_of(
     };
     match inputs.runtime.links.get(name) {
         Some(Link::Missing) => return said(AccountState::Missing),
+        Some(Link::Unusable { message }) => {
+            let message = format!(
+                "{message}. Put the right file in its place, or move it away and log in: `tidings account login {name} \
+                 --phone …`."
+            );
+            return (AccountState::Unauthorized, None, message);
+        }
         Some(Link::NotConfigured) => return said(AccountState::NotConfigured),
         Some(Link::Twin { first }) => {
             let message = format!(

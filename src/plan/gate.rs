@@ -13,8 +13,15 @@ use crate::people::best_reference;
 /// The first pause after a failed look-up; doubles up to [`LOOKUP_RETRY_MOST`]. Long enough not to spend an
 /// account's allowance on a place that is gone, short enough that a network that comes back is noticed.
 const LOOKUP_RETRY: Duration = Duration::from_secs(30);
-/// An account that is tried again within this is waited for before anybody is judged: the first three tries.
-const KNOWN_SOON: Duration = Duration::from_secs(5);
+/// The first pause after a look-up that broke off with the connection or with an error of the server; doubles up to
+/// [`BROKEN_RETRY_MOST`] (CONTRACT section 6: 1 s to 60 s).
+const BROKEN_RETRY: Duration = Duration::from_secs(1);
+/// The longest pause between two tries of a look-up that broke off.
+const BROKEN_RETRY_MOST: Duration = Duration::from_secs(60);
+/// Tries that broke off one after another, over half a minute: from then on somebody should look at it.
+const BROKEN_PATIENCE: u32 = 6;
+/// Tries after which `run --once` leaves a look-up that breaks off alone: some three minutes.
+const BROKEN_ONCE: u32 = 8;
 /// The longest pause between two tries of a failed look-up.
 const LOOKUP_RETRY_MOST: Duration = Duration::from_secs(3600);
 /// An approval covers up to a tenth more people than were shown (CONTRACT, 'What an edit means').
@@ -404,24 +411,23 @@ fn audience(
         ));
     }
     // One's own accounts are never written to, so who they are must be known first where that is a matter of moments.
+    // Later than that the others go on without those that do not answer.
     let nameless = inputs.runtime.links.iter().any(|(name, link)| {
-        let known_soon = match link {
-            super::Link::Connecting => true,
-            // Later than that it is no matter of moments: the other accounts go on without it.
-            super::Link::Unreachable { retry_at, .. } => *retry_at < inputs.now + KNOWN_SOON,
-            _ => false,
-        };
-        known_soon
+        let tried = matches!(
+            link,
+            super::Link::Connecting | super::Link::Unreachable { .. }
+        );
+        tried
             && inputs
                 .observed
                 .accounts
                 .get(name)
                 .is_none_or(|account| account.person.is_none())
     });
-    if nameless && campaign.judgement.is_none() {
+    if nameless && inputs.now < inputs.runtime.connected_by && campaign.judgement.is_none() {
         return Some(waits(
             Waiting::LookingUp,
-            None,
+            Some(inputs.runtime.connected_by),
             "The accounts are being asked who they are.",
         ));
     }
@@ -444,6 +450,14 @@ fn audience(
                 Waiting::LookingUp,
                 None,
                 lookups::progress(source, campaign),
+            ),
+            (Some(error), _) if state.broken_off => waits(
+                Waiting::LookingUp,
+                state.retry_at,
+                format!(
+                    "{} could not be read ({error}), and is tried again.",
+                    source.label
+                ),
             ),
             (Some(error), _) => blocked(
                 Waiting::Held,
@@ -525,7 +539,9 @@ fn audience(
 fn unread(spec: &ResolvedCampaign, campaign: &Campaign) -> Option<Gate> {
     spec.sources.iter().find_map(|source| {
         let known = campaign.sources.get(&source.id)?;
-        let failed = source.role == SourceRole::Include && known.failed();
+        let failed = source.role == SourceRole::Include
+            && known.failed()
+            && !known.lookups.values().any(broken_off);
         let why = known
             .lookups
             .values()
@@ -637,6 +653,8 @@ pub(super) struct SourceState {
     pub(super) read: bool,
     /// Why the last try failed.
     pub(super) error: Option<String>,
+    /// It broke off, and has not done so often enough to be anybody's business.
+    pub(super) broken_off: bool,
     /// When it is tried again.
     pub(super) retry_at: Option<Timestamp>,
     /// Why no account can try.
@@ -676,8 +694,9 @@ fn source_state(
         }) {
             state.read = true;
         }
-        if let Some(error) = last.and_then(|last| last.error.clone()) {
+        if let Some((last, error)) = last.and_then(|last| Some((last, last.error.clone()?))) {
             state.error = Some(error);
+            state.broken_off |= broken_off(last);
         }
         let never = last.is_none_or(|last| last.ended.is_none());
         let key = (line.clone(), source.id, account.cloned());
@@ -688,7 +707,7 @@ fn source_state(
         }
         let failed_now = last.is_some_and(|last| {
             last.error.is_some()
-                && !last.passing
+                && (!last.passing || last.failures >= BROKEN_ONCE)
                 && last.failures > 0
                 && inputs
                     .runtime
@@ -742,7 +761,10 @@ fn source_state(
                         inputs.runtime.links.get(name),
                         Some(super::Link::Connecting)
                     ) && usable(inputs, name).is_err()
-                });
+                }) && now < inputs.runtime.connected_by;
+                if connecting {
+                    plan.wake(inputs.runtime.connected_by, now);
+                }
                 state.under_way |= connecting;
                 unread |= never && connecting;
             }
@@ -754,6 +776,11 @@ fn source_state(
     state
 }
 
+/// Whether the last try broke off, with the connection or by an error of the server, and a further one is likely to help.
+fn broken_off(last: &Lookup) -> bool {
+    last.error.is_some() && last.passing && last.failures < BROKEN_PATIENCE
+}
+
 /// When a source is to be looked up: at once where it never was, once a run, when an operator asks, every `refresh`.
 fn due(campaign: &Campaign, spec: &ResolvedCampaign, last: Option<&Lookup>) -> Timestamp {
     let Some((last, ended)) = last.and_then(|last| last.ended.map(|ended| (last, ended))) else {
@@ -761,6 +788,10 @@ fn due(campaign: &Campaign, spec: &ResolvedCampaign, last: Option<&Lookup>) -> T
     };
     if campaign.reconcile_asked.is_some_and(|asked| asked >= ended) && last.failures == 0 {
         return Timestamp::MIN;
+    }
+    if last.error.is_some() && last.passing {
+        let doubled = BROKEN_RETRY * 2u32.saturating_pow(last.failures.saturating_sub(1).min(6));
+        return ended + doubled.min(BROKEN_RETRY_MOST);
     }
     if last.error.is_some() {
         let doubled = LOOKUP_RETRY * 2u32.saturating_pow(last.failures.saturating_sub(1).min(7));

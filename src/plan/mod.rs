@@ -80,6 +80,11 @@ pub enum Link {
         /// `account.username`.
         username: Option<String>,
     },
+    /// Its session file cannot be used: a login, or another file, is needed.
+    Unusable {
+        /// Why.
+        message: String,
+    },
     /// Telegram does not answer; tried again then.
     Unreachable {
         /// What happened.
@@ -125,6 +130,8 @@ pub struct Runtime {
     pub draining: bool,
     /// Sources are looked up, nothing is sent.
     pub lookups_only: bool,
+    /// Accounts that were never connected in this process are waited for until then.
+    pub connected_by: Timestamp,
     /// `run --once`, since then: a look-up that failed in this run is not tried again in it.
     pub once_since: Option<Timestamp>,
     /// Answers that the model drafts now: in which role, and what they may cost in tokens.

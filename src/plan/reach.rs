@@ -56,7 +56,11 @@ fn is_lost(inputs: &Inputs<'_>, name: &AccountName) -> bool {
                 AccountState::Unauthorized | AccountState::Banned | AccountState::Frozen
             )
         });
-    troubled || matches!(inputs.runtime.links.get(name), Some(Link::Missing))
+    troubled
+        || matches!(
+            inputs.runtime.links.get(name),
+            Some(Link::Missing | Link::Unusable { .. })
+        )
 }
 
 /// Finds out who keeps whom in a campaign.

@@ -34,6 +34,7 @@ pub use encode::{encode_send, text_of, to_oneself};
 pub use find::{Find, FoundPage};
 pub use grammers::GrammersTelegram;
 pub use places::{Joined, Membership, encode_invite, is_invite};
+pub use session::no_session;
 pub use since::WrittenSince;
 
 /// The most time a call takes (contract, section 6).

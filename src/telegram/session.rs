@@ -59,6 +59,23 @@ pub(super) struct Found {
     pub(super) own: Option<i64>,
 }
 
+/// Why a file is no session file, as far as a glance at its beginning tells; nothing where it may be one.
+pub fn no_session(path: &Path) -> Option<String> {
+    no_database(path).map(|what| format!("session file {}: {what}", path.display()))
+}
+
+fn no_database(path: &Path) -> Option<String> {
+    let mut head = [0u8; 16];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    match read {
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
+            Some(format!("cannot be read: {error}"))
+        }
+        Ok(()) if &head == b"SQLite format 3\0" => None,
+        _ => Some("is no session file: an SQLite database is expected".to_owned()),
+    }
+}
+
 /// Reads a session file, after tightening its mode.
 pub(super) async fn read(path: &Path) -> Result<SessionFile, CallError> {
     let found = look(path, true).await?;
@@ -106,14 +123,8 @@ pub(super) async fn look(path: &Path, tightened: bool) -> Result<Found, CallErro
             ))
         })?;
     }
-    let mut head = [0u8; 16];
-    fs::File::open(path)
-        .and_then(|mut file| file.read_exact(&mut head))
-        .map_err(|error| refuse(format!("cannot be read: {error}")))?;
-    if &head != b"SQLite format 3\0" {
-        return Err(refuse(
-            "is no session file: an SQLite database is expected".to_owned(),
-        ));
+    if let Some(what) = no_database(path) {
+        return Err(refuse(what));
     }
 
     // What another program has not yet written back into the file stands beside it; an immutable look would miss it.
@@ -461,7 +472,7 @@ mod tests {
         for (path, expected) in [
             (&missing, "there is none"),
             (&text, "an SQLite database is expected"),
-            (&empty, "cannot be read"),
+            (&empty, "an SQLite database is expected"),
             (&new, "holds no key"),
             (&folder.path().to_path_buf(), "is not a file"),
         ] {

@@ -53,7 +53,7 @@ impl Engine {
                     }
                 }
                 // A file that could not be used was replaced, by a login say: its turn is now.
-                Some(Link::Unreachable { .. })
+                Some(Link::Unreachable { .. } | Link::Unusable { .. })
                     if look
                         && !self.tasks.contains_key(&name)
                         && self.session_stamps.get(&name)
@@ -160,10 +160,24 @@ impl Engine {
                 if let Some(task) = self.tasks.get(name) {
                     task.order(Order::Me);
                 }
+                if !self.tries.contains_key(name) {
+                    // Real seconds, whatever the clock's speed: the network has its own.
+                    let clock = &self.core.clock;
+                    let by = clock.now() + FIRST_TRY.mul_f64(pause_scale(clock));
+                    let runtime = &mut self.core.runtime;
+                    runtime.connected_by = runtime.connected_by.max(by);
+                }
                 self.core
                     .runtime
                     .links
                     .insert(name.clone(), Link::Connecting);
+            }
+            Err(CallError::Session(message)) => {
+                tracing::warn!(account = %name, %message, "the session file cannot be used");
+                self.core
+                    .runtime
+                    .links
+                    .insert(name.clone(), Link::Unusable { message });
             }
             Err(error) => self.link_lost(name, error.to_string()),
         }
