@@ -323,12 +323,7 @@ fn every_command_line_of_the_books_runs_in_a_workspace_that_has_what_it_names() 
         {
             continue;
         }
-        // There, so that what they write lands there.
-        let done = tidings()
-            .current_dir(dir.path())
-            .args(&line[1..])
-            .output()
-            .unwrap();
+        let done = run(dir.path(), &line[1..]);
         let code = done.status.code();
         // A reader may find nobody of that name yet; what he typed is right.
         let nobody = err(&done).contains("there is no campaign");

@@ -710,6 +710,117 @@ async fn a_source_that_cannot_be_read_stalls_the_campaign_and_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_that_breaks_off_is_tried_again_in_a_moment_and_nobody_need_act() {
+    for error in ["INTERNAL", "Timeout"] {
+        let world = under_way(&["sales-1"], 3).await;
+        // The second pause is longer than the test needs to see what is said meanwhile.
+        world.sandbox.fault(
+            FaultRule::error(error)
+                .method("channels.getParticipants")
+                .times(3),
+        );
+        let daemon = world.daemon();
+        let campaign = world
+            .until_campaign("hello", "the look-up broke off", |campaign| {
+                message(campaign, "Ready").contains("is tried again")
+            })
+            .await;
+        assert_eq!(
+            condition(&campaign, "Ready"),
+            "True LookingUp",
+            "{campaign:#}"
+        );
+        assert_eq!(
+            condition(&campaign, "Stalled"),
+            "False NotStalled",
+            "{campaign:#}"
+        );
+        assert!(campaign["next_action_at"].is_string(), "{campaign:#}");
+        world
+            .until("everybody was written to", |world| world.who().len() == 3)
+            .await;
+        daemon.stop().await.unwrap();
+        let tries: Vec<i64> = world
+            .calls("channels.getParticipants")
+            .iter()
+            .map(|e| e.at)
+            .collect();
+        assert!(
+            tries[1] - tries[0] >= 950 && tries[2] - tries[1] >= 1950,
+            "the pause doubles: {tries:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_falls_silent_at_once_keeps_no_other_from_beginning() {
+    let world = world(&crowd_of(&["sales-1", "sales-2"], 3)).await;
+    world.write(
+        "campaigns/hello.yaml",
+        mailing("hello", "sales-1, sales-2", &list(101..104)),
+    );
+    world
+        .sandbox
+        .fault(FaultRule::new(Effect::SilentBefore).account("sales-2"));
+    let daemon = world.daemon();
+    world
+        .until("everybody was written to", |world| world.who().len() == 3)
+        .await;
+    // It was still being waited for: a call has thirty seconds.
+    assert_eq!(world.account("sales-2").await["state"], "unreachable");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_file_that_cannot_be_used_asks_for_a_person() {
+    let world = under_way(&["sales-1"], 3).await;
+    world.write("sessions/sales-1.session", "garbage");
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    let account = world.account("sales-1").await;
+    assert_eq!(account["state"], "unauthorized", "{account:#}");
+    let says = account["message"].as_str().unwrap();
+    assert!(
+        says.contains("is no session file") && says.contains("tidings account login sales-1"),
+        "{says}"
+    );
+    let campaign = world.campaign("hello").await;
+    assert_eq!(
+        condition(&campaign, "Ready"),
+        "False NoAccount",
+        "{campaign:#}"
+    );
+    // The right file is taken without a restart.
+    let daemon = world.daemon();
+    world
+        .sandbox
+        .write_sessions(&world.path().join("sessions"))
+        .await
+        .unwrap();
+    world
+        .until("everybody was written to", |world| world.who().len() == 3)
+        .await;
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_lost_after_the_last_message_still_asks_for_a_login() {
+    let world = under_way(&["sales-1", "sales-2"], 4).await;
+    world.sandbox.fault(
+        FaultRule::error("SESSION_REVOKED")
+            .method(SEND)
+            .account("sales-2"),
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::NeedsPerson);
+    let campaign = world.campaign("hello").await;
+    assert_eq!(
+        condition(&campaign, "Succeeded"),
+        "True AllSettled",
+        "{campaign:#}"
+    );
+    assert_eq!(world.account("sales-2").await["state"], "unauthorized");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_uploaded_file_that_telegram_forgot_is_uploaded_again() {
     let world = world(&crowd(4)).await;
     world.write(

@@ -132,14 +132,6 @@ impl Facts<'_> {
     }
 
     fn ready(&self) -> Said {
-        if let Some(error) = &self.inputs.desired.folder_error {
-            return said(
-                Truth::False,
-                "FolderUnreadable",
-                error.clone(),
-                self.changed(),
-            );
-        }
         if self.sync == Sync::Retired {
             let since = self
                 .seen
@@ -151,6 +143,14 @@ impl Facts<'_> {
                 "Retired",
                 "Its file is gone: nothing is sent, its history stays, and bringing the file back resumes it.",
                 since,
+            );
+        }
+        if let Some(error) = &self.inputs.desired.folder_error {
+            return said(
+                Truth::False,
+                "FolderUnreadable",
+                error.clone(),
+                self.changed(),
             );
         }
         let Some(view) = self.view else {

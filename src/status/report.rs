@@ -38,7 +38,9 @@ pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusRep
         campaigns.push(status);
     }
     for (line, seen) in &inputs.observed.campaigns {
-        if !shown.contains(line) && has_history(seen) {
+        // Whoever asks by name means the one that bears it now.
+        let borne = campaigns.iter().any(|other| other.name == seen.name);
+        if !shown.contains(line) && has_history(seen) && !borne {
             let view = plan.report.campaigns.get(line);
             let mut status = campaign(inputs, &daemon, &accounts, None, Some(seen), view);
             status.conversations = by_campaign.get(line).copied().unwrap_or_default();
@@ -141,6 +143,8 @@ fn campaign(
         })
         .map(ToString::to_string);
     let sync = match (wanted, seen) {
+        // What was taken away before stays so, whatever becomes of the folder.
+        (None, Some(seen)) if seen.retired.is_some() => Sync::Retired,
         (None, _) if inputs.desired.folder_error.is_some() => Sync::Unreadable,
         (None, _) => Sync::Retired,
         (Some(wanted), _) if error.is_some() || wanted.spec.is_none() => Sync::Invalid,

@@ -330,7 +330,8 @@ fn is_live(campaign: &CampaignStatus) -> bool {
     let held = campaign
         .condition(ConditionType::Ready)
         .is_some_and(|ready| DELIBERATE.contains(&ready.reason.as_str()));
-    campaign.sync != Sync::Retired && !held && !campaign.is(ConditionType::Succeeded)
+    // One that has succeeded still answers and follows up.
+    campaign.sync != Sync::Retired && !held
 }
 
 fn account_needs(state: AccountState) -> bool {
