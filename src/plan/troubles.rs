@@ -92,7 +92,7 @@ fn stand(gate: &Gate, campaign: &Campaign) -> Stand {
         "Paused" if began => true,
         "SpecInvalid" if began => false,
         "SourceFailed" | "ConsentMismatch" | "NoWindow" => false,
-        "Paused" | "SpecInvalid" | "Ended" | "NotActive" => return Stand::Goes,
+        "Paused" | "SpecInvalid" | "Ended" => return Stand::Goes,
         // The folder, a restore: nothing of this campaign's own.
         _ => return Stand::Unsure,
     };
@@ -117,6 +117,7 @@ fn accounts(inputs: &Inputs<'_>, plan: &mut Plan, events: &mut Vec<Event>) {
         let reason = match inputs.runtime.links.get(name) {
             Some(Link::Missing) => Some("missing"),
             Some(Link::NotConfigured) => Some("not_configured"),
+            Some(Link::Unusable { .. }) => Some("unauthorized"),
             Some(Link::Twin { .. }) => Some("SameAccount"),
             // Telegram's word is told as it comes.
             _ if lost => continue,
