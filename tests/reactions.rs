@@ -791,6 +791,7 @@ async fn a_session_file_that_cannot_be_used_asks_for_a_person() {
     );
     // The right file is taken without a restart.
     let daemon = world.daemon();
+    std::fs::remove_file(world.path().join("sessions/sales-1.session")).unwrap();
     world
         .sandbox
         .write_sessions(&world.path().join("sessions"))

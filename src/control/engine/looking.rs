@@ -181,6 +181,7 @@ impl Engine {
         let (campaign, source) = which;
         match found {
             Found::Page(people) => {
+                self.write(events)?;
                 let ids: Vec<PersonId> = people.iter().map(|(id, _)| *id).collect();
                 self.core.people.merge(people).map_err(CoreError::from)?;
                 let known = self.known(&ids)?;
@@ -229,6 +230,8 @@ impl Engine {
         }
         let ids = |people: &[(PersonId, Person)]| people.iter().map(|(id, _)| *id).collect();
         let (found, unaddressed): (Vec<PersonId>, Vec<PersonId>) = (ids(&reached), ids(&unreached));
+        // Whom a file named a moment ago must be known by now: he may be among these.
+        self.write(events)?;
         let merged = self.recognised(name, &reached)?;
         if let Some(names) = &mut self.names {
             for (id, person) in &reached {

@@ -18,7 +18,7 @@ function who(reply) {
   return h('a', { href: `#/${talkPath(reply.person)}` }, h('bdi', {}, clean(words)));
 }
 
-const said = (text) => h('pre', { class: 'text' }, h('bdi', {}, plain(text)));
+const words = (text) => h('pre', { class: 'text' }, h('bdi', {}, plain(text)));
 const about = (reply) => h('ul', { class: 'facts' },
   h('li', {}, 'with ', accountLink(reply.account)),
   reply.campaign && h('li', {}, campaignLink(reply.campaign)),
@@ -41,8 +41,8 @@ function waitingTalk(reply) {
     h('div', { class: 'row' }, h('strong', {}, who(reply)), tag(STATES[reply.state] || reply.state, talkKind(reply.state))),
     about(reply),
     reply.message && h('p', {}, clean(reply.message)),
-    reply.last && [h('p', { class: 'quiet small' }, 'The person last wrote'), said(reply.last)],
-    reply.draft && [h('p', { class: 'quiet small' }, 'The draft'), said(reply.draft)],
+    reply.last && [h('p', { class: 'quiet small' }, 'The person last wrote'), words(reply.last)],
+    reply.draft && [h('p', { class: 'quiet small' }, 'The draft'), words(reply.draft)],
     talkButtons(reply));
 }
 
@@ -132,7 +132,7 @@ Object.assign(acts, {
   'draft-edit': (id) => {
     const reply = findReply((r) => String(r.id) === String(id));
     ask({
-      title: 'Edit the answer, and send it', body: reply && reply.last && [h('p', { class: 'quiet small' }, 'The person last wrote'), said(reply.last)],
+      title: 'Edit the answer, and send it', body: reply && reply.last && [h('p', { class: 'quiet small' }, 'The person last wrote'), words(reply.last)],
       fields: [{ id: 'text', label: 'Text', most: 4096, required: true, area: true, value: reply ? reply.draft : '' }, nameField()],
       verb: 'Approve and send', run: (v) => talkAct(`drafts/${id}/approve`, v),
     });
@@ -142,7 +142,7 @@ Object.assign(acts, {
     const reply = findReply((r) => r.person === person && r.account === account);
     ask({
       title: `Write to ${clean((reply && reply.name) || person)}`,
-      body: [h('p', {}, 'By ', name(account), '. The AI is silent there until the conversation is returned to it.'), reply && reply.last && said(reply.last)],
+      body: [h('p', {}, 'By ', name(account), '. The AI is silent there until the conversation is returned to it.'), reply && reply.last && words(reply.last)],
       fields: [{ id: 'text', label: 'Text', most: 4096, required: true, area: true }, nameField()], verb: 'Send', run: (v) => talkAct(`${talkPath(person)}/send`, { ...v, account }),
     });
   },
