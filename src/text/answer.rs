@@ -12,89 +12,12 @@ pub fn said_word<'a, S: AsRef<str>>(message: &str, words: &'a [S]) -> Option<&'a
     })
 }
 
-/// Top-level domains that clients turn into links without `https://`. Others are links where a path follows.
-const TOP: &[&str] = &[
-    "com",
-    "net",
-    "org",
-    "info",
-    "biz",
-    "io",
-    "me",
-    "ru",
-    "su",
-    "ua",
-    "by",
-    "kz",
-    "de",
-    "fr",
-    "it",
-    "es",
-    "nl",
-    "pl",
-    "uk",
-    "eu",
-    "us",
-    "ca",
-    "au",
-    "in",
-    "cn",
-    "jp",
-    "br",
-    "tr",
-    "ch",
-    "at",
-    "se",
-    "no",
-    "fi",
-    "dk",
-    "cz",
-    "gr",
-    "pt",
-    "ro",
-    "hu",
-    "il",
-    "ir",
-    "kr",
-    "tv",
-    "cc",
-    "co",
-    "ai",
-    "dev",
-    "app",
-    "xyz",
-    "online",
-    "site",
-    "shop",
-    "store",
-    "club",
-    "top",
-    "link",
-    "click",
-    "pro",
-    "tech",
-    "space",
-    "fun",
-    "live",
-    "news",
-    "edu",
-    "gov",
-    "one",
-    "page",
-    "cloud",
-    "world",
-    "today",
-    "agency",
-    "рф",
-    "рус",
-    "москва",
-    "укр",
-    "бел",
-];
-
-/// The hosts that a text links to, lower case, as clients find links.
+/// The hosts that a text links to, lower case, and more than clients find: what looks like a host is one here, since
+/// an answer with a link that is not allowed only waits for an operator.
 pub fn linked_hosts(text: &str) -> Vec<String> {
     let between = |c: char| c.is_whitespace() || "()<>[]{}\"'«»“”,;|*`".contains(c);
+    // Fullwidth and ideographic full stops part the labels of a host too (RFC 3490, section 3.1).
+    let text = text.replace(['。', '．', '｡'], ".");
     text.split(between).filter_map(host_of).collect()
 }
 
@@ -104,11 +27,23 @@ fn host_of(token: &str) -> Option<String> {
         None => (false, token),
     };
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
-    let path = end < rest.len() && rest.as_bytes().get(end) == Some(&b'/');
     let authority = rest.get(..end)?;
+    let trimmed = authority.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '@');
+    // Telegram makes a link of every name of a person, group or channel.
+    if !scheme && let Some(name) = trimmed.strip_prefix('@') {
+        let name: String = name
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect();
+        return (name.len() >= 4).then(|| format!("@{}", name.to_ascii_lowercase()));
+    }
     let host = authority.rsplit_once('@').map_or(authority, |(_, h)| h);
-    // A port, unless nothing of a host is left before it.
-    let host = host.split(':').next().unwrap_or(host);
+    // What stands after a colon is a port, or what a word like `site:` leads to.
+    let host = match host.split_once(':') {
+        Some((host, port)) if port.is_empty() || port.chars().all(|c| c.is_ascii_digit()) => host,
+        Some((_, rest)) => rest,
+        None => host,
+    };
     let host = host
         .trim_matches(|c: char| !c.is_alphanumeric())
         .to_lowercase();
@@ -124,9 +59,9 @@ fn host_of(token: &str) -> Option<String> {
             .iter()
             .all(|l| !l.is_empty() && l.chars().all(|c| c.is_alphanumeric() || c == '-'));
     let top = labels.last().copied().unwrap_or_default();
-    let named = TOP.contains(&top) || host.starts_with("www.");
-    let with_path = path && top.chars().count() > 1 && top.chars().all(char::is_alphabetic);
-    (whole && (named || with_path)).then_some(host)
+    let named =
+        top.chars().count() > 1 && top.chars().all(char::is_alphabetic) || top.starts_with("xn--");
+    (whole && (named || host.parse::<std::net::Ipv4Addr>().is_ok())).then_some(host)
 }
 
 /// A host that a text links to and that none of `allowed` covers; their subdomains are allowed with them.
@@ -139,35 +74,115 @@ pub fn forbidden_host<S: AsRef<str>>(text: &str, allowed: &[S]) -> Option<String
     })
 }
 
-/// Phrases by which a machine says that it is none.
-const DENIALS: &[&str] = &[
-    "i am human",
-    "im human",
-    "i am a human",
-    "im a human",
-    "i am a real person",
-    "im a real person",
-    "i am a real human",
-    "im a real human",
-    "i am not a bot",
-    "im not a bot",
-    "i am not a robot",
-    "im not a robot",
-    "i am not an ai",
-    "im not an ai",
-    "i am not a machine",
-    "im not a machine",
-    "я не бот",
-    "я не робот",
-    "я живой человек",
-    "я человек",
-    "я реальный человек",
-    "я настоящий человек",
+/// Words for what answers, each by its beginning.
+const MACHINES: &[&str] = &[
+    "bot",
+    "bots",
+    "chatbot",
+    "robot",
+    "machine",
+    "ai",
+    "artificial",
+    "automated",
+    "program",
+    "programm",
+    "software",
+    "computer",
+    "algorithm",
+    "gpt",
+    "chatgpt",
+    "бот",
+    "бота",
+    "ботом",
+    "чатбот",
+    "робот",
+    "робота",
+    "роботом",
+    "машина",
+    "машины",
+    "программа",
+    "программы",
+    "ии",
+    "нейросеть",
+    "нейросети",
+    "автоответчик",
+    "компьютер",
+    "алгоритм",
 ];
+/// And for what it is not.
+const HUMANS: &[&str] = &[
+    "human",
+    "person",
+    "man",
+    "woman",
+    "people",
+    "человек",
+    "человеком",
+    "люди",
+    "живой",
+    "живая",
+    "настоящий",
+    "настоящая",
+    "реальный",
+    "реальная",
+    "девушка",
+    "женщина",
+    "мужчина",
+    "парень",
+];
+/// Words that deny what follows.
+const NOTS: &[&str] = &[
+    "not",
+    "no",
+    "isnt",
+    "arent",
+    "aint",
+    "never",
+    "neither",
+    "nor",
+    "не",
+    "нет",
+    "ни",
+    "никакой",
+    "никакая",
+];
+/// Of them those that deny a word of the same sentence, and are no answer to a question.
+const NOT_A: &[&str] = &["not", "isnt", "aint", "never", "не"];
+/// Words by which somebody speaks of himself.
+const SELVES: &[&str] = &["i", "im", "am", "я", "это"];
+/// So many words may stand between the two.
+const BETWEEN: usize = 4;
 
-/// Whether an answer says that it is no machine.
+/// Whether an answer says that it is no machine, or a human: by its words, and rather once too often, since it only
+/// waits for an operator then.
 pub fn denies_machine(text: &str) -> bool {
-    said_word(text, DENIALS).is_some()
+    // Apostrophes part no words here, so that `I'm` is one.
+    text.split(['.', '!', '?', '\n', ';']).any(|sentence| {
+        let said = bare(sentence);
+        let words: Vec<&str> = said.split(' ').collect();
+        let near = |from: usize, of: &[&str]| {
+            words
+                .iter()
+                .skip(from + 1)
+                .take(BETWEEN)
+                .any(|word| of.contains(word))
+        };
+        let denied = |at: usize| {
+            let from = at.saturating_sub(BETWEEN);
+            words
+                .get(from..at)
+                .is_some_and(|before| before.iter().any(|word| NOT_A.contains(word)))
+        };
+        words.iter().enumerate().any(|(at, word)| {
+            let no_machine = NOTS.contains(word) && near(at, MACHINES);
+            let human = HUMANS.contains(word)
+                && !denied(at)
+                && words
+                    .get(at.saturating_sub(BETWEEN)..at)
+                    .is_some_and(|before| before.iter().any(|word| SELVES.contains(word)));
+            no_machine || human
+        })
+    })
 }
 
 #[cfg(test)]
@@ -211,8 +226,15 @@ mod tests {
             ("сайт пример.рф", vec!["пример.рф"]),
             ("tg://resolve?domain=x", vec!["resolve"]),
             ("mail a@b.org", vec!["b.org"]),
+            ("see evil.museum", vec!["evil.museum"]),
+            (
+                "http:evil.net and site:evil.com",
+                vec!["evil.net", "evil.com"],
+            ),
+            ("go evil。com, or to 1.2.3.4/x", vec!["evil.com", "1.2.3.4"]),
+            ("write to @Evil_guy!", vec!["@evil_guy"]),
             ("e.g. this, i.e. that; 3.14 and 1.5", vec![]),
-            ("The end.Then more", vec![]),
+            ("The end.Then more", vec!["end.then"]),
             ("and/or", vec![]),
         ] {
             assert_eq!(linked_hosts(text), expected, "{text}");
@@ -229,13 +251,31 @@ mod tests {
 
     #[test]
     fn a_denial_is_noticed() {
-        for text in ["No, I'm a human.", "I am NOT a bot!", "Я живой человек"] {
+        for text in [
+            "No, I'm a human.",
+            "I am NOT a bot!",
+            "Я живой человек",
+            "I'm a person, not a bot!",
+            "Yes, I am actually a human.",
+            "I'm definitely not a bot",
+            "I am not an artificial intelligence.",
+            "I'm a real woman",
+            "Nope, no bot here, just Mia :)",
+            "Я живая, не бот и не программа.",
+            "I'm no robot",
+            "I am NOT a chatbot",
+            "I’m human.",
+            "Нет, я человек",
+        ] {
             assert!(denies_machine(text), "{text}");
         }
         for text in [
             "I'm not a human, I am an automated assistant.",
+            "I am an automated assistant, not a human.",
             "A human will answer.",
             "I am a bot",
+            "Я не человек, я автоматический помощник.",
+            "It costs ten euros a person.",
         ] {
             assert!(!denies_machine(text), "{text}");
         }

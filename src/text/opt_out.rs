@@ -4,19 +4,40 @@ use unicode_normalization::UnicodeNormalization;
 
 /// A message that is longer (in characters) is a letter, not a word; it is not worth normalising.
 const MAX_CHARS: usize = 500;
+/// And of more bytes than Telegram lets a message have (4,096 UTF-16 units, each of up to three bytes) is none.
+const MAX_BYTES: usize = 3 * 4096;
 
 /// True where the whole message is one of the keywords: in any case, punctuation, symbols and emoji
 /// aside, compatible characters as one (NFKC, so that `ＳＴＯＰ` is `stop`), runs of white space as one.
 /// Keywords are read in the same way; one of which nothing is left matches nothing.
 pub fn is_opt_out<S: AsRef<str>>(message: &str, keywords: &[S]) -> bool {
-    if message.chars().nth(MAX_CHARS).is_some() {
+    // Only letters and digits count, so that a row of exclamation marks makes no letter of a word.
+    let written = message.chars().filter(|c| c.is_alphanumeric());
+    if message.len() > MAX_BYTES || written.take(MAX_CHARS + 1).count() > MAX_CHARS {
         return false;
     }
-    let said = bare(message);
+    let said = bare(&without_emoji(message));
+    // `s.t.o.p` and `un-subscribe` are punctuated, and mean the word.
+    let joined = |text: &str| text.replace(' ', "");
     !said.is_empty()
-        && keywords
-            .iter()
-            .any(|keyword| bare(keyword.as_ref()) == said)
+        && keywords.iter().any(|keyword| {
+            let keyword = bare(keyword.as_ref());
+            keyword == said || (!keyword.is_empty() && joined(&keyword) == joined(&said))
+        })
+}
+
+/// A text without the emoji that stand for letters, digits or words: NFKC would make these of them.
+fn without_emoji(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let sign = matches!(c, 'ℹ' | '™' | 'Ⓜ' | '©' | '®' | '\u{1f100}'..='\u{1f2ff}');
+        // A digit in a keycap: itself, a variation selector, and the keycap (UTS #51).
+        let keycap = (c.is_ascii_digit() || c == '#' || c == '*')
+            && matches!(chars.peek(), Some('\u{fe0f}' | '\u{20e3}'));
+        out.push(if sign || keycap { ' ' } else { c });
+    }
+    out
 }
 
 /// The words of a text alone: letters, digits and the marks that belong to letters.

@@ -235,6 +235,14 @@ fn an_opt_out_is_the_whole_message_and_nothing_else() {
         ("", false),
         ("🛑", false),
         ("!!!", false),
+        ("stop ℹ️", true),
+        ("🅿️ stop", true),
+        ("stop™️ Ⓜ️", true),
+        ("stop 1️⃣", true),
+        ("s.t.o.p", true),
+        ("st-op", true),
+        ("stop 1", false),
+        ("stops", false),
     ] {
         assert_eq!(is_opt_out(message, &keywords), expected, "{message:?}");
     }
@@ -243,4 +251,5 @@ fn an_opt_out_is_the_whole_message_and_nothing_else() {
     assert!(!is_opt_out("...", &["!"]));
     assert!(is_opt_out("STOPP", &["stopp"]));
     assert!(!is_opt_out(&"stop ".repeat(1000), &keywords));
+    assert!(is_opt_out(&format!("stop{}", "!".repeat(600)), &keywords));
 }
