@@ -231,6 +231,35 @@ async fn a_server_in_trouble_is_asked_again_and_then_a_human_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn after_an_operators_own_words_the_first_of_the_ai_still_say_what_it_is() {
+    let ai = AiSpec {
+        words: [("where".to_owned(), "See evil.museum".to_owned())].into(),
+        ..replies(&["Yes."])
+    };
+    let world = talking(&people(1, ""), ai, "").await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    let daemon = world.daemon();
+    until_got(&world, 101, 1).await;
+    says(&world, 101, "Where?");
+    let drafts = until_list(&world, "draft", "the link waits", |all| !all.is_empty()).await;
+    operator(
+        &world,
+        RepliesCommand::Approve {
+            id: drafts[0]["id"].as_u64().unwrap(),
+            text: Some("On our page.".to_owned()),
+            by: "tom".to_owned(),
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(until_got(&world, 101, 2).await[1], "On our page.");
+    says(&world, 101, "Is it open?");
+    let got = until_got(&world, 101, 3).await;
+    assert_eq!(got[2], "I am an automated assistant.\n\nYes.");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_draft_waits_for_an_operator_who_sends_changes_or_throws_it_away() {
     let world = talking(&people(3, ""), replies(&["See https://evil.example"]), "").await;
     world.write("campaigns/hello.yaml", answering("hello", ", mode: draft"));

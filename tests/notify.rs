@@ -255,6 +255,34 @@ async fn an_operator_gets_a_message_on_telegram_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_beside_it_makes_the_operators_message_leave_no_oftener() {
+    let hook = Hook::default();
+    let url = hook.listen().await;
+    let world = world(&format!(
+        "  - {{on: [handoff], telegram: '@ops_olga', via: sales-1}}\n  - {{on: [handoff], webhook: '{url}'}}\n"
+    ))
+    .await;
+    let daemon = world.daemon();
+    world
+        .until("both got it", |world| world.recipients().len() == 2)
+        .await;
+    for (person, told) in [(101, 1), (102, 2)] {
+        says(&world, person, "a human please");
+        world
+            .until("the operator was told", |world| {
+                world.texts_to(900).len() == told
+            })
+            .await;
+    }
+    daemon.stop().await.unwrap();
+    let calls = world.calls("messages.sendMessage");
+    let to_her = calls
+        .iter()
+        .filter(|call| call.peer.as_deref() == Some("user:900"));
+    assert_eq!(to_her.count(), 2, "each left once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_secret_the_key_is_the_environments_or_one_that_is_made_once() {
     use std::os::unix::fs::PermissionsExt as _;
     let hook = Hook::default();

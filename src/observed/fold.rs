@@ -246,7 +246,10 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             earlier: _,
             next_allowed_at,
         } => {
-            if let Some(flight) = state.in_flight.get(key) {
+            // An invite by `add` is no message.
+            if let Some(flight) = state.in_flight.get(key)
+                && !flight.intent.is_invite()
+            {
                 let account = flight.intent.account.clone();
                 super::talk::sent(state, key, &account, *message_id);
             }

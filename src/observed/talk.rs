@@ -46,6 +46,9 @@ pub struct Unanswered {
     pub detail: String,
 }
 
+/// Messages to operators of which it is remembered that their intent was written: more than wait for one at a time.
+const MAX_NOTICED: usize = 1_000;
+
 /// An answer that was drafted and is not sent yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {
@@ -61,6 +64,9 @@ pub struct Draft {
     pub role: Lineage,
     /// Its intent is written: nothing changes it any more.
     pub sending: bool,
+    /// An operator put his own words in its place.
+    #[serde(default)]
+    pub edited: bool,
 }
 
 /// A message of an operator that is not sent yet.
@@ -449,6 +455,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                     hold: *hold,
                     role: open.role.clone(),
                     sending: false,
+                    edited: false,
                 });
             });
             if let (Some(hold), Some(role)) = (hold, role) {
@@ -505,6 +512,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             person,
             message_id,
             approved,
+            edited,
             ..
         } => {
             let (who, by) = (state.persons.intern(*person), state.index(account));
@@ -519,6 +527,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                 if *approved {
                     draft.hold = None;
                     draft.at = at;
+                    draft.edited = *edited;
                 } else {
                     talk.draft = None;
                     talk.unanswered = None;
@@ -581,8 +590,19 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
         Event::Told { target, seq, .. } => {
             let told = state.talks.told.entry(*target).or_insert(0);
             *told = (*told).max(*seq);
-            let number = u32::try_from(*seq & u64::from(u32::MAX)).unwrap_or(0);
-            state.talks.noticed.retain(|(_, _, event)| *event > number);
+            // Another entry of `notify` may have been told of the same event, and an operator not yet: an intent is
+            // forgotten only with many younger ones.
+            while state.talks.noticed.len() > MAX_NOTICED {
+                let oldest = state
+                    .talks
+                    .noticed
+                    .iter()
+                    .min_by_key(|(_, _, event)| *event);
+                let Some(oldest) = oldest.copied() else {
+                    break;
+                };
+                state.talks.noticed.remove(&oldest);
+            }
         }
         Event::Finished { campaign, run } | Event::RunSettled { campaign, run }
             if state.talks.finished.get(campaign) != Some(run) =>
@@ -786,7 +806,8 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, account: &AccountName, m
                 return;
             };
             *talk.replies.entry(draft.role).or_default() += 1;
-            talk.disclosed = true;
+            // An operator's own words do not say what answers here: the next of the AI do.
+            talk.disclosed |= !draft.edited;
             // What he wrote while it was under way is still to be answered.
             if let Some(open) = &mut talk.unanswered {
                 if open.last <= message_id {

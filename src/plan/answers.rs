@@ -14,8 +14,8 @@ use super::{Action, Gate, Inputs, Link, Plan, SendAction};
 use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedRole};
 use crate::model::{
     AccountName, Contact, DraftHold, Event, Formatted, Line, LineKey, LineKind, Lineage, NeedsWhy,
-    Person, PersonId, RandomKey, SendKey, Speaker, Timestamp, account_of_role, account_role,
-    answer_key, aside_of, operator_key, utf16_len,
+    Person, PersonId, RandomKey, Reference, SendKey, Speaker, Timestamp, account_of_role,
+    account_role, answer_key, aside_of, operator_key, utf16_len,
 };
 use crate::observed::{Handle, Talk, Unanswered};
 use crate::people::is_named;
@@ -41,6 +41,8 @@ const LINES: usize = 40;
 const CHARS: usize = 16_000;
 /// Tokens of one answer at most: 4,096 characters are some 1,000 to 2,000, and some models think aloud before.
 const ANSWER_TOKENS: u64 = 4_000;
+/// And at least: a short sentence.
+const LEAST_ANSWER: u64 = 64;
 /// Characters of a name that the model is told: Telegram allows 64.
 const FACT_CHARS: usize = 200;
 
@@ -110,6 +112,14 @@ pub fn role_of(inputs: &Inputs<'_>, account: &AccountName, person: PersonId) -> 
             // Invalid or gone: nobody can say whether it would answer.
             Some((_, None)) | None => return Some(line.clone()),
         }
+    }
+    // Whoever is told of what happens here is no customer who writes in.
+    let is_operator = inputs.desired.engine.spec.notify.iter().any(|entry| {
+        let told = entry.telegram.as_ref();
+        told.is_some_and(|peer| observed.persons.resolve(Reference::from(peer).person()) == person)
+    });
+    if is_operator {
+        return None;
     }
     inputs
         .desired
@@ -520,20 +530,30 @@ impl Turn<'_> {
             .filter(|(line, _)| *line == open.role)
             .map(|(_, tokens)| *tokens)
             .sum();
-        if used >= role.max_tokens_per_day {
+        // A question that cannot be answered within the limit is not asked.
+        let least = asked_tokens + LEAST_ANSWER;
+        if used >= role.max_tokens_per_day
+            || (held == 0 && used > 0 && used + least > role.max_tokens_per_day)
+        {
             let detail = format!(
-                "{used} tokens were used today, as many as `max_tokens_per_day: {}` allows.",
+                "{used} tokens were used today, and the next answer takes {least} at least: \
+                 `max_tokens_per_day: {}` allows no more.",
                 role.max_tokens_per_day
             );
             return self.flag(plan, open.last, NeedsWhy::Tokens, detail);
         }
-        if *drafting >= AT_ONCE || used.saturating_add(held) >= role.max_tokens_per_day {
+        if *drafting >= AT_ONCE
+            || used.saturating_add(held) >= role.max_tokens_per_day
+            || (held > 0 && used + held + least > role.max_tokens_per_day)
+        {
             // Whatever is under way reports, and is planned after then.
             return;
         }
         *drafting += 1;
         let left = role.max_tokens_per_day - used - held;
-        let max_tokens = left.saturating_sub(asked_tokens).clamp(64, ANSWER_TOKENS);
+        let max_tokens = left
+            .saturating_sub(asked_tokens)
+            .clamp(LEAST_ANSWER, ANSWER_TOKENS);
         plan.actions.push(Action::Draft(Box::new(DraftAction {
             account: place.0,
             person: place.1,

@@ -213,6 +213,10 @@ fn message(
     let observed = inputs.observed;
     let stand_in = reference.person();
     let person = observed.persons.resolve(stand_in);
+    if notice.person == Some(person) {
+        // What he writes himself needs no message to him: an answering machine would be answered for ever.
+        return give_up(plan, "it is about this operator himself");
+    }
     let known = inputs.people.get(person);
     if let Some(only) = &inputs.desired.engine.limits.only_to
         && !is_named(person, known.as_ref(), only)

@@ -289,7 +289,10 @@ impl Engine {
                 (Speaker::Campaign(key.lineage.clone()), None)
             }
         };
-        let text = text_of(&flight.intent.request).unwrap_or_default();
+        // An invite by `add` says nothing.
+        let Some(text) = text_of(&flight.intent.request) else {
+            return Ok(());
+        };
         // Where Telegram never said its number, it gets one that no message has.
         let number = match u32::try_from(message_id) {
             Ok(number) if number > 0 => number,
