@@ -323,7 +323,12 @@ fn every_command_line_of_the_books_runs_in_a_workspace_that_has_what_it_names() 
         {
             continue;
         }
-        let done = run(dir.path(), &line[1..]);
+        // From within, so that what a command writes stays there.
+        let done = tidings()
+            .current_dir(dir.path())
+            .args(&line[1..])
+            .output()
+            .unwrap();
         let code = done.status.code();
         // A reader may find nobody of that name yet; what he typed is right.
         let nobody = err(&done).contains("there is no campaign");
