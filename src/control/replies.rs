@@ -8,6 +8,7 @@ use crate::model::{
 use crate::observed::{Handle, Talk};
 use crate::people::{People, is_named};
 use crate::status::{self, Moment, RepliesDocument, ReplyDocument, ReplyLine, reply_state};
+use crate::store::StoreError;
 use crate::text::{MAX_TEXT_UNITS, utf16_len};
 
 /// Conversations of one answer at most.
@@ -272,6 +273,24 @@ fn sendable(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// Keeps what an operator wrote, under the key of the line that it is or takes the place of.
+fn keep_words(
+    core: &Core,
+    person: PersonId,
+    key: &LineKey,
+    account: &AccountName,
+    by: &str,
+    text: String,
+) -> Result<(), StoreError> {
+    let line = Line {
+        at: core.clock.now(),
+        account: account.clone(),
+        speaker: Speaker::Operator(by.to_owned()),
+        text,
+    };
+    core.people.say(person, key, &line)
+}
+
 /// Whether anybody may write to this person at all.
 fn may_write(core: &Core, person: PersonId) -> Result<(), String> {
     let observed = &core.observed;
@@ -314,16 +333,8 @@ fn approve(core: &Core, id: u64, text: Option<String>, by: String) -> Answered {
         Ok(text) => text,
         Err(why) => return refused(format!("{why}; give it another one with --text")),
     };
-    if edited {
-        let line = Line {
-            at: core.clock.now(),
-            account: account.clone(),
-            speaker: Speaker::Operator(by.clone()),
-            text,
-        };
-        if let Err(error) = core.people.say(person, &key, &line) {
-            return refused(error.to_string());
-        }
+    if edited && let Err(error) = keep_words(core, person, &key, &account, &by, text) {
+        return refused(error.to_string());
     }
     done(
         format!("draft {id} goes to {person} by {account}."),
@@ -406,13 +417,7 @@ fn send(core: &Core, person: PersonId, text: &str, account: Option<&str>, by: St
         kind: LineKind::Operator,
         number,
     };
-    let line = Line {
-        at: core.clock.now(),
-        account: account.clone(),
-        speaker: Speaker::Operator(by.clone()),
-        text,
-    };
-    if let Err(error) = core.people.say(person, &key, &line) {
+    if let Err(error) = keep_words(core, person, &key, &account, &by, text) {
         return refused(error.to_string());
     }
     done(
