@@ -625,23 +625,7 @@ impl World {
             return 0;
         };
         self.read_by_other(account, Peer::User(from));
-        self.store(
-            account,
-            Msg {
-                id: 0,
-                peer: Peer::User(from),
-                from: Some(from),
-                out: false,
-                date: secs(now),
-                text: text.into(),
-                entities: Vec::new(),
-                media: None,
-                reply_to: None,
-                top: None,
-                pts: 0,
-            },
-            None,
-        )
+        self.store(account, private(from, from, false, text, now), None)
     }
 
     /// The account writes to a user from another client: every connection is told. Returns the message's id.
@@ -650,23 +634,7 @@ impl World {
             return 0;
         };
         let own = self.self_id(account);
-        self.store(
-            account,
-            Msg {
-                id: 0,
-                peer: Peer::User(to),
-                from: Some(own),
-                out: true,
-                date: secs(now),
-                text: text.into(),
-                entities: Vec::new(),
-                media: None,
-                reply_to: None,
-                top: None,
-                pts: 0,
-            },
-            None,
-        )
+        self.store(account, private(to, own, true, text, now), None)
     }
 
     /// The other has read all that the account wrote to him.
@@ -774,6 +742,23 @@ impl World {
     /// What the connections are to be told, taken out.
     pub(super) fn take_pushes(&mut self) -> Vec<Push> {
         std::mem::take(&mut self.pushes)
+    }
+}
+
+/// A text in the private dialog with a user, not stored yet.
+fn private(with: i64, from: i64, out: bool, text: &str, now: i64) -> Msg {
+    Msg {
+        id: 0,
+        peer: Peer::User(with),
+        from: Some(from),
+        out,
+        date: secs(now),
+        text: text.into(),
+        entities: Vec::new(),
+        media: None,
+        reply_to: None,
+        top: None,
+        pts: 0,
     }
 }
 
