@@ -9,6 +9,7 @@ mod event;
 mod event_bytes;
 mod ids;
 mod media;
+mod notify;
 mod operator;
 pub mod reaction;
 mod reasons;
@@ -28,6 +29,7 @@ pub use ids::{
     AccountName, CampaignName, Lineage, PersonId, RandomKey, Reference, ReferenceError, SendKey,
 };
 pub use media::{Attachment, Entity, EntityKind, Formatted, utf16_len};
+pub use notify::NotifyEvent;
 pub use operator::{OperatorCommand, ReportBy, ResolveAs};
 pub use reasons::{AccountState, ConditionType, Exclusion, Outcome, Waiting};
 pub use replies::RepliesCommand;

@@ -44,7 +44,7 @@ pub use restored::Restored;
 pub use runs::Runs;
 pub use steps::{StepCounts, StepGroup, StepRow, StepTotals, StepWaiter, Steps};
 pub use suppression::{Entry as SuppressionEntry, Suppression};
-pub use talk::{Draft, Notice, NoticeKind, Spend, Talk, Talks, Unanswered};
+pub use talk::{Draft, Notice, Spend, Talk, Talks, Unanswered};
 
 use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp};
 

@@ -8,10 +8,10 @@ use super::{Action, Gate, Inputs, Link, Plan, SendAction};
 use crate::model::{
     AccountName, Event, Formatted, Lineage, PersonId, Reference, Timestamp, notice_key,
 };
-use crate::observed::{Notice, NoticeKind};
+use crate::observed::Notice;
 use crate::people::is_named;
 use crate::spec::SecretString;
-use crate::spec::engine::{Notify, NotifyEvent};
+use crate::spec::engine::Notify;
 
 /// Tries of one notice before it is given up, with a back-off of 1 s to [`RETRY_MOST`]: a bit over a day.
 const TRIES: u32 = 300;
@@ -33,21 +33,6 @@ pub struct PostAction {
     pub notice: Notice,
     /// The campaign's name now.
     pub campaign: Option<String>,
-}
-
-/// The entry of `notify` that an event's kind belongs to.
-fn wants(entry: &Notify, kind: NoticeKind) -> bool {
-    entry.on.iter().any(|on| {
-        matches!(
-            (on, kind),
-            (NotifyEvent::Handoff, NoticeKind::Handoff)
-                | (NotifyEvent::Draft, NoticeKind::Draft)
-                | (NotifyEvent::Paused, NoticeKind::Paused)
-                | (NotifyEvent::Stalled, NoticeKind::Stalled)
-                | (NotifyEvent::Account, NoticeKind::Account)
-                | (NotifyEvent::Finished, NoticeKind::Finished)
-        )
-    })
 }
 
 /// What an entry is known by: where it goes.
@@ -103,7 +88,7 @@ pub(super) fn notices(inputs: &Inputs<'_>, plan: &mut Plan) {
             continue;
         }
         let next = talks.notices.iter().find(|notice| {
-            notice.seq > *told && entries.iter().any(|entry| wants(entry, notice.kind))
+            notice.seq > *told && entries.iter().any(|entry| entry.on.contains(&notice.kind))
         });
         let (Some(notice), Some(entry)) = (next, entries.first()) else {
             continue;

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::notices::target_of;
 use super::{Action, Gate, Inputs, Link, Plan};
-use crate::model::{AccountName, Event, StallReason, Timestamp, Waiting};
+use crate::model::{AccountName, Event, NotifyEvent, StallReason, Timestamp, Waiting};
 use crate::observed::{Campaign, Source};
-use crate::spec::engine::NotifyEvent;
 
 /// A connection that is lost for so long is worth telling: shorter breaks are the network's daily life.
 const AWAY_FOR: Duration = Duration::from_secs(300);

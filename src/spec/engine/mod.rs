@@ -25,7 +25,7 @@ pub use limits::{
     DEFAULT_APPROVE_OVER, DEFAULT_ATTESTED_PER_DAY, DEFAULT_MAX_AUDIENCE, DEFAULT_MAX_PER_DAY,
     DEFAULT_MIN_DELAY, LimitsSettings, PerPerson,
 };
-pub use notify::{Notify, NotifyEvent};
+pub use notify::Notify;
 pub use opt_out::{DEFAULT_OPT_OUT_KEYWORDS, DEFAULT_OPT_OUT_REPLY, OptOutSettings};
 pub(in crate::spec) use owners::check_owner;
 pub use owners::{DEFAULT_PLAN, Owner, Plan, glob_matches, plan_of};

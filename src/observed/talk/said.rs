@@ -1,0 +1,239 @@
+//! What people say, what is drafted for them, and what operators decide.
+
+use std::time::Duration;
+
+use super::{Draft, OperatorMessage, Unanswered, silenced};
+use crate::model::{Event, NeedsWhy, NotifyEvent, TalkChange, Timestamp};
+use crate::observed::Observed;
+
+/// The first pause after a failed try to draft; doubles with each.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+
+/// What is said, drafted and decided.
+pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
+    match event {
+        Event::Written {
+            account,
+            person,
+            message_id,
+            role,
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let silent = state.is_silenced(who);
+            state.talk(who, by, |talk| {
+                let Some(role) = role.clone().filter(|_| !silent) else {
+                    return;
+                };
+                // What may have passed by itself is tried again; what a human was asked for is a human's.
+                let passing = |why: &NeedsWhy| {
+                    matches!(
+                        why,
+                        NeedsWhy::Failed
+                            | NeedsWhy::Held
+                            | NeedsWhy::Tokens
+                            | NeedsWhy::NoText
+                            | NeedsWhy::NotSent
+                    )
+                };
+                talk.needs = talk.needs.take().filter(|(why, _, _)| !passing(why));
+                // What he adds changes what there is to say; what is being sent is not changed any more.
+                talk.draft = talk.draft.take().filter(|draft| draft.sending);
+                match &mut talk.unanswered {
+                    Some(open) => {
+                        open.first = open.first.min(*message_id);
+                        open.last = open.last.max(*message_id);
+                        open.last_at = at;
+                        open.role = role;
+                    }
+                    None => {
+                        talk.unanswered = Some(Unanswered {
+                            first: *message_id,
+                            last: *message_id,
+                            since: at,
+                            last_at: at,
+                            role,
+                            failures: 0,
+                            retry_at: Timestamp::MIN,
+                            detail: String::new(),
+                        });
+                    }
+                }
+            });
+        }
+        Event::HumanSpoke {
+            account, person, ..
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            state.talk(who, by, |talk| {
+                talk.human = Some(at);
+                talk.unanswered = None;
+                talk.needs = None;
+            });
+            state.talks_of(who, |talk| {
+                talk.draft = talk.draft.take().filter(|draft| draft.sending);
+            });
+        }
+        Event::ModelAsked { role, tokens } => {
+            state
+                .talks
+                .spend
+                .entry(role.clone())
+                .or_default()
+                .add(at, *tokens);
+        }
+        Event::Drafted {
+            account,
+            person,
+            message_id,
+            hold,
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let id = state.seq;
+            let mut role = None;
+            state.talk(who, by, |talk| {
+                let Some(open) = talk.unanswered.as_ref().filter(|o| o.last == *message_id) else {
+                    return;
+                };
+                role = Some(open.role.clone());
+                talk.draft = Some(Draft {
+                    id,
+                    message_id: *message_id,
+                    at,
+                    hold: *hold,
+                    role: open.role.clone(),
+                    sending: false,
+                    edited: false,
+                });
+            });
+            if let (Some(hold), Some(role)) = (hold, role) {
+                let message = format!(
+                    "An answer to {person} by {account} waits for approval. {}",
+                    hold.says()
+                );
+                state.notice(at, NotifyEvent::Draft, "draft", message);
+                state.notice_about(Some(&role), Some(account), Some(*person), Some(id));
+            }
+        }
+        Event::DraftFailed {
+            account,
+            person,
+            wait,
+            detail,
+            ..
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            state.talk(who, by, |talk| {
+                if let Some(open) = &mut talk.unanswered {
+                    open.failures += 1;
+                    let pause = RETRY_FIRST * (1 << (open.failures - 1).min(10));
+                    let asked = Duration::from_secs(u64::from(wait.unwrap_or(0)));
+                    open.retry_at = at + pause.max(asked);
+                    open.detail.clone_from(detail);
+                }
+            });
+        }
+        Event::NeedsHuman {
+            account,
+            person,
+            why,
+            detail,
+            ..
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let role = state
+                .talks
+                .get(who, by)
+                .and_then(|talk| talk.unanswered.as_ref())
+                .map(|open| open.role.clone());
+            state.talk(who, by, |talk| {
+                talk.needs = Some((*why, at, detail.clone()));
+                talk.unanswered = None;
+                talk.draft = talk.draft.take().filter(|draft| draft.sending);
+            });
+            let message = format!("{person}, who writes to {account}, needs a human. {detail}");
+            state.notice(at, NotifyEvent::Handoff, why.name(), message);
+            state.notice_about(role.as_ref(), Some(account), Some(*person), None);
+        }
+        Event::DraftDecided {
+            account,
+            person,
+            message_id,
+            approved,
+            edited,
+            ..
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            state.talk(who, by, |talk| {
+                let Some(draft) = talk
+                    .draft
+                    .as_mut()
+                    .filter(|d| d.message_id == *message_id && !d.sending)
+                else {
+                    return;
+                };
+                if *approved {
+                    draft.hold = None;
+                    draft.at = at;
+                    draft.edited = *edited;
+                } else {
+                    talk.draft = None;
+                    talk.unanswered = None;
+                    let detail = "The draft was rejected; the person has no answer.".to_owned();
+                    talk.needs = Some((NeedsWhy::Rejected, at, detail));
+                }
+            });
+        }
+        Event::OperatorWrote {
+            account,
+            person,
+            number,
+            ..
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            state.talk(who, by, |talk| {
+                talk.operator_count = talk.operator_count.max(*number);
+                talk.operator.push_back(OperatorMessage {
+                    number: *number,
+                    sending: false,
+                });
+                talk.human = Some(at);
+                talk.unanswered = None;
+                talk.needs = None;
+                talk.closed = false;
+            });
+            state.talks_of(who, |talk| {
+                talk.draft = talk.draft.take().filter(|draft| draft.sending);
+            });
+        }
+        Event::TalkChanged { person, change, .. } => {
+            let who = state.persons.intern(*person);
+            state.talks_of(who, |talk| match change {
+                TalkChange::Taken => {
+                    talk.human = Some(at);
+                    talk.unanswered = None;
+                    talk.draft = talk.draft.take().filter(|draft| draft.sending);
+                    talk.needs = None;
+                    talk.closed = false;
+                }
+                TalkChange::Returned => {
+                    talk.human = None;
+                    talk.needs = None;
+                    talk.closed = false;
+                }
+                TalkChange::Closed => {
+                    talk.human = None;
+                    talk.needs = None;
+                    talk.unanswered = None;
+                    talk.draft = talk.draft.take().filter(|draft| draft.sending);
+                    talk.closed = true;
+                }
+            });
+        }
+        Event::AccountIs { person, .. } => {
+            // One's own accounts never answer each other.
+            let who = state.persons.intern(*person);
+            silenced(state, who);
+        }
+        _ => {}
+    }
+}
