@@ -26,6 +26,7 @@ mod lookups;
 mod message;
 pub mod notices;
 mod owners;
+mod question;
 mod reach;
 pub mod rehearse;
 mod renamed;

@@ -1,5 +1,7 @@
 //! What happened, as people and programs read it.
 
+mod talk;
+
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -736,104 +738,16 @@ fn say(event: &Event, observed: &Observed) -> Words {
             format!("Turned up, and is on the suppression list ({hash})."),
         )
         .about(person),
-        Event::Written {
-            account,
-            person,
-            message_id,
-            role,
-        } => role_of(
-            words("written", format!("Message {message_id} is kept.")),
-            role.as_ref(),
-            observed,
-        )
-        .by(account)
-        .about(person),
-        Event::HumanSpoke {
-            account,
-            person,
-            message_id,
-        } => words(
-            "human_spoke",
-            format!("A human wrote message {message_id} from another client; the AI is silent."),
-        )
-        .by(account)
-        .about(person),
-        Event::ModelAsked { role, tokens } => role_of(
-            words(
-                "model_asked",
-                format!("The model was asked: {tokens} tokens."),
-            ),
-            Some(role),
-            observed,
-        ),
-        Event::Drafted {
-            account,
-            person,
-            message_id,
-            hold,
-        } => {
-            let held = match hold {
-                Some(hold) => format!(" It waits for approval. {}", hold.says()),
-                None => String::new(),
-            };
-            words(
-                "drafted",
-                format!("An answer to message {message_id} was drafted.{held}"),
-            )
-            .by(account)
-            .about(person)
-        }
-        Event::DraftFailed {
-            account,
-            person,
-            detail,
-            ..
-        } => words("draft_failed", format!("No answer was drafted: {detail}."))
-            .by(account)
-            .about(person)
-            .bad(),
-        Event::NeedsHuman {
-            account,
-            person,
-            why,
-            detail,
-            ..
-        } => words("needs_human", format!("{}: {detail}", why.name()))
-            .by(account)
-            .about(person)
-            .bad(),
-        Event::DraftDecided {
-            account,
-            person,
-            approved,
-            edited,
-            by,
-            ..
-        } => {
-            let what = match (approved, edited) {
-                (true, true) => "approved the answer with another text",
-                (true, false) => "approved the answer",
-                (false, _) => "rejected the answer",
-            };
-            words("draft_decided", format!("{by} {what}."))
-                .by(account)
-                .about(person)
-        }
-        Event::OperatorWrote {
-            account,
-            person,
-            by,
-            ..
-        } => words("operator_wrote", format!("{by} writes to this person."))
-            .by(account)
-            .about(person),
-        Event::TalkChanged { person, change, by } => {
-            let what = match change {
-                crate::model::TalkChange::Taken => "took the conversation",
-                crate::model::TalkChange::Returned => "gave the conversation back to the AI",
-                crate::model::TalkChange::Closed => "closed the conversation",
-            };
-            words("talk_changed", format!("{by} {what}.")).about(person)
+        Event::Written { .. }
+        | Event::HumanSpoke { .. }
+        | Event::ModelAsked { .. }
+        | Event::Drafted { .. }
+        | Event::DraftFailed { .. }
+        | Event::NeedsHuman { .. }
+        | Event::DraftDecided { .. }
+        | Event::OperatorWrote { .. }
+        | Event::TalkChanged { .. } => {
+            talk::said(event, observed).unwrap_or_else(|| words("conversation", ""))
         }
         Event::Told { seq, error, .. } => match error {
             None => words("told", format!("`notify` told of event {seq}.")),
@@ -870,16 +784,6 @@ fn about_one(it: Words, people: &[crate::model::PersonId]) -> Words {
     match people {
         [one] => it.about(one),
         _ => it,
-    }
-}
-
-fn role_of(it: Words, role: Option<&Lineage>, observed: &Observed) -> Words {
-    match role {
-        Some(role) => match crate::model::account_of_role(role) {
-            Some(account) => it.by(account),
-            None => it.of(role, observed),
-        },
-        None => it,
     }
 }
 
