@@ -137,6 +137,10 @@ enum May<'a> {
 
 fn may<'a>(inputs: &Inputs<'a>, plan: &Plan, line: &Lineage) -> May<'a> {
     if account_of_role(line).is_some() {
+        // It belongs to no campaign; what holds all of them holds it too.
+        if let Some(hold) = &inputs.observed.suspended {
+            return May::Held(super::gate::suspended(hold, "--all"));
+        }
         return match role_named(inputs, line) {
             Some(role) => May::Now {
                 role,
@@ -206,7 +210,7 @@ pub(super) fn may_go_again(inputs: &Inputs<'_>, plan: &Plan, key: &SendKey) -> b
         .map(|draft| draft.role.clone());
     match role {
         Some(role) => matches!(may(inputs, plan, &role), May::Now { .. }),
-        None => true,
+        None => inputs.observed.suspended.is_none(),
     }
 }
 

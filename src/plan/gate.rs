@@ -7,7 +7,7 @@ use super::sends::planned_resolve;
 use super::{Action, CampaignView, Gate, Inputs, Plan, Wait, lookups, owners, renamed, runs};
 use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceKind, SourceRole};
 use crate::model::{AccountName, Event, Lineage, PersonId, StallReason, Timestamp, Waiting};
-use crate::observed::{Campaign, Handle, Lookup, Source};
+use crate::observed::{Campaign, Handle, Hold, Lookup, Source};
 use crate::people::best_reference;
 
 /// The first pause after a failed look-up; doubles up to [`LOOKUP_RETRY_MOST`]. Long enough not to spend an
@@ -33,6 +33,14 @@ const LIMITED_ACCOUNTS: usize = 2;
 
 /// Holds during which a firing of the schedule opens no run, then or later.
 const HELD: &[&str] = &["Suspended", "Paused", "PausedItself", "Stalled"];
+
+/// What is said of an operator's hold, and how it ends.
+pub(super) fn suspended(hold: &Hold, which: &str) -> String {
+    format!(
+        "Suspended by {} on {}: {}. `tidings resume {which}` lets it go.",
+        hold.by, hold.at, hold.reason
+    )
+}
 
 /// Finds the gate of every campaign, and plans what opens it.
 pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
@@ -157,11 +165,7 @@ fn gate(
         .as_ref()
         .map(|hold| (hold, spec.name.as_str()));
     if let Some((hold, which)) = everything.or(alone) {
-        let message = format!(
-            "Suspended by {} on {}: {}. `tidings resume {which}` lets it go.",
-            hold.by, hold.at, hold.reason
-        );
-        return blocked(Waiting::Suspended, "Suspended", message);
+        return blocked(Waiting::Suspended, "Suspended", suspended(hold, which));
     }
     if spec.paused {
         return blocked(Waiting::Paused, "Paused", "The spec says `paused: true`.");
