@@ -38,7 +38,7 @@ pub struct Entry {
     /// Whom or what the call is about: `user:7000000001`, `chat:…`, `channel:…`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
-    /// The username, phone or link that was asked for.
+    /// The username, phone or link that was asked for; of a question to the model its `Idempotency-Key`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
     /// The send's `random_id`.
@@ -74,7 +74,7 @@ pub struct Entry {
     /// The message id that was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<i32>,
-    /// For sends: true when this was the first with its `random_id`, false for a repeat.
+    /// For sends and questions: true when this was the first with its `random_id` or key, false for a repeat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first: Option<bool>,
     /// Whether the call took effect: false for errors, repeats of reads are true.

@@ -236,6 +236,45 @@ impl Sandbox {
         self.write("person", account, &person.into(), text)
     }
 
+    /// A person writes in the group, or posts in the channel, of this title.
+    ///
+    /// # Errors
+    /// When the world has no such person or place.
+    pub fn send_in_place(
+        &self,
+        person: impl Into<Ref>,
+        title: &str,
+        text: &str,
+    ) -> Result<(), SandboxError> {
+        let (now, person) = (self.shared.now(), person.into());
+        self.world(|world| {
+            let user = world
+                .find_user(&person)
+                .ok_or_else(|| SandboxError::Nobody(person.to_string()))?;
+            let at = world
+                .groups
+                .iter()
+                .position(|group| group.title == title)
+                .ok_or_else(|| SandboxError::Nobody(title.to_owned()))?;
+            self.shared.ledger.write(Entry {
+                at: now,
+                kind: "person".into(),
+                method: "write".into(),
+                peer: Some(
+                    world
+                        .groups
+                        .get(at)
+                        .map_or(String::new(), |g| g.title.clone()),
+                ),
+                text: Some(text.to_owned()),
+                effect: true,
+                ..Entry::default()
+            });
+            world.write_in(at, user, text, now);
+            Ok(())
+        })
+    }
+
     /// A human writes to a person from another client of the account; returns the message's id.
     ///
     /// # Errors

@@ -3,7 +3,8 @@
 //! `POST /v1/chat/completions` (with `stream: true` too) and `GET /v1/models`. The answer is a function of the
 //! seed and of the messages; a token is four characters. A tool is called when the last user message contains a
 //! word of `tool_words`, or the tool's own name. Every request stands in the ledger (`kind: ai`): the last
-//! message as `text`, all messages as JSON in `note`.
+//! message as `text`, all messages as JSON in `note`. An answer that was given under an `Idempotency-Key` is given again
+//! for the same key, at no cost (`query` in the ledger is the key, `first: false` a repetition).
 //!
 //! ```yaml
 //! ai:
@@ -36,6 +37,8 @@ use super::world::keyed;
 
 /// Bytes of a request at most.
 const MAX_REQUEST: usize = 4 * 1024 * 1024;
+/// Answers remembered by their key.
+const MAX_KEYS: usize = 10_000;
 /// Characters of a token, roughly as for English text.
 const CHARS_PER_TOKEN: usize = 4;
 
@@ -121,6 +124,8 @@ struct Ai {
     seed: u64,
     /// Seen and fired, for each rule.
     counters: Mutex<Vec<(u64, u64)>>,
+    /// What was answered under which key; at most [`MAX_KEYS`].
+    answered: Mutex<BTreeMap<String, Value>>,
 }
 
 /// Listens; ends with the sandbox.
@@ -139,6 +144,7 @@ pub(super) async fn serve(
         spec,
         seed,
         counters,
+        answered: Mutex::default(),
     });
     let router = Router::new()
         .route("/v1/chat/completions", post(complete))
@@ -292,7 +298,19 @@ async fn complete(State(ai): State<Arc<Ai>>, headers: HeaderMap, body: String) -
         .key
         .as_deref()
         .is_some_and(|key| bearer != Some(key));
-    let fault = if refused { None } else { ai.fault() };
+    let key = headers
+        .get("idempotency-key")
+        .and_then(|v| v.to_str().ok())
+        .map(str::to_owned);
+    let before = key.as_ref().filter(|_| !refused).and_then(|key| {
+        let answered = ai.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.get(key).cloned()
+    });
+    let fault = if refused || before.is_some() {
+        None
+    } else {
+        ai.fault()
+    };
     let mut entry = Entry {
         at: ai.shared.now(),
         kind: "ai".into(),
@@ -300,6 +318,8 @@ async fn complete(State(ai): State<Arc<Ai>>, headers: HeaderMap, body: String) -
         text: Some(last.clone()),
         note: Some(all.clone()),
         fault: fault.as_ref().map(|f| format!("{:?}", f.kind)),
+        first: key.is_some().then_some(before.is_none()),
+        query: key.clone(),
         ..Entry::default()
     };
     let failure = if refused {
@@ -343,6 +363,9 @@ async fn complete(State(ai): State<Arc<Ai>>, headers: HeaderMap, body: String) -
     if let Some(failure) = failure {
         return failure;
     }
+    if let Some(before) = before {
+        return Json(before).into_response();
+    }
     if let Some(delay) = fault
         .as_ref()
         .filter(|f| f.kind == AiFaultKind::Slow)
@@ -350,7 +373,14 @@ async fn complete(State(ai): State<Arc<Ai>>, headers: HeaderMap, body: String) -
     {
         tokio::time::sleep(delay.0).await;
     }
-    respond(&ai, &request, &all, &last, fault.map(|f| f.kind))
+    respond(
+        &ai,
+        &request,
+        &all,
+        &last,
+        fault.map(|f| f.kind),
+        key.as_deref(),
+    )
 }
 
 fn respond(
@@ -359,6 +389,7 @@ fn respond(
     all: &str,
     last: &str,
     fault: Option<AiFaultKind>,
+    key: Option<&str>,
 ) -> Response {
     let spoilt = matches!(
         fault,
@@ -423,7 +454,13 @@ fn respond(
         body += "data: [DONE]\n\n";
         return ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response();
     }
-    Json(json!({"id": id, "object": "chat.completion", "created": created, "model": model,
-        "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": null}], "usage": usage}))
-    .into_response()
+    let answer = json!({"id": id, "object": "chat.completion", "created": created, "model": model,
+        "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": null}], "usage": usage});
+    if let Some(key) = key {
+        let mut answered = ai.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered.len() < MAX_KEYS {
+            answered.insert(key.to_owned(), answer.clone());
+        }
+    }
+    Json(answer).into_response()
 }

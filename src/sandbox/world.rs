@@ -637,6 +637,34 @@ impl World {
         self.store(account, private(to, own, true, text, now), None)
     }
 
+    /// A user writes in a group or posts in a channel: every account that is in it is told.
+    pub fn write_in(&mut self, at: usize, user: usize, text: &str, now: i64) {
+        let (Some(group), Some(from)) = (self.groups.get(at), self.users.get(user).map(|u| u.id))
+        else {
+            return;
+        };
+        let msg = Msg {
+            peer: group.peer(),
+            from: (group.kind != GroupKind::Channel).then_some(from),
+            ..private(from, from, false, text, now)
+        };
+        let members: Vec<usize> = (0..self.accounts.len())
+            .filter(|account| group.is_member(self.self_user(*account)))
+            .collect();
+        if group.kind == GroupKind::Basic {
+            for account in members {
+                self.store(account, msg.clone(), None);
+            }
+            return;
+        }
+        let id = self.append(at, msg);
+        self.pushes.extend(members.into_iter().map(|account| Push {
+            account,
+            except: None,
+            what: Pushed::Place(at, id),
+        }));
+    }
+
     /// The other has read all that the account wrote to him.
     fn read_by_other(&mut self, account: usize, peer: Peer) {
         let Some(owner) = self.accounts.get_mut(account) else {

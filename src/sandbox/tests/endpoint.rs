@@ -33,6 +33,12 @@ async fn chat(sandbox: &Sandbox, body: &Value) -> (String, String) {
     request(sandbox, "POST", "/v1/chat/completions", &body.to_string()).await
 }
 
+/// The same under an `Idempotency-Key`.
+async fn chat_as(sandbox: &Sandbox, key: &str, body: &Value) -> (String, String) {
+    let version = format!("/v1/chat/completions HTTP/1.1\r\nidempotency-key: {key}\r\nx-rest:");
+    request(sandbox, "POST", &version, &body.to_string()).await
+}
+
 async fn start(ai: AiSpec) -> Sandbox {
     Sandbox::start(SandboxOptions {
         world: WorldSpec {
@@ -185,4 +191,45 @@ async fn a_wrong_key_is_refused_where_one_is_asked_for() {
     })
     .await;
     assert!(chat(&sandbox, &hello()).await.0.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn what_was_answered_under_a_key_is_answered_again_and_paid_once() {
+    let ai = AiSpec {
+        faults: vec![AiFaultRule {
+            nth: Some(1),
+            after: 0,
+            every: None,
+            times: None,
+            kind: AiFaultKind::ServerError,
+            retry_after: None,
+            delay: None,
+        }],
+        ..AiSpec::default()
+    };
+    let sandbox = start(ai).await;
+    let (head, _) = chat_as(&sandbox, "a", &hello()).await;
+    assert!(
+        head.starts_with("HTTP/1.1 500"),
+        "an error is no answer: {head}"
+    );
+    let (head, first) = chat_as(&sandbox, "a", &hello()).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    let other = json!({"model": "m", "messages": [{"role": "user", "content": "Something else"}]});
+    assert_eq!(chat_as(&sandbox, "a", &other).await.1, first);
+    assert_ne!(chat_as(&sandbox, "b", &other).await.1, first);
+    let entries = sandbox.ledger().entries().into_iter();
+    let paid: Vec<_> = entries
+        .filter(|e| e.kind == "ai")
+        .map(|e| (e.query.unwrap(), e.first.unwrap()))
+        .collect();
+    assert_eq!(
+        paid,
+        [
+            ("a".to_owned(), true),
+            ("a".to_owned(), true),
+            ("a".to_owned(), false),
+            ("b".to_owned(), true)
+        ]
+    );
 }
