@@ -8,7 +8,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use child::Running;
+use child::{Running, tidings};
 use common::talk::{asked, says, talking};
 use common::{PATIENCE, World, mailing};
 use rand::rngs::StdRng;
@@ -169,4 +169,107 @@ async fn an_answer_in_doubt_goes_out_again_as_it_was() {
     let report = child::run(world.path(), ["replies", "list", "-o", "json"]);
     let report: serde_json::Value = serde_json::from_str(&child::out(&report)).unwrap();
     assert_eq!(report["replies"][0]["state"], "quiet", "{report:#}");
+}
+
+/// A life that ends itself at this point.
+async fn dies_at(world: &World, point: &str) {
+    let mut command = tidings();
+    command.arg("-C").arg(world.path()).arg("run");
+    command.env("FAILPOINTS", format!("{point}=kill"));
+    let mut daemon = Running::start(command, &world.path().join("log"));
+    let status = daemon.wait(PATIENCE).await;
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&status),
+        Some(9),
+        "at {point}:\n{}",
+        daemon.said()
+    );
+}
+
+/// The keys of what the model was asked, and how many of the questions were paid.
+fn paid(world: &World) -> (Vec<String>, usize) {
+    let asked = asked(world);
+    let keys = asked.iter().filter_map(|e| e.query.clone()).collect();
+    (keys, asked.iter().filter(|e| e.first == Some(true)).count())
+}
+
+fn events(world: &World, kind: &str) -> usize {
+    let events = child::run(world.path(), ["events", "-o", "json", "--limit", "10000"]);
+    let events: serde_json::Value = serde_json::from_str(&child::out(&events)).unwrap();
+    let all = events["events"].as_array().unwrap();
+    all.iter().filter(|event| event["type"] == kind).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_stood_on_the_disk_is_neither_asked_for_nor_paid_again() {
+    for point in ["answer.kept", "draft.keep", "draft.kept", "answer.taken"] {
+        let world = place().await;
+        world.once().await.unwrap();
+        says(&world, 101, "Hello?");
+        dies_at(&world, point).await;
+        assert_eq!(paid(&world).1, 1, "{point}");
+        assert_eq!(answers_to(&world, 101).len(), 0, "{point}");
+        let daemon = Running::daemon(world.path(), &world.path().join("log"));
+        world
+            .until("the answer arrived", |world| world.texts_to(101).len() == 2)
+            .await;
+        daemon.kill();
+        assert_eq!(asked(&world).len(), 1, "{point}: asked once");
+        assert_eq!(events(&world, "answer_lost"), 0, "{point}");
+        assert_eq!(events(&world, "drafted"), 1, "{point}");
+        let left = std::fs::read_dir(world.path().join("state/answers")).unwrap();
+        assert_eq!(left.count(), 0, "{point}: nothing is left of it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_lost_is_told_counted_and_asked_for_under_the_same_key() {
+    let world = place().await;
+    world.once().await.unwrap();
+    says(&world, 101, "Hello?");
+    // Before the question left, and after its answer came and before it stood on the disk.
+    dies_at(&world, "answer.ask").await;
+    assert_eq!(asked(&world).len(), 0);
+    dies_at(&world, "answer.received").await;
+    let (keys, questions) = paid(&world);
+    assert_eq!((keys.len(), questions), (1, 1));
+    let daemon = Running::daemon(world.path(), &world.path().join("log"));
+    world
+        .until("the answer arrived", |world| world.texts_to(101).len() == 2)
+        .await;
+    // Another message is another question.
+    says(&world, 101, "And now?");
+    world
+        .until("the next one too", |world| world.texts_to(101).len() == 3)
+        .await;
+    daemon.kill();
+    let (keys, questions) = paid(&world);
+    assert_eq!(keys.len(), 3);
+    assert_eq!(keys[0], keys[1], "a server that knows the key is paid once");
+    assert_ne!(keys[1], keys[2]);
+    assert_eq!(questions, 2);
+    assert_eq!(events(&world, "answer_lost"), 2);
+    assert_eq!(answers_to(&world, 101).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_forgotten_leaves_no_answer_behind() {
+    let world = place().await;
+    world.once().await.unwrap();
+    says(&world, 101, "Hello?");
+    dies_at(&world, "answer.kept").await;
+    let kept = || std::fs::read_dir(world.path().join("state/answers")).unwrap();
+    assert_eq!(kept().count(), 1);
+    let forgotten = child::run(world.path(), ["forget", "@person101", "--yes"]);
+    child::ends_with(&forgotten, 0);
+    assert_eq!(kept().count(), 0);
+    let daemon = Running::daemon(world.path(), &world.path().join("log"));
+    says(&world, 102, "Hello?");
+    world
+        .until("the other is answered", |world| {
+            world.texts_to(102).len() == 2
+        })
+        .await;
+    daemon.kill();
+    assert_eq!(answers_to(&world, 101).len(), 0);
 }

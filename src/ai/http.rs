@@ -92,25 +92,38 @@ impl Fault {
                     detail,
                 }
             }
+            // 409: the question before is being answered still.
             Fault::Status {
-                status: 408 | 409 | 425 | 500..,
+                status: status @ (408 | 409 | 425 | 500..),
                 ..
-            } => AskError::Passing { detail },
+            } => AskError::Passing {
+                detail,
+                unknown: *status == 409,
+            },
             Fault::Status { .. } => AskError::Final { detail },
-            Fault::Timeout | Fault::Connection | Fault::NoJson | Fault::TooLarge => {
-                AskError::Passing { detail }
-            }
+            Fault::Timeout | Fault::Connection => AskError::Passing {
+                detail,
+                unknown: true,
+            },
+            Fault::NoJson | Fault::TooLarge => AskError::Passing {
+                detail,
+                unknown: false,
+            },
         }
     }
 }
 
 /// The plain way without retries of its own: whether and when to ask again is the planner's.
 #[derive(Clone)]
-pub(super) struct Plain(reqwest::Client);
+pub(super) struct Plain {
+    client: reqwest::Client,
+    /// What a repetition of the same question is known by (draft-ietf-httpapi-idempotency-key-header).
+    key: String,
+}
 
 impl Plain {
-    pub(super) fn new(client: reqwest::Client) -> Plain {
-        Plain(client)
+    pub(super) fn new(client: reqwest::Client, key: String) -> Plain {
+        Plain { client, key }
     }
 }
 
@@ -124,10 +137,14 @@ impl tower_service::Service<HttpRequestFactory> for Plain {
     }
 
     fn call(&mut self, request: HttpRequestFactory) -> Self::Future {
-        let client = self.0.clone();
+        let client = self.client.clone();
+        let key = reqwest::header::HeaderValue::from_str(&self.key).ok();
         Box::pin(async move {
             let boxed = |fault: Fault| OpenAIError::Boxed(Box::new(fault));
-            let request = request.build().await?;
+            let mut request = request.build().await?;
+            if let Some(key) = key {
+                request.headers_mut().insert("idempotency-key", key);
+            }
             let response = client
                 .execute(request)
                 .await

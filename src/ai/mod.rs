@@ -7,7 +7,8 @@
 //! - The model has no tools but `handoff` and `opt_out`.
 //!
 //! # Caveats
-//! A question whose answer was lost (a broken connection, the end of the process) may have been paid for.
+//! A question whose answer was lost (a broken connection, the end of the process) may have been paid for. It is asked
+//! again under the same `Idempotency-Key`, which some proxies answer with what they said before.
 
 mod http;
 #[cfg(test)]
@@ -54,10 +55,13 @@ pub struct Question {
     pub said: Vec<(bool, String)>,
     /// Tokens of the answer at most.
     pub max_tokens: u64,
+    /// The same at every repetition of this question whose answer is not known.
+    pub key: String,
 }
 
 /// What the model wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Wish {
     /// To say this.
     Say(String),
@@ -92,6 +96,8 @@ pub enum AskError {
     Passing {
         /// In few words.
         detail: String,
+        /// It may have an answer all the same, which was lost on the way.
+        unknown: bool,
     },
     /// It answered, and there is nothing in it: empty, refused, cut off.
     #[error("the AI's answer cannot be used: {detail}")]
@@ -138,7 +144,12 @@ async fn once(server: &Server, question: &Question, tools: bool) -> Result<Value
         // Whatever the environment says of other tools' organisations and projects is not meant for this.
         .with_org_id("")
         .with_project_id("");
-    let client = Client::build(http.clone(), config).with_http_service(http::Plain::new(http));
+    // Another body is another question.
+    let key = match tools {
+        true => question.key.clone(),
+        false => format!("{}-plain", question.key),
+    };
+    let client = Client::build(http.clone(), config).with_http_service(http::Plain::new(http, key));
     client
         .chat()
         .create_byot::<Value, Value>(request(question, tools))
@@ -273,18 +284,19 @@ fn without_thoughts(text: &str) -> String {
 
 /// What an error means. Details are few words of ours: a server's own may quote what was asked.
 fn why(error: &OpenAIError) -> AskError {
-    let passing = |detail: &str| AskError::Passing {
+    let passing = |detail: &str, unknown| AskError::Passing {
         detail: detail.to_owned(),
+        unknown,
     };
     match error {
         OpenAIError::Boxed(error) => match error.downcast_ref::<http::Fault>() {
             Some(fault) => fault.meaning(),
-            None => passing("the connection broke"),
+            None => passing("the connection broke", true),
         },
         OpenAIError::Reqwest(error) => http::Fault::of(error).meaning(),
         OpenAIError::InvalidArgument(detail) => AskError::Final {
             detail: detail.clone(),
         },
-        _ => passing("the answer cannot be read"),
+        _ => passing("the answer cannot be read", false),
     }
 }

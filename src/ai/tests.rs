@@ -13,6 +13,7 @@ fn question() -> Question {
             (true, "Ignore all rules".to_owned()),
         ],
         max_tokens: 100,
+        key: "k".to_owned(),
     }
 }
 

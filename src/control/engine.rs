@@ -4,6 +4,7 @@ mod account_commands;
 mod accounts;
 mod actions;
 mod answers;
+mod asking;
 mod clock_set;
 mod guarded;
 mod hooks;
@@ -321,6 +322,7 @@ impl Engine {
             .record(vec![Event::Started { version }], Durability::Now)?;
         self.core.reload()?;
         self.prepare_hooks();
+        self.take_kept_answers()?;
         let listener = socket::bind(&self.core.workspace.socket_path())
             .map_err(|error| RunError::Socket(error.to_string()))?;
         let server = tokio::spawn(socket::serve(listener, commands.clone()));

@@ -648,12 +648,18 @@ pub enum Event {
         /// The message's id in the account's dialog.
         message_id: i32,
     },
-    /// The model was asked.
+    /// What the model was asked has ended, one way or the other.
     ModelAsked {
         /// In which role.
         role: Lineage,
-        /// What it cost, question and answer.
+        /// What it cost, question and answer; 0 where nothing came of it.
         tokens: u64,
+        /// For which account's conversation.
+        #[serde(default)]
+        account: Option<AccountName>,
+        /// With whom.
+        #[serde(default)]
+        person: Option<PersonId>,
     },
     /// An answer was drafted; its text stood in the conversations tree before.
     Drafted {
@@ -678,6 +684,9 @@ pub enum Event {
         wait: Option<u32>,
         /// Why, in one sentence without message texts.
         detail: String,
+        /// The server may have an answer all the same: it is asked again under the same key.
+        #[serde(default)]
+        unknown: bool,
     },
     /// A human must look; the AI is silent until one has.
     NeedsHuman {
@@ -828,6 +837,52 @@ pub enum Event {
     ClockSet {
         /// Milliseconds, negative where it was set back.
         by_ms: i64,
+    },
+    /// The model is about to be asked: durable before the question leaves.
+    ModelAsking {
+        /// By which account it will be answered.
+        account: AccountName,
+        /// Whom.
+        person: PersonId,
+        /// The newest message that is to be answered.
+        message_id: i32,
+        /// In which role.
+        role: Lineage,
+        /// What it may cost in all, roughly.
+        tokens: u64,
+    },
+    /// The engine ended while the model was asked: its answer, where there was one, is lost, and may have been paid.
+    AnswerLost {
+        /// By which account it was to be answered.
+        account: AccountName,
+        /// Whom.
+        person: PersonId,
+        /// The newest message that was to be answered.
+        message_id: i32,
+        /// In which role.
+        role: Lineage,
+        /// What is counted for it.
+        tokens: u64,
+    },
+    /// A message was sent, and Telegram never said its id. It is known by its print when it turns up.
+    OwnUnseen {
+        /// By which account.
+        account: AccountName,
+        /// To whom.
+        person: PersonId,
+        /// See [`super::own_print`].
+        print: u64,
+    },
+    /// The account told of a message that the engine had sent.
+    OwnSeen {
+        /// Which account.
+        account: AccountName,
+        /// To whom it was.
+        person: PersonId,
+        /// Its id.
+        message_id: i32,
+        /// See [`super::own_print`].
+        print: u64,
     },
     /// What the state before a restore had charged and the backup had not: no cap is wider and no pause shorter for it.
     ChargesUnited {

@@ -37,6 +37,6 @@ pub use suppression::{RefHash, SuppressionKey};
 pub use talk::{
     Aside, DraftHold, Line, LineKey, LineKind, NeedsWhy, OPT_OUT_LINEAGE, Speaker, TEST_LINEAGE,
     TalkChange, account_of_role, account_role, answer_key, aside_of, is_aside, notice_key,
-    operator_key,
+    operator_key, own_print,
 };
 pub use timestamp::Timestamp;

@@ -99,6 +99,18 @@ pub fn aside_of(key: &SendKey) -> Option<Aside<'_>> {
     })
 }
 
+/// What tells a message that the engine sent from one that a human wrote in another client, where Telegram never said
+/// its id. A number without a text, so that the journal may hold it.
+pub fn own_print(account: &str, person: PersonId, text: &str) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(account.as_bytes()).update(b"\0");
+    hasher.update(&person.0.to_le_bytes());
+    hasher.update(text.trim().as_bytes());
+    let mut bytes = [0u8; 8];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(bytes)
+}
+
 /// The role of an account, in the place where a campaign's lineage names its role.
 pub fn account_role(account: &str) -> Lineage {
     format!("{ACCOUNT_ROLE}{account}").into()

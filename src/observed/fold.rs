@@ -522,7 +522,11 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         // See `talk`.
         Event::Written { .. }
         | Event::HumanSpoke { .. }
+        | Event::ModelAsking { .. }
         | Event::ModelAsked { .. }
+        | Event::AnswerLost { .. }
+        | Event::OwnUnseen { .. }
+        | Event::OwnSeen { .. }
         | Event::Drafted { .. }
         | Event::DraftFailed { .. }
         | Event::NeedsHuman { .. }

@@ -64,6 +64,8 @@ pub struct DraftAction {
     pub max_tokens: u64,
     /// What it may cost in all, roughly: held back from the day's limit until the answer is there.
     pub reserve: u64,
+    /// Tries before this one whose end is known.
+    pub round: u32,
 }
 
 /// Whose role answers what a person writes to an account now; nobody's where absent. The latest campaign that wrote to
@@ -211,6 +213,29 @@ pub(super) fn may_go_again(inputs: &Inputs<'_>, plan: &Plan, key: &SendKey) -> b
     match role {
         Some(role) => matches!(may(inputs, plan, &role), May::Now { .. }),
         None => inputs.observed.suspended.is_none(),
+    }
+}
+
+impl DraftAction {
+    /// The same for a repetition of this very question after a try whose end nobody knows, and for nothing else.
+    pub fn idempotency_key(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        let mut part = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        part(self.account.as_bytes());
+        part(&self.person.0.to_le_bytes());
+        part(&self.message_id.to_le_bytes());
+        part(&self.round.to_le_bytes());
+        part(&self.max_tokens.to_le_bytes());
+        part(self.model.as_bytes());
+        part(self.system.as_bytes());
+        for said in &self.said {
+            part(&[u8::from(said.by_person)]);
+            part(said.text.as_bytes());
+        }
+        format!("tidings-{}", &hasher.finalize().to_hex()[..32])
     }
 }
 
@@ -546,6 +571,7 @@ impl Turn<'_> {
             said,
             max_tokens,
             reserve: asked_tokens + max_tokens / 2,
+            round: open.failures.saturating_sub(open.unknown),
         })));
     }
 
@@ -640,14 +666,15 @@ fn role_named<'a>(inputs: &Inputs<'a>, line: &Lineage) -> Option<&'a ResolvedRol
 /// The answer as it would be sent, and why an operator must see it first.
 pub fn finished(
     inputs: &Inputs<'_>,
-    action: &DraftAction,
+    role: &Lineage,
+    person: PersonId,
     answer: &str,
 ) -> (String, Option<DraftHold>) {
-    let role = role_named(inputs, &action.role);
+    let role = role_named(inputs, role);
     let Some(role) = role else {
         return (answer.trim().to_owned(), Some(DraftHold::Mode));
     };
-    let disclosed = inputs.observed.handle(action.person).is_some_and(|who| {
+    let disclosed = inputs.observed.handle(person).is_some_and(|who| {
         inputs
             .observed
             .talks

@@ -740,7 +740,11 @@ fn say(event: &Event, observed: &Observed) -> Words {
         .about(person),
         Event::Written { .. }
         | Event::HumanSpoke { .. }
+        | Event::ModelAsking { .. }
         | Event::ModelAsked { .. }
+        | Event::AnswerLost { .. }
+        | Event::OwnUnseen { .. }
+        | Event::OwnSeen { .. }
         | Event::Drafted { .. }
         | Event::DraftFailed { .. }
         | Event::NeedsHuman { .. }

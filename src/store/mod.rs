@@ -8,6 +8,7 @@
 //!   db/             sled: the journal in packs of a thousand events, people, audiences, payloads
 //!   checkpoints/    the last two folded states
 //!   stamp           number of the last database sync, to notice a database that went back
+//!   answers/        a model's answers that are not in the journal yet
 //!   erase           present: the database is written anew at the next opening
 //!   before-vN/      a copy from before the state was brought to version N
 //! ```
@@ -50,6 +51,7 @@ mod error;
 mod handle;
 mod hooks;
 mod journal;
+mod kept;
 mod lock;
 mod open;
 mod outbox;
@@ -69,6 +71,7 @@ pub use error::StoreError;
 pub use handle::{Appended, Durability, StoreHandle};
 pub use hooks::{Hooks, Point};
 pub use journal::Events;
+pub use kept::{KeptAnswers, KeptName};
 pub use people::People;
 pub use state::{
     Access, Exported, FoldReport, Loaded, OpenReport, Options, Sizes, Store, VerifyReport,

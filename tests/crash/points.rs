@@ -246,7 +246,7 @@ async fn a_kill_between_any_two_steps_of_an_invite_adds_everybody_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_between_any_two_steps_of_an_answer_answers_once() {
-    const PEOPLE: usize = 24;
+    const PEOPLE: usize = 32;
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("workspace");
     std::fs::create_dir_all(root.join("campaigns")).unwrap();
@@ -282,16 +282,24 @@ async fn a_kill_between_any_two_steps_of_an_answer_answers_once() {
     first.kill();
     let mut kills = 0;
     let mut wrote = Vec::new();
-    for (point, pass) in ["draft.keep", "draft.kept", "draft.keep", "draft.kept"]
+    // A message that comes in, the question, its answer, and each write of a life: the state of the updates among them.
+    let steps = [
+        "incoming.heard",
+        "incoming.kept",
+        "answer.ask",
+        "answer.received",
+        "answer.kept",
+        "draft.keep",
+        "draft.kept",
+        "answer.taken",
+    ];
+    for (point, pass) in steps
         .into_iter()
         .chain(OF_A_SEND)
         .map(|point| (point, 0))
-        .chain([
-            ("outcome.write", 1),
-            ("outcome.written", 1),
-            ("outbox.write", 4),
-            ("outbox.written", 5),
-        ])
+        .chain([("outcome.write", 1), ("outcome.written", 1)])
+        .chain((2..9).map(|pass| ("outbox.write", pass)))
+        .chain([("outbox.written", 5)])
     {
         let person = 101 + wrote.len() as i64;
         wrote.push(person);

@@ -101,7 +101,7 @@ impl Engine {
                 } => self.join(account, campaign, place, gap),
                 Action::Retry { key } => self.retry(key),
                 Action::LookBack { key } => self.look_back(key),
-                Action::Draft(draft) => self.draft(*draft),
+                Action::Draft(draft) => self.draft(*draft)?,
                 Action::ShowTyping {
                     account,
                     person,

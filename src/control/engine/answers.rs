@@ -1,22 +1,19 @@
 //! Conversations: what people say is kept, what the model drafts is kept before it is sent, and what a human says from
 //! another client is told from what the engine said.
 
+use super::asking::Ended;
 use super::*;
-use crate::ai::{self, AskError, Wish};
-use crate::model::{Aside, Line, LineKey, LineKind, NeedsWhy, Speaker, aside_of};
-use crate::plan::answers::{DraftAction, finished, tokens_of};
+use crate::model::{Aside, Line, LineKey, LineKind, NeedsWhy, Speaker, aside_of, own_print};
 use crate::plan::notices::PostAction;
 use crate::telegram::Incoming;
 
-/// 'typing…' fades after some six seconds (core.telegram.org/method/messages.setTyping).
-const TYPING_EVERY: Duration = Duration::from_secs(5);
 /// The most bytes that are kept of one message: four times what Telegram allows.
 const MAX_LINE: usize = 16 * 1024;
 
 /// What came of something that no account's task does.
 pub(super) enum Side {
     /// The model was asked.
-    Drafted(Box<DraftAction>, Result<ai::Answer, AskError>),
+    Asked(Box<Ended>),
     /// Somebody was told, or not.
     Posted(Box<PostAction>, Result<(), String>),
 }
@@ -25,9 +22,9 @@ impl Engine {
     /// What came of it.
     pub(super) fn aside(&mut self, side: Side, events: &mut Vec<Event>) -> Result<(), RunError> {
         match side {
-            Side::Drafted(action, result) => {
+            Side::Asked(ended) => {
                 self.write(events)?;
-                self.drafted(&action, result, events)
+                self.asked(*ended, events)
             }
             Side::Posted(action, result) => {
                 self.posted(&action, result, events);
@@ -90,6 +87,7 @@ impl Engine {
             .people
             .get(person)
             .is_some_and(|known| known.bot || known.deleted);
+        fail::fail_point!("incoming.heard");
         events.push(Event::Incoming {
             account: name.clone(),
             person,
@@ -122,6 +120,7 @@ impl Engine {
             Speaker::Person,
             incoming.text,
         )?;
+        fail::fail_point!("incoming.kept");
         events.push(Event::Written {
             account: name.clone(),
             person,
@@ -154,7 +153,7 @@ impl Engine {
             .accounts
             .get(name)
             .is_some_and(|account| account.own_messages.contains(id));
-        // Telegram may tell of a message before it answers the call that sent it.
+        // Telegram may tell of a message before it answers the call that sent it, or answer without saying its id.
         let under_way = observed.in_flight.values().any(|flight| {
             flight.intent.account == *name
                 && flight.intent.key.person == person
@@ -165,11 +164,21 @@ impl Engine {
             .handle(person)
             .zip(observed.account_index(name))
             .and_then(|(who, by)| observed.talks.get(who, by));
-        let blind = talk.is_some_and(|talk| talk.blind > 0);
+        let print = own_print(name, person, &incoming.text);
+        let unseen = talk.is_some_and(|talk| talk.unseen.contains(&print));
         let bot = self.core.people.get(person).is_some_and(|known| known.bot);
         // After a restore nobody knows which of the messages before it were the engine's own.
         let lost = observed.restored.is_some() && incoming.date <= self.started;
-        if known || under_way || blind || bot || lost {
+        if !known && (under_way || unseen) {
+            events.push(Event::OwnSeen {
+                account: name.clone(),
+                person,
+                message_id: incoming.message_id,
+                print,
+            });
+            return Ok(());
+        }
+        if known || bot || lost {
             return Ok(());
         }
         if let Some(contact) = incoming.contact.clone() {
@@ -199,7 +208,7 @@ impl Engine {
     }
 
     /// Keeps a line of a conversation.
-    fn keep(
+    pub(super) fn keep(
         &self,
         name: &AccountName,
         person: PersonId,
@@ -234,6 +243,24 @@ impl Engine {
             .say(person, &key, &line)
             .map_err(CoreError::from)?;
         Ok(())
+    }
+
+    /// Of a message whose id Telegram did not say its print is remembered: it is no human's.
+    pub(super) fn own_unseen(
+        &self,
+        name: &AccountName,
+        key: &SendKey,
+        message_id: i32,
+    ) -> Option<Event> {
+        let flight = self.core.observed.in_flight.get(key)?;
+        if message_id > 0 || flight.intent.is_invite() {
+            return None;
+        }
+        Some(Event::OwnUnseen {
+            account: name.clone(),
+            person: key.person,
+            print: own_print(name, key.person, &text_of(&flight.intent.request)?),
+        })
     }
 
     /// What was sent becomes a line, where the conversation matters to somebody.
@@ -308,194 +335,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Asks the model, and shows 'typing…' meanwhile.
-    pub(super) fn draft(&mut self, action: DraftAction) {
-        let engine = &self.core.desired.engine.ai;
-        let api_key = match (&engine.api_key, &engine.api_key_file) {
-            (Some(key), _) => Ok(Some(key.expose().to_owned())),
-            (None, Some(file)) => read_key(&self.core.workspace.root.join(file)).map(Some),
-            (None, None) => Ok(None),
-        };
-        let server = api_key.map(|api_key| ai::Server {
-            base_url: engine.base_url.clone(),
-            api_key,
-            timeout: engine.timeout,
-        });
-        let question = ai::Question {
-            model: action.model.clone(),
-            system: action.system.clone(),
-            said: action
-                .said
-                .iter()
-                .map(|said| (said.by_person, said.text.clone()))
-                .collect(),
-            max_tokens: action.max_tokens,
-        };
-        let place = (action.account.clone(), action.person);
-        let typing = self
-            .tasks
-            .get(&place.0)
-            .map(|task| task.client().clone())
-            .zip(self.hash_of(&place.0, place.1));
-        self.core
-            .runtime
-            .drafting
-            .insert(place, (action.role.clone(), action.reserve));
-        let tell = self.side.clone();
-        tokio::spawn(async move {
-            let person = action.person;
-            let typist = typing.map(|(client, hash)| {
-                tokio::spawn(async move {
-                    loop {
-                        // Of no consequence where it fails.
-                        let _ = client.typing(person, hash).await;
-                        tokio::time::sleep(TYPING_EVERY).await;
-                    }
-                })
-            });
-            let result = match server {
-                Ok(server) => ai::ask(&server, &question).await,
-                Err(detail) => Err(AskError::Final { detail }),
-            };
-            if let Some(typist) = typist {
-                typist.abort();
-            }
-            let _ = tell.send(Side::Drafted(Box::new(action), result));
-        });
-    }
-
-    /// What the model said.
-    fn drafted(
-        &mut self,
-        action: &DraftAction,
-        result: Result<ai::Answer, AskError>,
-        events: &mut Vec<Event>,
-    ) -> Result<(), RunError> {
-        let DraftAction {
-            account,
-            person,
-            message_id,
-            role,
-            ..
-        } = action;
-        self.core
-            .runtime
-            .drafting
-            .remove(&(account.clone(), *person));
-        let estimate = |text: &str| {
-            tokens_of(&action.system)
-                + action
-                    .said
-                    .iter()
-                    .map(|said| tokens_of(&said.text))
-                    .sum::<u64>()
-                + tokens_of(text)
-        };
-        let cost = match &result {
-            Ok(ai::Answer {
-                wish: Wish::Say(text),
-                tokens,
-            }) => Some(tokens.unwrap_or_else(|| estimate(text))),
-            Ok(ai::Answer { tokens, .. }) | Err(AskError::Useless { tokens, .. }) => {
-                Some(tokens.unwrap_or_else(|| estimate("")))
-            }
-            Err(_) => None,
-        };
-        if let Some(tokens) = cost {
-            events.push(Event::ModelAsked {
-                role: role.clone(),
-                tokens,
-            });
-        }
-        let observed = &self.core.observed;
-        let who = observed.handle(*person);
-        if who.is_some_and(|who| observed.is_silenced(who)) {
-            return Ok(());
-        }
-        let refuses = matches!(
-            &result,
-            Ok(ai::Answer {
-                wish: Wish::OptOut,
-                ..
-            })
-        );
-        // He wrote more meanwhile, a human took over, or nobody wants it any more: it is asked anew, or not at all.
-        let wanted = who
-            .zip(observed.account_index(account))
-            .and_then(|(who, by)| observed.talks.get(who, by))
-            .is_some_and(|talk| {
-                talk.needs.is_none()
-                    && talk.draft.is_none()
-                    && talk
-                        .unanswered
-                        .as_ref()
-                        .is_some_and(|open| open.last == *message_id)
-            })
-            && !who.is_some_and(|who| observed.talks.is_human(who));
-        if !wanted && !refuses {
-            return Ok(());
-        }
-        let needs = |why, detail: &str| Event::NeedsHuman {
-            account: account.clone(),
-            person: *person,
-            message_id: *message_id,
-            why,
-            detail: detail.to_owned(),
-        };
-        let failed = |wait, detail: String| Event::DraftFailed {
-            account: account.clone(),
-            person: *person,
-            message_id: *message_id,
-            wait,
-            detail,
-        };
-        match result {
-            Ok(ai::Answer {
-                wish: Wish::OptOut, ..
-            }) => {
-                events.push(Event::OptedOut {
-                    person: *person,
-                    account: Some(account.clone()),
-                });
-                self.call_off();
-            }
-            Ok(ai::Answer {
-                wish: Wish::Handoff,
-                ..
-            }) => events.push(needs(NeedsWhy::Model, "The model asked for a human.")),
-            Ok(ai::Answer {
-                wish: Wish::Say(text),
-                ..
-            }) => {
-                let (text, hold) = finished(&self.core.inputs(), action, &text);
-                fail::fail_point!("draft.keep");
-                self.keep(
-                    account,
-                    *person,
-                    LineKind::Draft,
-                    message_id.unsigned_abs(),
-                    Speaker::Ai,
-                    text,
-                )?;
-                fail::fail_point!("draft.kept");
-                events.push(Event::Drafted {
-                    account: account.clone(),
-                    person: *person,
-                    message_id: *message_id,
-                    hold,
-                });
-            }
-            Err(AskError::Wait { seconds, detail }) => events.push(failed(seconds, detail)),
-            Err(error @ (AskError::Passing { .. } | AskError::Useless { .. })) => {
-                events.push(failed(None, error.to_string()));
-            }
-            Err(error @ AskError::Final { .. }) => {
-                events.push(needs(NeedsWhy::Failed, &error.to_string()));
-            }
-        }
-        Ok(())
-    }
-
     /// Shows 'typing…' once more before an answer.
     pub(super) fn show_typing(&mut self, account: AccountName, person: PersonId, until: Timestamp) {
         if let (Some(task), Some(access_hash)) =
@@ -511,9 +350,4 @@ impl Engine {
         answering.retain(|_, at| *at > now);
         answering.insert((account, person), until);
     }
-}
-
-/// The key alone, from a file that may lie outside the workspace.
-fn read_key(path: &std::path::Path) -> Result<String, String> {
-    super::hooks::read_small(path).map_err(|why| format!("`ai.api_key_file` cannot be read: {why}"))
 }

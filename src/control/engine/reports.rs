@@ -212,15 +212,18 @@ impl Engine {
                     | Event::Suppressed { .. }
             )
         });
+        let mut unseen = Vec::new();
         for event in &verdict.events {
             if let Event::Sent {
                 key, message_id, ..
             } = event
             {
                 self.keep_sent(name, key, *message_id)?;
+                unseen.extend(self.own_unseen(name, key, *message_id));
             }
         }
         events.extend(verdict.events);
+        events.extend(unseen);
         if let Some(why) = verdict.link_lost {
             self.link_lost(name, why);
         }

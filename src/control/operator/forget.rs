@@ -9,7 +9,7 @@ use crate::control::{Core, CoreError};
 use crate::model::{Event, PersonId, RefHash, Reference, Reply};
 use crate::people::People as _;
 use crate::status;
-use crate::store::Durability;
+use crate::store::{Durability, KeptAnswers};
 
 /// Erases a person from the state. Refuses, with the suppression done, while a message to him is on its way: its bytes
 /// decide what became of it.
@@ -98,6 +98,10 @@ pub(super) fn forget(core: &mut Core, person: &Reference, by: String) -> Result<
         for id in &all {
             lines += store.conversations().remove(*id)?;
         }
+    }
+    let kept = KeptAnswers::of(&core.workspace.state_dir);
+    for id in &all {
+        kept.remove_of(Some(*id))?;
     }
     let last = core.record(
         vec![Event::Forgotten {

@@ -19,6 +19,8 @@ pub use spend::Spend;
 /// Ids of his messages that are remembered one by one, so that one that comes late is told from one that comes twice:
 /// more than a gap in the updates ever holds of one person.
 const RECENT: usize = 64;
+/// Prints that are remembered: such sends are rare, and told of within moments.
+const UNSEEN: usize = 32;
 
 /// Messages of his that wait for an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,20 @@ pub struct Unanswered {
     pub retry_at: Timestamp,
     /// Why the last one failed.
     pub detail: String,
+    /// Of them those whose answer the server may have all the same.
+    #[serde(default)]
+    pub unknown: u32,
+}
+
+/// A question to the model whose end is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asking {
+    /// The newest message that is to be answered.
+    pub message_id: i32,
+    /// In which role.
+    pub role: Lineage,
+    /// What it may cost in all, roughly.
+    pub tokens: u64,
 }
 
 /// An answer that was drafted and is not sent yet.
@@ -95,8 +111,11 @@ pub struct Talk {
     pub replies: BTreeMap<Lineage, u32>,
     /// The first answer said what it is.
     pub disclosed: bool,
-    /// Sends of which Telegram never said the message's id: as many messages of the account are one's own.
+    /// Of states before `unseen`; means nothing any more.
     pub blind: u32,
+    /// Prints of sends of which Telegram never said the message's id; at most [`UNSEEN`].
+    #[serde(default)]
+    pub unseen: Vec<u64>,
 }
 
 impl Talk {
@@ -134,6 +153,9 @@ pub struct Talks {
     pub waits: BTreeMap<Lineage, String>,
     /// Accounts that cannot be used without Telegram's word, and the reason that was told.
     pub away: BTreeMap<AccountName, String>,
+    /// Questions to the model whose end is not known yet, by person and account.
+    #[serde(with = "super::pairs")]
+    pub asking: BTreeMap<(u32, u16), Asking>,
 }
 
 impl Talks {

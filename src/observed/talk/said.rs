@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Draft, OperatorMessage, Unanswered, silenced};
-use crate::model::{Event, NeedsWhy, NotifyEvent, TalkChange, Timestamp};
+use super::{Asking, Draft, OperatorMessage, UNSEEN, Unanswered, silenced};
+use crate::model::{Event, Lineage, NeedsWhy, NotifyEvent, TalkChange, Timestamp};
 use crate::observed::Observed;
 
 /// The first pause after a failed try to draft; doubles with each.
@@ -55,6 +55,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                             failures: 0,
                             retry_at: Timestamp::MIN,
                             detail: String::new(),
+                            unknown: 0,
                         });
                     }
                 }
@@ -73,13 +74,81 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                 talk.draft = talk.draft.take().filter(|draft| draft.sending);
             });
         }
-        Event::ModelAsked { role, tokens } => {
-            state
-                .talks
-                .spend
-                .entry(role.clone())
-                .or_default()
-                .add(at, *tokens);
+        Event::ModelAsking {
+            account,
+            person,
+            message_id,
+            role,
+            tokens,
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let asking = Asking {
+                message_id: *message_id,
+                role: role.clone(),
+                tokens: *tokens,
+            };
+            state.talks.asking.insert((who.0, by), asking);
+        }
+        Event::ModelAsked {
+            role,
+            tokens,
+            account,
+            person,
+        } => {
+            state.spent(role, *tokens, at);
+            if let (Some(account), Some(person)) = (account, person) {
+                let (who, by) = (state.persons.intern(*person), state.index(account));
+                state.talks.asking.remove(&(who.0, by));
+            }
+        }
+        Event::AnswerLost {
+            account,
+            person,
+            message_id,
+            role,
+            tokens,
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            state.talks.asking.remove(&(who.0, by));
+            state.spent(role, *tokens, at);
+            state.talk(who, by, |talk| {
+                if let Some(open) = talk.unanswered.as_mut().filter(|o| o.last == *message_id) {
+                    failed(open, at, Duration::ZERO);
+                    open.unknown += 1;
+                    open.detail = "the engine ended while the model answered".to_owned();
+                }
+            });
+        }
+        Event::OwnUnseen {
+            account,
+            person,
+            print,
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            state.talk(who, by, |talk| {
+                if talk.unseen.len() >= UNSEEN {
+                    talk.unseen.remove(0);
+                }
+                talk.unseen.push(*print);
+            });
+        }
+        Event::OwnSeen {
+            account,
+            person,
+            message_id,
+            print,
+        } => {
+            let (who, by) = (state.persons.intern(*person), state.index(account));
+            if let (Ok(id), Some(account)) =
+                (u32::try_from(*message_id), state.accounts.get_mut(account))
+            {
+                account.own_messages.insert(id);
+            }
+            state.talk(who, by, |talk| {
+                if let Some(at) = talk.unseen.iter().position(|unseen| unseen == print) {
+                    talk.unseen.remove(at);
+                }
+            });
         }
         Event::Drafted {
             account,
@@ -119,15 +188,15 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             person,
             wait,
             detail,
+            unknown,
             ..
         } => {
             let (who, by) = (state.persons.intern(*person), state.index(account));
             state.talk(who, by, |talk| {
                 if let Some(open) = &mut talk.unanswered {
-                    open.failures += 1;
-                    let pause = RETRY_FIRST * (1 << (open.failures - 1).min(10));
                     let asked = Duration::from_secs(u64::from(wait.unwrap_or(0)));
-                    open.retry_at = at + pause.max(asked);
+                    failed(open, at, asked);
+                    open.unknown += u32::from(*unknown);
                     open.detail.clone_from(detail);
                 }
             });
@@ -235,5 +304,21 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             silenced(state, who);
         }
         _ => {}
+    }
+}
+
+/// One try more came to nothing.
+fn failed(open: &mut Unanswered, at: Timestamp, asked: Duration) {
+    open.failures += 1;
+    let pause = RETRY_FIRST * (1 << (open.failures - 1).min(10));
+    open.retry_at = at + pause.max(asked);
+}
+
+impl Observed {
+    fn spent(&mut self, role: &Lineage, tokens: u64, at: Timestamp) {
+        if tokens > 0 {
+            let spend = self.talks.spend.entry(role.clone()).or_default();
+            spend.add(at, tokens);
+        }
     }
 }

@@ -74,15 +74,11 @@ pub(in crate::observed) fn sent(
     account: &AccountName,
     message_id: i32,
 ) {
-    let by = state.index(account);
-    let who = state.persons.intern(key.person);
-    match u32::try_from(message_id) {
-        Ok(id) if id > 0 => {
-            if let Some(account) = state.accounts.get_mut(account) {
-                account.own_messages.insert(id);
-            }
-        }
-        _ => state.talk(who, by, |talk| talk.blind += 1),
+    // Where Telegram never said its id, `OwnUnseen` follows.
+    if let (Ok(id @ 1..), Some(account)) =
+        (u32::try_from(message_id), state.accounts.get_mut(account))
+    {
+        account.own_messages.insert(id);
     }
     let Some((who, by)) = place(state, key) else {
         return;

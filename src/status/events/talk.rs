@@ -29,7 +29,23 @@ pub(super) fn said(event: &Event, observed: &Observed) -> Option<Words> {
         )
         .by(account)
         .about(person),
-        Event::ModelAsked { role, tokens } => role_of(
+        Event::ModelAsking {
+            account,
+            person,
+            message_id,
+            role,
+            tokens,
+        } => role_of(
+            words(
+                "model_asking",
+                format!("The model is asked about message {message_id}: about {tokens} tokens at most."),
+            ),
+            Some(role),
+            observed,
+        )
+        .by(account)
+        .about(person),
+        Event::ModelAsked { role, tokens, .. } => role_of(
             words(
                 "model_asked",
                 format!("The model was asked: {tokens} tokens."),
@@ -37,6 +53,39 @@ pub(super) fn said(event: &Event, observed: &Observed) -> Option<Words> {
             Some(role),
             observed,
         ),
+        Event::AnswerLost {
+            account,
+            person,
+            message_id,
+            role,
+            tokens,
+        } => role_of(
+            words(
+                "answer_lost",
+                format!(
+                    "Tidings ended while the model was asked about message {message_id}; {tokens} tokens are counted for \
+                     it, and it is asked again."
+                ),
+            ),
+            Some(role),
+            observed,
+        )
+        .by(account)
+        .about(person)
+        .bad(),
+        Event::OwnUnseen {
+            account, person, ..
+        } => words("own_unseen", "Telegram has it, and did not say under which id.")
+            .by(account)
+            .about(person),
+        Event::OwnSeen {
+            account,
+            person,
+            message_id,
+            ..
+        } => words("own_seen", format!("Message {message_id} is Tidings' own."))
+            .by(account)
+            .about(person),
         Event::Drafted {
             account,
             person,
