@@ -4,14 +4,18 @@
 
 mod common;
 
+#[path = "conversations/held.rs"]
+mod held;
+#[path = "conversations/never.rs"]
+mod never;
 #[path = "conversations/roles.rs"]
 mod roles;
 #[path = "conversations/trouble.rs"]
 mod trouble;
 
 use common::talk::{
-    answering, asked, change, list, operator, question, replies, says, talking, until_got,
-    until_heard, until_list, until_ready, until_state,
+    answered, answering, asked, change, greeted, list, operator, question, replies, says, talking,
+    until_got, until_heard, until_list, until_ready, until_state,
 };
 use tidings::control::ExitKind;
 use tidings::model::{Command, RepliesCommand, Reply, TalkChange};
@@ -93,8 +97,7 @@ async fn quick_messages_are_answered_together_and_the_disclosure_opens_the_first
     assert_eq!(got[1], "I am an automated assistant.\n\nYes.");
     let text = asked(&world)[0].text.clone().unwrap();
     assert_eq!(text, "Hello\nare you there\n?");
-    says(&world, 101, "Thanks");
-    let got = until_got(&world, 101, 3).await;
+    let got = answered(&world, 101, "Thanks", 3).await;
     assert_eq!(got[2], "Yes.", "said once");
     assert_eq!(asked(&world).len(), 2);
     daemon.stop().await.unwrap();
@@ -102,13 +105,7 @@ async fn quick_messages_are_answered_together_and_the_disclosure_opens_the_first
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handoff_word_stops_the_ai_and_flags_the_person_until_it_is_given_back() {
-    let world = talking(&people(2, ""), replies(&["Yes."]), "").await;
-    world.write(
-        "campaigns/hello.yaml",
-        answering("hello", ", handoff: [human, 'price list']"),
-    );
-    let daemon = world.daemon();
-    until_got(&world, 102, 1).await;
+    let (world, daemon) = greeted(2, replies(&["Yes."]), ", handoff: [human, 'price list']").await;
     says(&world, 101, "I want to talk to a HUMAN!");
     let flagged = until_state(&world, "needs_human").await;
     assert_eq!(flagged["reason"], "handoff");
@@ -131,8 +128,7 @@ async fn a_handoff_word_stops_the_ai_and_flags_the_person_until_it_is_given_back
     says(&world, 101, "Hi Tom, one more question");
     until_heard(&world, 101, "Hi Tom, one more question").await;
     // Who wrote later is answered meanwhile.
-    says(&world, 102, "Hello");
-    until_got(&world, 102, 2).await;
+    answered(&world, 102, "Hello", 2).await;
     let of_101 = |world: &common::World| {
         let all = asked(world).into_iter();
         all.filter(|e| e.text.as_deref() != Some("Hello")).count()
@@ -155,18 +151,14 @@ async fn the_model_may_ask_for_a_human_and_report_a_refusal() {
         .into(),
         ..AiSpec::default()
     };
-    let world = talking(&people(3, ""), ai, "").await;
-    world.write("campaigns/hello.yaml", answering("hello", ""));
-    let daemon = world.daemon();
-    until_got(&world, 103, 1).await;
+    let (world, daemon) = greeted(3, ai, "").await;
     says(&world, 101, "I want to complain");
     let flagged = until_state(&world, "needs_human").await;
     assert_eq!(
         (&flagged["reason"], &flagged["person"]),
         (&"model".into(), &"id:101".into())
     );
-    says(&world, 102, "Please leave me alone now");
-    let got = until_got(&world, 102, 2).await;
+    let got = answered(&world, 102, "Please leave me alone now", 2).await;
     assert_eq!(got[1], "You won't hear from us again.");
     let campaign = world
         .until_campaign("hello", "an opt-out", |c| c["progress"]["opted_out"] == 1)
@@ -175,8 +167,7 @@ async fn the_model_may_ask_for_a_human_and_report_a_refusal() {
     says(&world, 102, "and another thing");
     until_heard(&world, 102, "and another thing").await;
     // Who wrote later is answered meanwhile.
-    says(&world, 103, "Hello");
-    until_got(&world, 103, 2).await;
+    answered(&world, 103, "Hello", 2).await;
     assert_eq!(
         world.texts_to(102).len(),
         2,
@@ -203,12 +194,8 @@ async fn a_server_in_trouble_is_asked_again_and_then_a_human_is_told() {
         fault(AiFaultKind::Empty, 1),
     ];
     // Each rule counts the requests that the ones before it let through.
-    let world = talking(&people(1, ""), ai, "").await;
-    world.write("campaigns/hello.yaml", answering("hello", ""));
-    let daemon = world.daemon();
-    until_got(&world, 101, 1).await;
-    says(&world, 101, "Hello");
-    let got = until_got(&world, 101, 2).await;
+    let (world, daemon) = greeted(1, ai, "").await;
+    let got = answered(&world, 101, "Hello", 2).await;
     assert!(got[1].ends_with("At last."), "{got:?}");
     assert_eq!(asked(&world).len(), 4);
     daemon.stop().await.unwrap();
@@ -216,10 +203,7 @@ async fn a_server_in_trouble_is_asked_again_and_then_a_human_is_told() {
     // A wrong key is wrong the next time too.
     let mut ai = replies(&["Never."]);
     ai.key = Some("another".to_owned());
-    let world = talking(&people(1, ""), ai, "").await;
-    world.write("campaigns/hello.yaml", answering("hello", ""));
-    let daemon = world.daemon();
-    until_got(&world, 101, 1).await;
+    let (world, daemon) = greeted(1, ai, "").await;
     says(&world, 101, "Hello");
     let flagged = until_state(&world, "needs_human").await;
     assert_eq!(flagged["reason"], "failed");
@@ -236,10 +220,7 @@ async fn after_an_operators_own_words_the_first_of_the_ai_still_say_what_it_is()
         words: [("where".to_owned(), "See evil.museum".to_owned())].into(),
         ..replies(&["Yes."])
     };
-    let world = talking(&people(1, ""), ai, "").await;
-    world.write("campaigns/hello.yaml", answering("hello", ""));
-    let daemon = world.daemon();
-    until_got(&world, 101, 1).await;
+    let (world, daemon) = greeted(1, ai, "").await;
     says(&world, 101, "Where?");
     let drafts = until_list(&world, "draft", "the link waits", |all| !all.is_empty()).await;
     operator(
@@ -253,18 +234,14 @@ async fn after_an_operators_own_words_the_first_of_the_ai_still_say_what_it_is()
     .await
     .unwrap();
     assert_eq!(until_got(&world, 101, 2).await[1], "On our page.");
-    says(&world, 101, "Is it open?");
-    let got = until_got(&world, 101, 3).await;
+    let got = answered(&world, 101, "Is it open?", 3).await;
     assert_eq!(got[2], "I am an automated assistant.\n\nYes.");
     daemon.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_waits_for_an_operator_who_sends_changes_or_throws_it_away() {
-    let world = talking(&people(3, ""), replies(&["See https://evil.example"]), "").await;
-    world.write("campaigns/hello.yaml", answering("hello", ", mode: draft"));
-    let daemon = world.daemon();
-    until_got(&world, 103, 1).await;
+    let (world, daemon) = greeted(3, replies(&["See https://evil.example"]), ", mode: draft").await;
     let mut ids = Vec::new();
     for person in [101, 102, 103] {
         says(&world, person, "Hello");
@@ -340,42 +317,27 @@ async fn an_answer_with_a_link_that_is_not_allowed_or_a_denial_waits_for_an_oper
         ("See evil.example.com/x", "link"),
         ("No, I'm a human.", "denial"),
     ] {
-        let world = talking(&people(1, ""), replies(&[answer]), "").await;
-        world.write(
-            "campaigns/hello.yaml",
-            answering("hello", ", allow_links: [shop.com]"),
-        );
-        let daemon = world.daemon();
-        until_got(&world, 101, 1).await;
+        let (world, daemon) = greeted(1, replies(&[answer]), ", allow_links: [shop.com]").await;
         says(&world, 101, "Hello");
         let draft = until_state(&world, "draft").await;
         assert_eq!(draft["reason"], reason, "{draft:#}");
         assert_eq!(world.texts_to(101).len(), 1);
         daemon.stop().await.unwrap();
     }
-    let world = talking(&people(1, ""), replies(&["See https://www.shop.com/x"]), "").await;
-    world.write(
-        "campaigns/hello.yaml",
-        answering("hello", ", allow_links: [shop.com]"),
-    );
-    let daemon = world.daemon();
-    until_got(&world, 101, 1).await;
-    says(&world, 101, "Hello");
-    until_got(&world, 101, 2).await;
+    let (world, daemon) = greeted(
+        1,
+        replies(&["See https://www.shop.com/x"]),
+        ", allow_links: [shop.com]",
+    )
+    .await;
+    answered(&world, 101, "Hello", 2).await;
     daemon.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_and_tokens_are_limited() {
-    let world = talking(&people(2, ""), replies(&["Yes."]), "").await;
-    world.write(
-        "campaigns/hello.yaml",
-        answering("hello", ", max_replies: 1"),
-    );
-    let daemon = world.daemon();
-    until_got(&world, 101, 1).await;
-    says(&world, 101, "One");
-    until_got(&world, 101, 2).await;
+    let (world, daemon) = greeted(2, replies(&["Yes."]), ", max_replies: 1").await;
+    answered(&world, 101, "One", 2).await;
     says(&world, 101, "Two");
     let flagged = until_state(&world, "needs_human").await;
     assert_eq!(flagged["reason"], "max_replies", "{flagged:#}");
@@ -383,15 +345,8 @@ async fn answers_and_tokens_are_limited() {
     daemon.stop().await.unwrap();
 
     // The day's tokens are counted over restarts.
-    let world = talking(&people(2, ""), replies(&["Yes."]), "").await;
-    world.write(
-        "campaigns/hello.yaml",
-        answering("hello", ", max_tokens_per_day: 50"),
-    );
-    let daemon = world.daemon();
-    until_got(&world, 102, 1).await;
-    says(&world, 101, "One");
-    until_got(&world, 101, 2).await;
+    let (world, daemon) = greeted(2, replies(&["Yes."]), ", max_tokens_per_day: 50").await;
+    answered(&world, 101, "One", 2).await;
     daemon.stop().await.unwrap();
     let daemon = world.daemon();
     says(&world, 102, "Two");
@@ -425,8 +380,7 @@ async fn while_a_campaign_is_held_its_people_are_flagged_and_not_answered() {
             common::condition(c, "Paused") == "False NotPaused"
         })
         .await;
-    says(&world, 101, "Hello?");
-    until_got(&world, 101, 2).await;
+    answered(&world, 101, "Hello?", 2).await;
     // A file that is gone answers nobody.
     std::fs::remove_file(world.path().join("campaigns/hello.yaml")).unwrap();
     world
@@ -448,8 +402,7 @@ async fn anyone_else_is_answered_in_the_role_of_the_account() {
     .await;
     let daemon = world.daemon();
     until_ready(&world, "sales-1").await;
-    says(&world, 101, "Hello");
-    let got = until_got(&world, 101, 1).await;
+    let got = answered(&world, 101, "Hello", 1).await;
     assert_eq!(got, ["I am a bot.\n\nYes."]);
     let system = asked(&world)[0].note.clone().unwrap();
     assert!(system.contains("You are the front desk."), "{system}");
@@ -540,10 +493,7 @@ async fn what_was_written_while_nobody_listened_is_answered_however_much_it_is()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_human_in_another_client_silences_the_ai_for_that_person_alone() {
-    let world = talking(&people(2, ""), replies(&["Yes."]), "").await;
-    world.write("campaigns/hello.yaml", answering("hello", ""));
-    let daemon = world.daemon();
-    until_got(&world, 102, 1).await;
+    let (world, daemon) = greeted(2, replies(&["Yes."]), "").await;
     world
         .sandbox
         .send_as_account("sales-1", Ref::Id(101), "Tom here, hi!")
@@ -552,8 +502,7 @@ async fn a_human_in_another_client_silences_the_ai_for_that_person_alone() {
     assert_eq!(taken["person"], "id:101");
     says(&world, 101, "Hi Tom");
     until_heard(&world, 101, "Hi Tom").await;
-    says(&world, 102, "Hello");
-    until_got(&world, 102, 2).await;
+    answered(&world, 102, "Hello", 2).await;
     assert_eq!(world.texts_to(101).len(), 1);
     let what = RepliesCommand::Show {
         person: "@person101".into(),
@@ -583,30 +532,5 @@ async fn a_human_in_another_client_silences_the_ai_for_that_person_alone() {
         .unwrap();
     let daemon = world.daemon();
     until_list(&world, "human", "a human took both", |all| all.len() == 2).await;
-    daemon.stop().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn bots_service_notices_and_ones_own_accounts_are_never_answered() {
-    let yaml = "accounts:\n  - {name: sales-1}\n  - {name: sales-2}\npeople:\n  - {id: 101, username: person101, first_name: P}\n  - {id: 102, username: robot_bot, first_name: R, bot: true}\n  - {id: 777000, first_name: Telegram}\n";
-    let role = "{ai_role: {prompt: Hi., delay: 0s}}";
-    let world = talking(
-        yaml,
-        replies(&["Yes."]),
-        &format!("accounts: {{sales-1: {role}, sales-2: {role}}}\n"),
-    )
-    .await;
-    let daemon = world.daemon();
-    until_ready(&world, "sales-1").await;
-    until_ready(&world, "sales-2").await;
-    says(&world, 102, "I am a robot");
-    says(&world, 777_000, "Login code: 12345");
-    let sales_2 = world.sandbox.world(|w| w.self_id(1));
-    says(&world, sales_2, "I am the other one");
-    // Who wrote last is answered, so that all the others were heard.
-    says(&world, 101, "Hello");
-    until_got(&world, 101, 1).await;
-    assert_eq!(world.recipients(), ["user:101"]);
-    assert_eq!(asked(&world).len(), 1);
     daemon.stop().await.unwrap();
 }

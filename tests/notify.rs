@@ -255,6 +255,79 @@ async fn an_operator_gets_a_message_on_telegram_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_is_told_on_telegram_of_every_event_there_is() {
+    // The account that tells is another one than those that get into trouble.
+    let yaml = people().replace("accounts:\n", "accounts:\n  - {name: desk}\n");
+    let notify = format!("notify:\n  - {{on: {ALL}, telegram: '@ops_olga', via: desk}}\n");
+    let world = talking(&yaml, replies(&["Yes."]), &notify).await;
+    world.write("campaigns/hello.yaml", hello(""));
+    let told = async |what: &str| {
+        world
+            .until(&format!("the operator was told: {what}"), |world| {
+                world.texts_to(900).iter().any(|text| text.contains(what))
+            })
+            .await;
+        let texts = world.texts_to(900).into_iter();
+        texts
+            .filter(|text| text.contains(what))
+            .next_back()
+            .unwrap()
+    };
+    let daemon = world.daemon();
+    let finished = told("Everybody of run 1 is settled").await;
+    assert!(finished.starts_with("[hello] "), "{finished}");
+    says(&world, 101, "A secret thing, and a human please");
+    let handoff = told("id:101, who writes to sales-1, needs a human").await;
+    assert!(!handoff.contains("secret thing"), "{handoff}");
+    world.write(
+        "campaigns/hello.yaml",
+        hello("").replace("delay: 0s", "delay: 0s, mode: draft"),
+    );
+    world
+        .until_campaign("hello", "the edit is seen", |c| c["generation"] == 2)
+        .await;
+    says(&world, 102, "Hello");
+    let draft = told("waits for approval").await;
+    let waiting = until_state(&world, "draft").await;
+    assert!(
+        draft.contains(&format!("tidings replies approve {}", waiting["id"])),
+        "{draft}"
+    );
+    let suspend = Command::Suspend {
+        name: Some("hello".into()),
+        reason: "a typo".into(),
+        by: "tom".into(),
+    };
+    assert!(matches!(world.ask(suspend).await, Reply::Done { .. }));
+    told("Suspended by tom: a typo").await;
+    world.write(
+        "campaigns/nowhere.yaml",
+        mailing(
+            "nowhere",
+            "sales-1",
+            "sources: [{type: members, peer: '@nowhere'}]\n",
+        ),
+    );
+    let stalled = told("[nowhere] ").await;
+    assert!(stalled.contains("@nowhere"), "{stalled}");
+    world
+        .sandbox
+        .fault(FaultRule::error("SESSION_REVOKED").account("sales-1"));
+    world.write("campaigns/third.yaml", mailing("third", "sales-1", ""));
+    told("sales-1: ").await;
+    // She was told by that account alone, of each once, and it is nobody's campaign.
+    let all = world.texts_to(900);
+    let once: std::collections::BTreeSet<&String> = all.iter().collect();
+    assert_eq!(once.len(), all.len(), "{all:#?}");
+    let sent = world.delivered().into_iter();
+    assert!(
+        sent.filter(|e| e.peer.as_deref() == Some("user:900"))
+            .all(|e| e.account.as_deref() == Some("desk"))
+    );
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_beside_it_makes_the_operators_message_leave_no_oftener() {
     let hook = Hook::default();
     let url = hook.listen().await;

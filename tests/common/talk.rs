@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use tidings::control::Clock;
 use tidings::model::{Command, RepliesCommand, Reply, TalkChange};
 use tidings::sandbox::{AiSpec, Entry, Ref, SandboxOptions, WorldSpec};
 
-use super::{FAST, PATIENCE, World, mailing, world_with};
+use super::{Daemon, FAST, PATIENCE, World, crowd, mailing, world_with};
 
 /// A world with an AI endpoint, and a workspace that asks it.
 pub async fn talking(yaml: &str, ai: AiSpec, settings: &str) -> World {
@@ -36,6 +37,29 @@ pub fn answering(name: &str, role: &str) -> String {
         "sales-1",
         &format!("ai_role: {{prompt: 'You are Mia of our shop.', delay: 0s{role}}}\n"),
     )
+}
+
+/// So many people (ids from 101) who have all got the first message of the campaign `hello`, whose role goes on with
+/// `, key: value`, and the daemon that listens to what they say.
+pub async fn greeted(people: usize, ai: AiSpec, role: &str) -> (World, Daemon) {
+    greeted_by(people, ai, role, Clock::default()).await
+}
+
+/// The same by another clock.
+pub async fn greeted_by(people: usize, ai: AiSpec, role: &str, clock: Clock) -> (World, Daemon) {
+    let world = talking(&crowd(people), ai, "").await;
+    world.write("campaigns/hello.yaml", answering("hello", role));
+    let daemon = world.daemon_by(clock);
+    for person in (101..).take(people) {
+        until_got(&world, person, 1).await;
+    }
+    (world, daemon)
+}
+
+/// A person says something, and has got so many messages after it.
+pub async fn answered(world: &World, person: i64, text: &str, count: usize) -> Vec<String> {
+    says(world, person, text);
+    until_got(world, person, count).await
 }
 
 /// An endpoint that answers with one of these.

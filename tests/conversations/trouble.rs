@@ -7,7 +7,8 @@ use tidings::model::{Command, OperatorCommand, Reply, Timestamp};
 use tidings::sandbox::{AiFaultKind, AiFaultRule, AiSpec, FaultRule};
 
 use super::common::talk::{
-    answering, asked, list, replies, says, talking, until_got, until_heard, until_state,
+    answered, answering, asked, greeted, greeted_by, list, replies, says, talking, until_got,
+    until_heard, until_state,
 };
 use super::people;
 
@@ -44,12 +45,8 @@ async fn a_rate_limit_is_waited_out_as_long_as_it_asks() {
         retry_after: Some("3s".parse().unwrap()),
         ..fault(AiFaultKind::RateLimit)
     });
-    let world = talking(&people(1, ""), ai, "").await;
-    world.write("campaigns/hello.yaml", answering("hello", ""));
-    let daemon = world.daemon();
-    until_got(&world, 101, 1).await;
-    says(&world, 101, "Hello");
-    let got = until_got(&world, 101, 2).await;
+    let (world, daemon) = greeted(1, ai, "").await;
+    let got = answered(&world, 101, "Hello", 2).await;
     assert!(got[1].ends_with("At last."), "{got:?}");
     let at: Vec<i64> = asked(&world).iter().map(|e| e.at).collect();
     assert_eq!(at.len(), 2);
@@ -61,10 +58,7 @@ async fn a_rate_limit_is_waited_out_as_long_as_it_asks() {
         retry_after: Some("3600s".parse().unwrap()),
         ..fault(AiFaultKind::RateLimit)
     });
-    let world = talking(&people(1, ""), ai, "").await;
-    world.write("campaigns/hello.yaml", answering("hello", ""));
-    let daemon = world.daemon();
-    until_got(&world, 101, 1).await;
+    let (world, daemon) = greeted(1, ai, "").await;
     says(&world, 101, "Hello");
     let flagged = until_state(&world, "needs_human").await;
     assert_eq!(flagged["reason"], "failed", "{flagged:#}");
@@ -81,10 +75,7 @@ async fn whatever_a_server_keeps_doing_wrong_ends_with_a_human_and_a_reason() {
         (AiFaultKind::BadJson, "No answer could be drafted"),
         (AiFaultKind::ServerError, "500"),
     ] {
-        let world = talking(&people(1, ""), spoilt(fault(kind)), "").await;
-        world.write("campaigns/hello.yaml", answering("hello", ""));
-        let daemon = world.daemon_by(fast());
-        until_got(&world, 101, 1).await;
+        let (world, daemon) = greeted_by(1, spoilt(fault(kind)), "", fast()).await;
         says(&world, 101, "Hello");
         let flagged = until_state(&world, "needs_human").await;
         assert_eq!(flagged["reason"], "failed", "{flagged:#}");
@@ -122,8 +113,7 @@ async fn a_server_that_says_nothing_or_is_not_there_does_not_stop_the_engine() {
         .until("the model is being asked", |world| asked(world).len() == 1)
         .await;
     // Meanwhile everything else goes on.
-    says(&world, 102, "Hello");
-    until_got(&world, 102, 2).await;
+    answered(&world, 102, "Hello", 2).await;
     let got = until_got(&world, 101, 2).await;
     assert!(got[1].ends_with("At last."), "{got:?}");
     daemon.stop().await.unwrap();
@@ -149,10 +139,7 @@ async fn a_server_that_says_nothing_or_is_not_there_does_not_stop_the_engine() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_too_long_waits_for_an_operator_and_nothing_is_cut() {
     let long = "word ".repeat(1000);
-    let world = talking(&people(1, ""), replies(&[&long]), "").await;
-    world.write("campaigns/hello.yaml", answering("hello", ""));
-    let daemon = world.daemon();
-    until_got(&world, 101, 1).await;
+    let (world, daemon) = greeted(1, replies(&[&long]), "").await;
     says(&world, 101, "Hello");
     let draft = until_state(&world, "draft").await;
     assert_eq!(draft["reason"], "too_long", "{draft:#}");
@@ -163,10 +150,7 @@ async fn an_answer_that_is_too_long_waits_for_an_operator_and_nothing_is_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_blocked_the_account_meanwhile_is_suppressed_without_a_word() {
-    let world = talking(&people(2, ""), replies(&["Yes."]), "").await;
-    world.write("campaigns/hello.yaml", answering("hello", ""));
-    let daemon = world.daemon();
-    until_got(&world, 102, 1).await;
+    let (world, daemon) = greeted(2, replies(&["Yes."]), "").await;
     world.sandbox.fault(
         FaultRule::error("USER_IS_BLOCKED")
             .method("messages.sendMessage")
@@ -186,9 +170,18 @@ async fn who_blocked_the_account_meanwhile_is_suppressed_without_a_word() {
     // Nobody confirms it, answers him or asks a human about him.
     says(&world, 101, "Are you there?");
     until_heard(&world, 101, "Are you there?").await;
-    says(&world, 102, "Hello");
-    until_got(&world, 102, 2).await;
+    answered(&world, 102, "Hello", 2).await;
     assert_eq!(world.texts_to(101).len(), 1);
     assert_eq!(list(&world, Some("needs_human")).await.len(), 0);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_plain_text_whatever_a_model_puts_into_it() {
+    let marked = "**Ten** <b>euros</b> `now` {{ name }}";
+    let (world, daemon) = greeted(1, replies(&[marked]), ", disclosure: 'A *bot*.'").await;
+    let got = answered(&world, 101, "Hello", 2).await;
+    assert_eq!(got[1], format!("A *bot*.\n\n{marked}"));
+    assert_eq!(world.delivered()[1].entities.unwrap_or(0), 0);
     daemon.stop().await.unwrap();
 }
