@@ -367,3 +367,22 @@ fn every_link_within_the_repository_leads_somewhere() {
         }
     }
 }
+
+#[test]
+fn a_page_in_two_languages_shows_the_same_code() {
+    // Of commands and YAML the comments are in the reader's language.
+    let code = |page: &str| -> Vec<Vec<String>> {
+        let bare = |line: &String| line.split("  #").next().unwrap().trim_end().to_owned();
+        blocks(&read(page))
+            .into_iter()
+            .map(|(_, _, lines)| lines.iter().map(bare).collect())
+            .collect()
+    };
+    for page in ["conversations.md", "notify.md"] {
+        assert_eq!(
+            code(&format!("docs/src/{page}")),
+            code(&format!("docs/ru/src/{page}")),
+            "{page}"
+        );
+    }
+}
