@@ -134,7 +134,7 @@ fn list(workspace: &Workspace, args: &ListArgs) -> Ended {
         "COLLECTED",
         "SOURCES",
     ];
-    output::text(&columns(&head, &rows))?;
+    output::text(&columns(&head, &rows, output::look(false).width))?;
     Ok(DONE)
 }
 

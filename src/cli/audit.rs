@@ -86,6 +86,7 @@ pub(super) fn run(global: &Global, args: &AuditArgs) -> Ended {
             output::text(&columns(
                 &["WHEN", "WHO", "WHAT", "OF", "COMMIT", "IN WORDS"],
                 &rows,
+                output::look(false).width,
             ))?;
         }
     }

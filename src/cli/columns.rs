@@ -2,13 +2,14 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::status::plain;
+use crate::status::{plain, push_last};
 
 /// The widest cell but the last of a row; longer ones are cut.
 const MAX_CELL: usize = 60;
 
-/// Rows under a head, two spaces between the columns. The last column is as wide as it is.
-pub(super) fn columns(head: &[&str], rows: &[Vec<String>]) -> String {
+/// Rows under a head, two spaces between the columns. The last column is as wide as it is; on a terminal of this width it
+/// is wrapped under itself, or on a line below where there is no room beside.
+pub(super) fn columns(head: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
     let rows: Vec<Vec<String>> = std::iter::once(head.iter().map(|c| (*c).to_owned()).collect())
         .chain(
             rows.iter()
@@ -31,14 +32,22 @@ pub(super) fn columns(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut out = String::new();
     for row in &rows {
         let mut line = String::new();
+        let mut taken = 0;
         for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            line.push_str(cell);
             if at + 1 < row.len() {
+                line.push_str(cell);
                 line.push_str(&" ".repeat(width - cell.width() + 2));
+                taken += width + 2;
             }
         }
-        out.push_str(line.trim_end());
-        out.push('\n');
+        let last = row.last().map_or("", String::as_str);
+        if last.is_empty() {
+            out.push_str(line.trim_end());
+            out.push('\n');
+        } else {
+            out.push_str(&line);
+            push_last(&mut out, taken, last, width);
+        }
     }
     out
 }
@@ -103,7 +112,7 @@ mod tests {
                 String::new(),
             ],
         ];
-        insta::assert_snapshot!(columns(&["NAME", "B", "C"], &rows), @r"
+        insta::assert_snapshot!(columns(&["NAME", "B", "C"], &rows, None), @r"
         NAME     B   C
         Анна     x   one
         李雷 🙂  yy

@@ -97,7 +97,7 @@ pub(super) fn run(global: &Global, args: &EventsArgs) -> Ended {
             Form::Table if events.is_empty() && !args.watch => {
                 output::complain("Nothing happened yet.");
             }
-            Form::Table => output::text(&status::events_text(&events))?,
+            Form::Table => output::text(&status::events_text(&events, output::look(false).width))?,
             Form::Json | Form::Jsonl => {
                 for event in &events {
                     output::json_line(event)?;

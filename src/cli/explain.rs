@@ -1,7 +1,5 @@
 //! `tidings explain`
 
-use std::fmt::Write as _;
-
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
@@ -9,7 +7,7 @@ use super::columns::columns;
 use super::optout::person;
 use super::{DONE, Ended, Global, output};
 use crate::model::{Command, OperatorCommand};
-use crate::status::{self, Moment, plain};
+use crate::status::{self, Look, Moment, plain, push_wrapped};
 use crate::time::Zone;
 
 /// `tidings explain`
@@ -50,7 +48,7 @@ pub(super) fn run(global: &Global, args: &ExplainArgs) -> Ended {
     match args.output {
         Form::Json => output::json(&body)?,
         Form::Yaml => output::yaml(&body)?,
-        Form::Table => output::text(&as_text(&body))?,
+        Form::Table => output::text(&as_text(&body, &output::look(false)))?,
     }
     Ok(DONE)
 }
@@ -74,9 +72,17 @@ fn moment(value: &Value) -> Option<Moment> {
     serde_json::from_value(value.clone()).ok().flatten()
 }
 
-/// `in 2 hours (Tue 1 Dec 09:00 UTC)`.
-fn when(value: &Value) -> Option<String> {
-    moment(value).map(|at| status::moment_words(at, Zone::UTC, output::now()))
+/// `in 2 hours (Tue 1 Dec 09:00 CET)`.
+fn when(value: &Value, zone: Zone, look: &Look) -> Option<String> {
+    moment(value).map(|at| status::moment_words(at, zone, look.now))
+}
+
+/// A step as the report counts them: the follow-ups.
+fn step_words(step: u64) -> String {
+    match step {
+        0 => "first".to_owned(),
+        step => format!("follow-up {step}"),
+    }
 }
 
 fn list(value: &Value) -> Vec<&Value> {
@@ -86,21 +92,28 @@ fn list(value: &Value) -> Vec<&Value> {
         .unwrap_or_default()
 }
 
-fn as_text(body: &Value) -> String {
+fn as_text(body: &Value, look: &Look) -> String {
     let mut out = String::new();
+    let zone = body["timezone"]
+        .as_str()
+        .and_then(|name| Zone::parse(name).ok())
+        .unwrap_or_default();
+    let when = |value: &Value| when(value, zone, look);
     let person = &body["person"];
     let mut who: Vec<String> = Vec::new();
     who.extend(text(&person["name"]));
     who.extend(text(&person["username"]).map(|name| format!("@{name}")));
     who.extend(text(&person["phone"]));
     who.extend(text(&person["person"]));
-    let _ = writeln!(
-        out,
+    let who = format!(
         "{} in `{}`",
         who.join(", "),
         text(&body["campaign"]).unwrap_or_default()
     );
-    let _ = writeln!(out, "{}\n", text(&body["summary"]).unwrap_or_default());
+    push_wrapped(&mut out, "", 0, &who, look);
+    let summary = text(&body["summary"]).unwrap_or_default();
+    push_wrapped(&mut out, "", 0, &summary, look);
+    out.push('\n');
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut row = |name: &str, value: Option<String>| {
         if let Some(value) = value {
@@ -197,8 +210,11 @@ fn as_text(body: &Value) -> String {
     for row in &rows {
         if let [name, value] = row.as_slice() {
             // A text of several lines goes on under its first.
-            let under = format!("\n{}", " ".repeat(width + 2));
-            let _ = writeln!(out, "{name:<width$}  {}", value.replace('\n', &under));
+            let mut head = format!("{name:<width$}  ");
+            for line in value.split('\n') {
+                push_wrapped(&mut out, &head, width + 2, line, look);
+                head = " ".repeat(width + 2);
+            }
         }
     }
     let history = list(&body["history"]);
@@ -208,9 +224,10 @@ fn as_text(body: &Value) -> String {
             .into_iter()
             .map(|step| {
                 vec![
-                    moment(&step["at"]).map_or_else(String::new, status::seconds),
+                    moment(&step["at"])
+                        .map_or_else(String::new, |at| status::absolute_words(at, zone, look.now)),
                     text(&step["event"]).unwrap_or_default(),
-                    text(&step["step"]).unwrap_or_default(),
+                    step["step"].as_u64().map_or_else(String::new, step_words),
                     text(&step["account"]).unwrap_or_default(),
                     text(&step["variant"]).unwrap_or_default(),
                     text(&step["outcome"]).unwrap_or_default(),
@@ -223,6 +240,7 @@ fn as_text(body: &Value) -> String {
                 "WHEN", "WHAT", "STEP", "ACCOUNT", "VARIANT", "OUTCOME", "DETAIL",
             ],
             &rows,
+            look.width,
         ));
     }
     out

@@ -204,6 +204,7 @@ fn list(global: &Global, args: &ListArgs) -> Ended {
             output::text(&columns(
                 &["PERSON", "NAME", "REASON", "SINCE", "BY", "WHY"],
                 &cells,
+                output::look(false).width,
             ))?;
         }
     }

@@ -11,6 +11,14 @@ pub(super) fn text(text: &str) -> Result<(), Failure> {
     bytes(text.as_bytes())
 }
 
+/// Prints a text of sentences, folded where standard output is a terminal.
+pub(super) fn prose(text: &str) -> Result<(), Failure> {
+    match look(false).width {
+        Some(width) => self::text(&crate::status::fold(text, width)),
+        None => self::text(text),
+    }
+}
+
 /// Prints bytes as they are.
 pub(super) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();

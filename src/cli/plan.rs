@@ -107,7 +107,7 @@ fn against(global: &Global, args: &PlanArgs, version: &str) -> Ended {
         other => Failure::new(other.to_string()),
     })?;
     match args.output {
-        Form::Text => output::text(&status::against::text(&document, &output::look(false)))?,
+        Form::Text => output::prose(&status::against::text(&document, &output::look(false)))?,
         Form::Markdown => output::text(&status::against::markdown(&document))?,
         Form::Json => output::json(&document)?,
         Form::Yaml => output::yaml(&document)?,

@@ -139,7 +139,7 @@ pub(super) fn run(global: &Global, args: &RenderArgs) -> Ended {
         .any(|text| text.error.is_some() && text.chosen != Some(false));
     match args.output {
         Form::Json => output::json(&rendered)?,
-        Form::Text => output::text(&bubble::page(&rendered, &output::look(false)))?,
+        Form::Text => output::prose(&bubble::page(&rendered, &output::look(false)))?,
     }
     Ok(if failed { FAILED } else { DONE })
 }

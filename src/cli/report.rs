@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::columns::{columns, csv_line, neutral};
 use super::{DONE, Ended, Failure, Global, output};
 use crate::model::{Command, OperatorCommand, ReportBy, Timestamp};
+use crate::status::{Look, plain, push_wrapped};
 
 /// The columns of every form, and the name of each in the JSON.
 const COLUMNS: [&str; 10] = [
@@ -90,12 +92,20 @@ pub(super) fn run(global: &Global, args: &ReportArgs) -> Ended {
         .as_array()
         .map(|rows| rows.iter().collect())
         .unwrap_or_default();
+    let here = output::look(false);
     let bytes = match args.format {
         Form::Table if rows.is_empty() => {
             output::complain("Nothing was sent in this time.");
             return Ok(DONE);
         }
-        Form::Table => table(&rows).into_bytes(),
+        Form::Table => {
+            // A file has no width.
+            let look = Look {
+                width: args.output.is_none().then_some(here.width).flatten(),
+                ..here
+            };
+            table(&rows, &look).into_bytes()
+        }
         Form::Json => {
             let mut text = serde_json::to_string_pretty(&body)
                 .map_err(|error| Failure::new(error.to_string()))?;
@@ -121,7 +131,7 @@ fn cell(row: &Value, column: &str) -> String {
     }
 }
 
-fn table(rows: &[&Value]) -> String {
+fn table(rows: &[&Value], look: &Look) -> String {
     let head: Vec<String> = COLUMNS
         .iter()
         .map(|column| column.replace('_', " ").to_uppercase())
@@ -141,7 +151,30 @@ fn table(rows: &[&Value]) -> String {
                 .collect()
         })
         .collect();
-    columns(&head, &cells)
+    let text = columns(&head, &cells, None);
+    let fits = |width: usize| text.lines().all(|line| line.width() <= width);
+    if look.width.is_none_or(fits) {
+        return text;
+    }
+    // Numbers without their columns need their names.
+    let mut out = String::new();
+    for row in &cells {
+        let name = row.first().map_or("", String::as_str);
+        let said: Vec<String> = COLUMNS
+            .iter()
+            .zip(row)
+            .skip(1)
+            .map(|(column, cell)| format!("{cell} {}", column.replace('_', " ")))
+            .collect();
+        push_wrapped(
+            &mut out,
+            &format!("{}  ", plain(name)),
+            2,
+            &said.join(", "),
+            look,
+        );
+    }
+    out
 }
 
 fn csv(rows: &[&Value]) -> Vec<u8> {

@@ -162,7 +162,11 @@ fn ask(workspace: &Workspace, args: &SendTestArgs) -> Ended {
                         .collect()
                 })
                 .collect();
-            output::text(&columns(&["STEP", "VARIANT", "RESULT", "DETAIL"], &rows))?;
+            output::text(&columns(
+                &["STEP", "VARIANT", "RESULT", "DETAIL"],
+                &rows,
+                output::look(false).width,
+            ))?;
         }
     }
     Ok(if fine { DONE } else { FAILED })

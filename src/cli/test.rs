@@ -98,6 +98,7 @@ pub(super) fn run(global: &Global, args: &TestArgs) -> Ended {
         }
     };
     match file {
+        None if form == Form::Text => output::prose(&text)?,
         None => output::text(&text)?,
         Some(path) => std::fs::write(path, text).map_err(|error| {
             Failure::new(format!("{} cannot be written: {error}", path.display()))

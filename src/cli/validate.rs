@@ -67,7 +67,10 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> Ended {
     }
     let counts = render::Counts::of(&all);
     let text = render::render(&all, args.format.into(), output::colour());
-    output::text(&text)?;
+    match args.format {
+        Form::Full => output::prose(&text)?,
+        _ => output::text(&text)?,
+    }
     if all.is_empty() && args.format == Form::Full {
         let plural = if campaigns == 1 { "" } else { "s" };
         output::line(&format!("{campaigns} campaign{plural}, no errors"))?;

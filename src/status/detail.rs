@@ -8,10 +8,11 @@ use super::events::EventLine;
 use super::plain::plain;
 use super::rate::{interval, rate, verdict};
 use super::table::{
-    Look, accounts_table, coloured, daemon_line, grid, moment_words, paint, push_grid,
-    push_wrapped, right, zone_of,
+    Look, accounts_table, coloured, daemon_line, display_width, grid, moment_words, paint, right,
+    zone_of,
 };
 use super::types::{AccountStatus, CampaignStatus, SourceStatus, StatusReport, Sync, Truth};
+use super::wrap::{is_stacked, push_from, push_grid, push_wrapped};
 use crate::model::{ConditionType, Outcome, Waiting};
 use crate::time::{human_duration, human_relative};
 
@@ -35,7 +36,7 @@ const MAX_ERRORS: usize = 5;
 /// The story of each campaign of the report; `events` are recent ones, the oldest first.
 pub fn detail(report: &StatusReport, events: &[EventLine], look: &Look) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{}", daemon_line(&report.daemon));
+    push_wrapped(&mut out, "", 0, &daemon_line(&report.daemon), look);
     for campaign in &report.campaigns {
         out.push('\n');
         let own: Vec<AccountStatus> = report
@@ -56,16 +57,13 @@ fn story(
     events: &[EventLine],
     look: &Look,
 ) {
-    let title = campaign
-        .title
-        .as_deref()
-        .map(|title| format!("  {}", plain(title)))
-        .unwrap_or_default();
-    let _ = writeln!(
-        out,
-        "{}{title}",
-        paint(&plain(&campaign.name), Color::White, look)
-    );
+    let name = plain(&campaign.name);
+    out.push_str(&paint(&name, Color::White, look));
+    let title = campaign.title.as_deref().map(plain).unwrap_or_default();
+    if !title.is_empty() {
+        out.push_str("  ");
+    }
+    push_from(out, display_width(&name) + 2, 2, &title, look.width);
     let digest: String = campaign.digest.chars().take(SHORT_DIGEST).collect();
     let commit = campaign.commit.as_deref().map_or_else(String::new, |hash| {
         let short: String = plain(hash).chars().take(SHORT_DIGEST).collect();
@@ -145,7 +143,7 @@ fn steps(out: &mut String, campaign: &CampaignStatus, look: &Look) {
             right(step.skipped),
         ]);
     }
-    push_grid(out, &table);
+    push_grid(out, &table, look);
 }
 
 fn heading(out: &mut String, text: &str, look: &Look) {
@@ -186,23 +184,26 @@ fn conditions(out: &mut String, campaign: &CampaignStatus, look: &Look) {
             Cell::new(plain(&condition.message)),
         ]);
     }
-    push_grid(out, &table);
+    push_grid(out, &table, look);
 }
 
 /// Columns of the longest bar.
-const BAR: u64 = 16;
+const BAR: usize = 16;
+/// The same on a phone.
+const SHORT_BAR: usize = 8;
 
 /// A number as a bar in eighths of a column; whoever is there at all has one that is seen.
-fn bar(number: u64, most: u64) -> String {
+fn bar(number: u64, most: u64, columns: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let eighths = if number == 0 || most == 0 {
         0
     } else {
-        let exact = u128::from(number.min(most)) * u128::from(BAR) * 8 / u128::from(most);
+        let whole = u128::try_from(columns).unwrap_or(0) * 8;
+        let exact = u128::from(number.min(most)) * whole / u128::from(most);
         usize::try_from(exact).unwrap_or(0).max(1)
     };
     let text = format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8]);
-    super::table::pad(&text, usize::try_from(BAR).unwrap_or(0))
+    super::table::pad(&text, columns)
 }
 
 /// found → excluded → in the audience → where each of them stands.
@@ -212,9 +213,13 @@ fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     let progress = &campaign.progress;
     let width = audience.found.to_string().len().max(1);
     let most = audience.found.max(audience.included);
-    let indent = 2 + 1 + 1 + width + 1 + usize::try_from(BAR).unwrap_or(0) + 1;
+    let columns = match is_stacked(look.width) {
+        true => SHORT_BAR,
+        false => BAR,
+    };
+    let indent = 2 + 1 + 1 + width + 1 + columns + 1;
     let line = |out: &mut String, sign: &str, number: u64, words: &str| {
-        let head = format!("  {sign} {number:>width$} {} ", bar(number, most));
+        let head = format!("  {sign} {number:>width$} {} ", bar(number, most, columns));
         push_wrapped(out, &head, indent, words, look);
     };
     line(out, " ", audience.found, "found");
@@ -294,14 +299,14 @@ fn variants(out: &mut String, campaign: &CampaignStatus, look: &Look) {
             right(interval(variant.replied, variant.sent)),
         ]);
     }
-    push_grid(out, &table);
+    push_grid(out, &table, look);
     let shares: Vec<(&str, u64, u64)> = campaign
         .templates
         .iter()
         .map(|variant| (variant.name.as_str(), variant.replied, variant.sent))
         .collect();
     if let Some(verdict) = verdict(&shares) {
-        let _ = writeln!(out, "{}", plain(&verdict));
+        push_wrapped(out, "", 0, &plain(&verdict), look);
     }
 }
 
@@ -321,10 +326,11 @@ fn waits(out: &mut String, campaign: &CampaignStatus, look: &Look) {
                 Cell::new(wait.reason.meaning()),
             ]);
         }
-        push_grid(out, &table);
+        push_grid(out, &table, look);
     }
     if let Some(next) = campaign.next_action_at {
-        let _ = writeln!(out, "Next action {}.", moment_words(next, zone, look.now));
+        let next = format!("Next action {}.", moment_words(next, zone, look.now));
+        push_wrapped(out, "", 0, &next, look);
     }
     if let Some(finish) = campaign.finish_estimate {
         let waits_for_a_word = campaign
@@ -335,11 +341,11 @@ fn waits(out: &mut String, campaign: &CampaignStatus, look: &Look) {
             true => "Approved now, at this pace",
             false => "At this pace",
         };
-        let _ = writeln!(
-            out,
+        let done = format!(
             "{pace} all is done {}.",
             moment_words(finish, zone, look.now)
         );
+        push_wrapped(out, "", 0, &done, look);
     }
 }
 
@@ -389,5 +395,5 @@ fn sources(out: &mut String, campaign: &CampaignStatus, look: &Look) {
             Cell::new(result),
         ]);
     }
-    push_grid(out, &table);
+    push_grid(out, &table, look);
 }

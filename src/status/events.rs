@@ -1,15 +1,18 @@
 //! What happened, as people and programs read it.
 
 mod talk;
+mod words;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
-use super::plain::{self, plain};
+use super::plain::plain;
 use super::table::{display_width, pad};
 use super::types::Moment;
-use crate::model::{Event, FiringFate, JoinEnd, Lineage, Outcome, Recorded};
+use super::wrap::push_last;
+use crate::model::{Lineage, Recorded};
 use crate::observed::Observed;
 use crate::time::Zone;
 
@@ -62,72 +65,36 @@ impl EventsDocument {
     }
 }
 
-struct Words {
-    kind: &'static str,
-    campaign: Option<String>,
-    account: Option<String>,
-    person: Option<String>,
-    error: bool,
-    message: String,
+/// The names that campaigns have now.
+pub trait CampaignNames {
+    /// The name of this campaign; none where it never had one.
+    fn name_of(&self, campaign: &Lineage) -> Option<&str>;
 }
 
-fn words(kind: &'static str, message: impl Into<String>) -> Words {
-    Words {
-        kind,
-        campaign: None,
-        account: None,
-        person: None,
-        error: false,
-        message: message.into(),
+impl CampaignNames for Observed {
+    fn name_of(&self, campaign: &Lineage) -> Option<&str> {
+        let name = self.campaigns.get(campaign)?.name.as_str();
+        (!name.is_empty()).then_some(name)
     }
 }
 
-impl Words {
-    fn of(mut self, campaign: &Lineage, observed: &Observed) -> Words {
-        if !crate::model::is_aside(campaign) {
-            let name = observed
-                .campaigns
-                .get(campaign)
-                .map(|c| c.name.clone())
-                .filter(|name| !name.is_empty());
-            self.campaign = Some(name.unwrap_or_else(|| campaign.to_string()));
-        }
-        self
-    }
-
-    fn by(mut self, account: impl ToString) -> Words {
-        self.account = Some(account.to_string());
-        self
-    }
-
-    fn maybe_by(self, account: Option<&crate::model::AccountName>) -> Words {
-        match account {
-            Some(account) => self.by(account),
-            None => self,
-        }
-    }
-
-    fn about(mut self, person: impl ToString) -> Words {
-        self.person = Some(person.to_string());
-        self
-    }
-
-    fn bad(mut self) -> Words {
-        self.error = true;
-        self
+/// For whoever reads the journal beside the engine.
+impl CampaignNames for BTreeMap<Lineage, String> {
+    fn name_of(&self, campaign: &Lineage) -> Option<&str> {
+        self.get(campaign).map(String::as_str)
     }
 }
 
-/// One event of the journal in words; `observed` knows the names that campaigns have now.
-pub fn event_line(seq: u64, recorded: &Recorded, observed: &Observed) -> EventLine {
-    let Words {
+/// One event of the journal in words.
+pub fn event_line(seq: u64, recorded: &Recorded, names: &dyn CampaignNames) -> EventLine {
+    let words::Words {
         kind,
         campaign,
         account,
         person,
         error,
         message,
-    } = say(&recorded.event, observed);
+    } = words::say(&recorded.event, names);
     EventLine {
         seq,
         at: Moment::from(recorded.at),
@@ -140,686 +107,12 @@ pub fn event_line(seq: u64, recorded: &Recorded, observed: &Observed) -> EventLi
     }
 }
 
-fn say(event: &Event, observed: &Observed) -> Words {
-    match event {
-        Event::Started { version } => words("started", format!("Tidings {version} started.")),
-        Event::SpecSeen {
-            campaign,
-            file,
-            generation,
-            error: None,
-            ..
-        } => {
-            words("spec_seen", format!("{file} is generation {generation}.")).of(campaign, observed)
-        }
-        Event::SpecSeen {
-            campaign,
-            generation,
-            error: Some(error),
-            ..
-        } => words(
-            "spec_seen",
-            format!("Generation {generation} is invalid: {error}"),
-        )
-        .of(campaign, observed)
-        .bad(),
-        Event::Retired { campaign } => words("retired", "Its file is gone.").of(campaign, observed),
-        Event::Suspended {
-            campaign,
-            reason,
-            by,
-        } => hold(
-            words("suspended", format!("Suspended by {by}: {reason}")),
-            campaign.as_ref(),
-            observed,
-        ),
-        Event::Resumed {
-            campaign,
-            reason,
-            by,
-        } => hold(
-            words("resumed", format!("Resumed by {by}: {reason}")),
-            campaign.as_ref(),
-            observed,
-        ),
-        Event::Approved {
-            campaign,
-            people,
-            by,
-            ..
-        } => words(
-            "approved",
-            format!("{by} approved {}.", plain::people(*people)),
-        )
-        .of(campaign, observed),
-        Event::ReconcileRequested { campaign } => words(
-            "reconcile_requested",
-            "Its sources are to be looked up now.",
-        )
-        .of(campaign, observed),
-        Event::RunOpened { campaign, run } => {
-            words("run_opened", format!("Run {run} opened.")).of(campaign, observed)
-        }
-        Event::ScheduleSeen { campaign, schedule } => words(
-            "schedule_seen",
-            match schedule {
-                Some(schedule) => format!("Its runs start by `{schedule}` from now on."),
-                None => "It has no `schedule.cron` any more.".to_owned(),
-            },
-        )
-        .of(campaign, observed),
-        Event::Fired {
-            campaign,
-            firing,
-            fate,
-        } => {
-            let message = match fate {
-                FiringFate::Opens {
-                    run,
-                    everyone: false,
-                } => format!("Run {run} opened by the firing of {firing}."),
-                FiringFate::Opens {
-                    run,
-                    everyone: true,
-                } => format!("Run {run} opened by the firing of {firing}, for everyone again."),
-                FiringFate::Missed => {
-                    format!("The firing of {firing} was missed: no daemon ran (`missed: skip`).")
-                }
-                FiringFate::Overlaps => format!(
-                    "The firing of {firing} opened no run: the one before is open (`overlap: skip`)."
-                ),
-                FiringFate::Queued => format!(
-                    "The firing of {firing} opens a run as soon as the one before is settled (`overlap: queue`)."
-                ),
-                FiringFate::Held => {
-                    format!("The firing of {firing} opened no run: the campaign was held.")
-                }
-            };
-            words("fired", message).of(campaign, observed)
-        }
-        Event::RunStarted { campaign } => words(
-            "run_started",
-            "Its owner's plan let the run begin.",
-        )
-        .of(campaign, observed),
-        Event::RunSettled { campaign, run } => {
-            words("run_settled", format!("Run {run} is settled.")).of(campaign, observed)
-        }
-        Event::LineageChecked {
-            campaign,
-            before,
-            contacted,
-            people,
-        } => match before {
-            Some(before) => words(
-                "looks_renamed",
-                format!("{contacted} of its {people} people were contacted by `{before}`, which is gone."),
-            )
-            .of(campaign, observed)
-            .bad(),
-            None => words("lineage_checked", "It is a campaign of its own, not a renamed one.")
-                .of(campaign, observed),
-        },
-        Event::Reopened {
-            campaign,
-            outcomes,
-            by,
-        } => {
-            let names: Vec<&str> = outcomes.iter().map(|outcome| outcome.name()).collect();
-            words(
-                "reopened",
-                format!("{by} gave a second chance to whoever ended as {}.", names.join(", ")),
-            )
-            .of(campaign, observed)
-        }
-        Event::LookupStarted {
-            campaign, account, ..
-        } => {
-            let it = words("lookup_started", "A look-up began.").of(campaign, observed);
-            it.maybe_by(account.as_ref())
-        }
-        Event::LookupPage {
-            campaign,
-            people,
-            account,
-            ..
-        } => {
-            let it = words(
-                "lookup_page",
-                format!("Read: {}.", plain::people(people.len() as u64)),
-            )
-            .of(campaign, observed);
-            it.maybe_by(account.as_ref())
-        }
-        Event::LookupAt {
-            campaign,
-            account,
-            total,
-            ..
-        } => {
-            let total = total.map_or(String::new(), |n| format!(" There are {n}."));
-            words("lookup_at", format!("Its place is kept.{total}"))
-                .of(campaign, observed)
-                .by(account)
-        }
-        Event::LookupResumed {
-            campaign, account, ..
-        } => words("lookup_resumed", "A look-up goes on where it stopped.")
-            .of(campaign, observed)
-            .by(account),
-        Event::LookupSpent { account } => {
-            words("lookup_spent", "A username or phone is looked up.").by(account)
-        }
-        Event::LookupEnded {
-            campaign,
-            account,
-            end,
-            ..
-        } => {
-            let it = match (&end.error, end.complete) {
-                (Some(error), _) => {
-                    words("lookup_ended", format!("A look-up failed: {error}")).bad()
-                }
-                (None, true) => words("lookup_ended", "A look-up read everybody."),
-                (None, false) => {
-                    let why = end.partial.as_deref().unwrap_or("A look-up was cut off");
-                    words("lookup_ended", format!("{why}."))
-                }
-            }
-            .of(campaign, observed);
-            it.maybe_by(account.as_ref())
-        }
-        Event::Judged {
-            campaign,
-            included,
-            excluded,
-            dropped,
-            ..
-        } => {
-            let out: usize = excluded.iter().map(|(_, people)| people.len()).sum();
-            words(
-                "judged",
-                format!(
-                    "Filters: {} in, {out} out, {} no longer found.",
-                    plain::people(included.len() as u64),
-                    dropped.len()
-                ),
-            )
-            .of(campaign, observed)
-        }
-        Event::Nobody { reference } => {
-            words("nobody", "Nobody can be addressed by it.").about(reference)
-        }
-        Event::Resolved {
-            reference,
-            person,
-            account,
-        } => words("resolved", format!("{reference} is {person}."))
-            .by(account)
-            .about(person),
-        Event::Intent(intent) if intent.is_invite() => words("intent", "About to add him.")
-            .of(&intent.key.lineage, observed)
-            .by(&intent.account)
-            .about(intent.key.person),
-        Event::Intent(intent) => words(
-            "intent",
-            format!(
-                "About to send {}, variant {}.",
-                step(intent.key.step),
-                intent.variant
-            ),
-        )
-        .of(&intent.key.lineage, observed)
-        .by(&intent.account)
-        .about(intent.key.person),
-        Event::Sent {
-            key,
-            message_id,
-            earlier,
-            ..
-        } => {
-            let earlier = if *earlier { " by an earlier try" } else { "" };
-            let what = match message_id {
-                // An invite, or a message of which Telegram only said that it was there already.
-                0 => format!("Done{earlier}."),
-                id => format!("Sent {}{earlier}, message {id}.", step(key.step)),
-            };
-            words("sent", what)
-                .of(&key.lineage, observed)
-                .about(key.person)
-        }
-        Event::Refused {
-            key,
-            outcome,
-            detail,
-        } => settled("refused", *outcome, detail)
-            .of(&key.lineage, observed)
-            .about(key.person),
-        Event::Released { key, detail, .. } => {
-            words("released", format!("Not sent, and pending again: {detail}"))
-                .of(&key.lineage, observed)
-                .about(key.person)
-        }
-        Event::InDoubt { key, why } => {
-            let why = match why {
-                crate::model::InDoubtWhy::Refused(_) => "a repeat was refused, and the first try may have arrived",
-                crate::model::InDoubtWhy::Restart => "the engine stopped before the answer",
-                crate::model::InDoubtWhy::Timeout => "no answer in time",
-                crate::model::InDoubtWhy::Connection => "the connection broke",
-                crate::model::InDoubtWhy::Server => "Telegram had an internal error",
-            };
-            words("in_doubt", format!("It may have been sent: {why}."))
-                .of(&key.lineage, observed)
-                .about(key.person)
-        }
-        Event::Skipped {
-            campaign,
-            person,
-            outcome,
-            detail,
-            ..
-        } => settled("skipped", *outcome, detail)
-            .of(campaign, observed)
-            .about(person),
-        Event::StepSkipped {
-            key,
-            outcome,
-            detail,
-        } => settled("step_skipped", *outcome, detail)
-            .of(&key.lineage, observed)
-            .about(key.person),
-        Event::InviteLink {
-            campaign,
-            account,
-            target,
-            exported,
-            ..
-        } => {
-            let what = match exported {
-                true => format!("A link to {target} was made."),
-                false => format!("The public link to {target} is used."),
-            };
-            words("invite_link", what)
-                .of(campaign, observed)
-                .by(account)
-        }
-        Event::Warming {
-            campaign,
-            account,
-            start,
-            step,
-            max,
-            ..
-        } => words(
-            "warming",
-            format!("Its allowance begins at {start} a day and grows by {step} up to {max}."),
-        )
-        .of(campaign, observed)
-        .by(account),
-        Event::Joined {
-            campaign,
-            account,
-            place,
-            end,
-            ..
-        } => match end {
-            JoinEnd::In => words("joined", format!("It is in {place}.")),
-            JoinEnd::Requested => words(
-                "joined",
-                format!("It asked to be let into {place}; the admins there decide."),
-            ),
-            JoinEnd::Failed { detail } => words(
-                "joined",
-                format!("It cannot join {place}: Telegram said {detail}."),
-            )
-            .bad(),
-        }
-        .of(campaign, observed)
-        .by(account),
-        Event::FloodWait {
-            account,
-            class,
-            until,
-            seconds,
-        } => words(
-            "flood_wait",
-            format!("Telegram asked for a wait of {seconds} s; no {class} until {until}."),
-        )
-        .by(account)
-        .bad(),
-        Event::SlowMode { person, until } => words(
-            "slow_mode",
-            format!("Telegram slowed this chat down until {until}."),
-        )
-        .about(person),
-        Event::LookAgain { account, person } => words(
-            "look_again",
-            "Telegram did not know the address; it is looked up again.",
-        )
-        .by(account)
-        .about(person),
-        Event::Unreached { account, person } => words(
-            "unreached",
-            "The account can no longer address this person.",
-        )
-        .by(account)
-        .about(person),
-        Event::Limited {
-            account,
-            campaign,
-            until,
-        } => {
-            let it = words(
-                "limited",
-                format!("PEER_FLOOD: no first contacts until {until}."),
-            )
-            .by(account)
-            .bad();
-            hold(it, campaign.as_ref(), observed)
-        }
-        Event::AccountChanged {
-            account,
-            state,
-            message,
-        } => {
-            let it = words("account_changed", format!("{state}: {message}")).by(account);
-            if *state == crate::model::AccountState::Ready {
-                it
-            } else {
-                it.bad()
-            }
-        }
-        Event::StateTaken { account, by } => words(
-            "state_taken",
-            format!("{by} gave the account to this state."),
-        )
-        .by(account),
-        Event::AccountIs { account, person } => {
-            words("account_is", format!("The account is {person}.")).by(account)
-        }
-        Event::SessionNames { account, person } => words(
-            "session_names",
-            format!("Its session file says that it is {person}."),
-        )
-        .by(account),
-        Event::Stalled { campaign, why } => {
-            words("stalled", format!("{}: {}", why.reason, why.message))
-                .of(campaign, observed)
-                .bad()
-        }
-        Event::SelfPaused { campaign, why } => {
-            words("self_paused", format!("{}: {}", why.reason, why.message))
-                .of(campaign, observed)
-                .bad()
-        }
-        Event::Incoming {
-            account,
-            person,
-            message_id,
-        } => words("incoming", format!("Wrote message {message_id}."))
-            .by(account)
-            .about(person),
-        Event::OptedOut { person, account } => words("opted_out", "Asked to hear no more.")
-            .about(person)
-            .maybe_by(account.as_ref()),
-        Event::Suppressed { person, why } => {
-            words("suppressed", format!("Suppressed: {why}.")).about(person)
-        }
-        Event::FileChecked {
-            campaign,
-            error: Some(error),
-            ..
-        } => hold(
-            words("file_checked", format!("Invalid: {error}")).bad(),
-            campaign.as_ref(),
-            observed,
-        ),
-        Event::FileChecked {
-            file,
-            campaign,
-            error: None,
-        } => hold(
-            words(
-                "file_checked",
-                match campaign {
-                    Some(_) => format!("{file} no longer takes its name."),
-                    None => format!("{file} is valid again."),
-                },
-            ),
-            campaign.as_ref(),
-            observed,
-        ),
-        Event::UpdatesAt { account, pts, .. } => {
-            words("updates_at", format!("Updates are read up to {pts}.")).by(account)
-        }
-        Event::SuppressionKey { .. } => words(
-            "suppression_key",
-            "The key for the suppression list was drawn.",
-        ),
-        Event::SuppressionAdded {
-            people, why, by, ..
-        } => about_one(
-            words(
-                "suppression_added",
-                format!(
-                    "{by} suppressed {}: {why}",
-                    plain::people(people.len() as u64)
-                ),
-            ),
-            people,
-        ),
-        Event::SuppressionRemoved {
-            people, why, by, ..
-        } => about_one(
-            words(
-                "suppression_removed",
-                format!("{by} took a person off the suppression list: {why}"),
-            ),
-            people,
-        ),
-        Event::SpecFacts {
-            campaign,
-            generation,
-            commit,
-            author,
-            attested,
-        } => {
-            let mut message = match (commit, author) {
-                (Some(commit), Some(author)) => {
-                    format!("Generation {generation} is commit {commit} by {author}.")
-                }
-                _ => format!("Generation {generation} is in no commit."),
-            };
-            if let Some(note) = attested {
-                message.push_str(&format!(" Consent is attested: {note}"));
-            }
-            words("spec_facts", message).of(campaign, observed)
-        }
-        Event::OperatorResolved { key, sent, by } => words(
-            "operator_resolved",
-            if *sent {
-                format!("{by} says that it was sent.")
-            } else {
-                format!("{by} says that it may be sent again.")
-            },
-        )
-        .of(&key.lineage, observed)
-        .about(key.person),
-        Event::Tested {
-            campaign,
-            account,
-            person,
-            by,
-            ..
-        } => words("tested", format!("{by} sent its texts as a test."))
-            .of(campaign, observed)
-            .by(account)
-            .about(person),
-        Event::BrokeOff {
-            account,
-            campaign,
-            detail,
-        } => {
-            let it = words("broke_off", detail.clone()).bad();
-            match (account, campaign) {
-                (Some(account), _) => it.by(account),
-                (None, Some(campaign)) => it.of(campaign, observed),
-                (None, None) => it,
-            }
-        }
-        Event::ClockSet { by_ms } => words(
-            "clock_set",
-            format!(
-                "The clock was set {} by {} s. Pauses and waits are as long as before.",
-                if *by_ms < 0 { "back" } else { "forward" },
-                by_ms.unsigned_abs() / 1000
-            ),
-        ),
-        Event::ChargesUnited {
-            account, campaign, ..
-        } => {
-            let it = words(
-                "charges_united",
-                "What was sent before the restore counts for the limits of the day.",
-            );
-            let it = match account {
-                Some(account) => it.by(account),
-                None => it,
-            };
-            match campaign {
-                Some(campaign) => it.of(campaign, observed),
-                None => it,
-            }
-        }
-        Event::BackedUp { file, by } => words("backed_up", format!("{by} wrote a backup: {file}.")),
-        Event::KeysUnited {
-            campaign, settled, ..
-        } => {
-            let count: usize = settled.iter().map(|group| group.people.len()).sum();
-            words(
-                "keys_united",
-                format!(
-                    "Settled before the restore, and not known to the backup: {}.",
-                    plain::people(count as u64)
-                ),
-            )
-            .of(campaign, observed)
-        }
-        Event::Restored {
-            since,
-            taken_at,
-            accounts,
-            by,
-        } => words(
-            "restored",
-            format!(
-                "{by} restored a backup of {taken_at}. Dialogs since {since} are read first: {}.",
-                if accounts.is_empty() {
-                    "no account was used".to_owned()
-                } else {
-                    accounts.join(", ")
-                }
-            ),
-        ),
-        Event::DialogsRead { account, wrote_to } => words(
-            "dialogs_read",
-            format!(
-                "Its dialogs since the backup were read; it wrote to {}.",
-                plain::people(wrote_to.len() as u64)
-            ),
-        )
-        .by(account),
-        Event::Forgotten { people, by, .. } => about_one(
-            words("forgotten", format!("{by} had what was known erased.")),
-            people,
-        ),
-        Event::SuppressionMatched { person, hash } => words(
-            "suppression_matched",
-            format!("Turned up, and is on the suppression list ({hash})."),
-        )
-        .about(person),
-        Event::Written { .. }
-        | Event::HumanSpoke { .. }
-        | Event::ModelAsking { .. }
-        | Event::ModelAsked { .. }
-        | Event::AnswerLost { .. }
-        | Event::OwnUnseen { .. }
-        | Event::OwnSeen { .. }
-        | Event::Drafted { .. }
-        | Event::DraftFailed { .. }
-        | Event::NeedsHuman { .. }
-        | Event::DraftDecided { .. }
-        | Event::OperatorWrote { .. }
-        | Event::TalkChanged { .. } => {
-            talk::said(event, observed).unwrap_or_else(|| words("conversation", ""))
-        }
-        Event::Told { seq, error, .. } => match error {
-            None => words("told", format!("`notify` told of event {seq}.")),
-            Some(why) => words("told", format!("`notify` gave event {seq} up: {why}.")).bad(),
-        },
-        Event::Finished { campaign, run } => {
-            words("finished", format!("Run {run} is over.")).of(campaign, observed)
-        }
-        Event::CampaignWaits {
-            campaign,
-            why: Some(why),
-            ..
-        } => words("waits", format!("{}: {}", why.reason, why.message))
-            .of(campaign, observed)
-            .bad(),
-        Event::CampaignWaits {
-            campaign,
-            why: None,
-            ..
-        } => words("waits", "It does not wait for a person any more.").of(campaign, observed),
-        Event::AccountAway {
-            account,
-            why: Some(why),
-        } => words("away", format!("{}: {}", why.reason, why.message))
-            .by(account)
-            .bad(),
-        Event::AccountAway { account, why: None } => {
-            words("away", "The account can be used again.").by(account)
-        }
-    }
-}
-
-fn about_one(it: Words, people: &[crate::model::PersonId]) -> Words {
-    match people {
-        [one] => it.about(one),
-        _ => it,
-    }
-}
-
-fn hold(it: Words, campaign: Option<&Lineage>, observed: &Observed) -> Words {
-    match campaign {
-        Some(line) => it.of(line, observed),
-        None => it,
-    }
-}
-
-fn step(step: u16) -> String {
-    if step == 0 {
-        "the first message".to_owned()
-    } else {
-        format!("follow-up {step}")
-    }
-}
-
-fn settled(kind: &'static str, outcome: Outcome, detail: &str) -> Words {
-    let it = words(kind, format!("{outcome}: {detail}"));
-    let ours = matches!(
-        outcome,
-        Outcome::TemplateError | Outcome::TooLong | Outcome::Failed | Outcome::Uncertain
-    );
-    if ours { it.bad() } else { it }
-}
-
 /// Columns of the longest kind of event that is often seen.
 const KIND_WIDTH: usize = 16;
 
-/// Events for people, one a line, in columns: what an event does not have is `-`.
-pub fn events_text(events: &[EventLine]) -> String {
+/// Events for people, one a line, in columns: what an event does not have is `-`. On a terminal of this width the
+/// sentence is wrapped.
+pub fn events_text(events: &[EventLine], width: Option<usize>) -> String {
     let rows: Vec<[String; 4]> = events
         .iter()
         .map(|event| {
@@ -843,11 +136,14 @@ pub fn events_text(events: &[EventLine]) -> String {
     }
     let mut out = String::new();
     for (event, row) in events.iter().zip(&rows) {
-        out.push_str(&seconds(event.at));
+        let at = seconds(event.at);
+        out.push_str(&at);
         for (cell, width) in row.iter().zip(widths) {
             let _ = write!(out, "  {}", pad(cell, width));
         }
-        let _ = writeln!(out, "  {}", plain(&event.message));
+        out.push_str("  ");
+        let taken = at.len() + widths.iter().map(|width| width + 2).sum::<usize>() + 2;
+        push_last(&mut out, taken, &plain(&event.message), width);
     }
     out
 }

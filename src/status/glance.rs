@@ -43,6 +43,8 @@ pub struct Glance {
     pub waits: String,
     /// Until when.
     pub until: String,
+    /// The same in fewer words: how far that is away.
+    pub until_soon: String,
     /// What a person has to do.
     pub needs: Option<String>,
 }
@@ -86,6 +88,7 @@ fn glance(campaign: &CampaignStatus, needs: &[(String, String)], now: Timestamp)
         progress: table::progress_words(campaign),
         waits: table::waits_words(&campaign.waiting),
         until: table::until_words(campaign, now, None),
+        until_soon: table::until_words(campaign, now, Some(table::NARROW - 1)),
         needs: needs
             .iter()
             .find(|(who, _)| *who == name)

@@ -29,6 +29,7 @@ mod report;
 mod table;
 mod talks;
 mod types;
+mod wrap;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,7 @@ pub use document::{
     AiPlan, CampaignPlan, Change, MessagesPlan, PlanDocument, Recipients, SourcePlan,
     UnknownCampaign, plan_document,
 };
-pub use events::{EventLine, EventsDocument, event_line, events_text, seconds};
+pub use events::{CampaignNames, EventLine, EventsDocument, event_line, events_text, seconds};
 pub use glance::{Glance, Tone, account_tone, glances};
 pub use plain::{people, plain};
 pub use plan_text::plan_text;
@@ -58,3 +59,4 @@ pub use types::{
     InvalidFileStatus, LookupStatus, Moment, Progress, SourceStatus, StatusReport, Step, Sync,
     TemplateStatus, Truth, WaitStatus, WarmupStatus,
 };
+pub use wrap::{fold, push_last, push_wrapped};

@@ -9,6 +9,7 @@ use super::document::{CampaignPlan, Change, PlanDocument};
 use super::plain::plain;
 use super::table::{Look, moment_words, paint};
 use super::types::Truth;
+use super::wrap::{push_from, push_wrapped};
 use crate::model::{Exclusion, Timestamp, Waiting};
 use crate::time::{Zone, human_relative};
 
@@ -19,14 +20,10 @@ pub fn plan_text(plan: &PlanDocument, look: &Look) -> String {
         out.push_str("No campaigns: nothing would happen.\n");
         return out;
     }
-    let _ = writeln!(
-        out,
-        "From the last look-ups; `--refresh` looks again. {} comes, {} changes, {} goes, {} is wrong.\n",
-        paint("+", Color::Green, look),
-        paint("~", Color::Yellow, look),
-        paint("-", Color::Red, look),
-        paint("!", Color::Red, look)
-    );
+    let legend =
+        "From the last look-ups; `--refresh` looks again. + comes, ~ changes, - goes, ! is wrong.";
+    push_wrapped(&mut out, "", 0, legend, look);
+    out.push('\n');
     for campaign in &plan.campaigns {
         one(&mut out, campaign, look);
         out.push('\n');
@@ -34,18 +31,24 @@ pub fn plan_text(plan: &PlanDocument, look: &Look) -> String {
     let count = |change: Change| plan.campaigns.iter().filter(|c| c.change == change).count();
     let total: u64 = plan.campaigns.iter().map(|c| c.messages.total).sum();
     let today: u64 = plan.campaigns.iter().map(|c| c.messages.today).sum();
-    let _ = writeln!(
-        out,
+    let summary = format!(
         "Plan: {} to start, {} changed, {} to retire, {} invalid; {total} messages to send, up to {today} of them today.",
         count(Change::Create),
         count(Change::Update),
         count(Change::Retire),
         count(Change::Invalid)
     );
+    push_wrapped(&mut out, "", 0, &summary, look);
     if !plan.changes {
-        out.push_str(
-            "Nothing would change: the workspace is as the engine knows it, and nobody waits.\n",
-        );
+        let pending: u64 = plan.campaigns.iter().map(|c| c.recipients.pending).sum();
+        let waits = match pending {
+            0 => ", and nobody waits".to_owned(),
+            1 => "; 1 person waits".to_owned(),
+            more => format!("; {more} people wait"),
+        };
+        let nothing =
+            format!("Nothing would change: the workspace is as the engine knows it{waits}.");
+        push_wrapped(&mut out, "", 0, &nothing, look);
     }
     out
 }
@@ -85,8 +88,10 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
     );
     let zone = zone_of(campaign);
     let people = &campaign.recipients;
+    // The sign is one column, and may be coloured.
     let line = |out: &mut String, sign: &str, text: &str| {
-        let _ = writeln!(out, "    {sign} {text}");
+        let _ = write!(out, "    {sign} ");
+        push_from(out, 6, 8, text, look.width);
     };
     if people.added > 0 {
         line(

@@ -13,6 +13,7 @@ use super::types::{
     AccountStatus, CampaignStatus, Condition, DaemonInfo, Moment, StatusReport, Sync, Truth,
     WaitStatus,
 };
+use super::wrap::{is_stacked, push_entry, push_grid, push_wrapped};
 use crate::model::{AccountState, ConditionType, Timestamp, Waiting};
 use crate::time::{Zone, human_duration, human_relative};
 
@@ -31,15 +32,13 @@ pub struct Look {
 
 /// Narrower tables break every word.
 const LEAST_WIDTH: usize = 40;
-/// Wrapped lines are not made narrower.
-const LEAST_WRAPPED: usize = 24;
 /// Lines about what needs a person; the rest is counted.
 const MAX_NEEDS: usize = 20;
 
 /// All campaigns and accounts.
 pub fn table(report: &StatusReport, look: &Look) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "{}", daemon_line(&report.daemon));
+    push_wrapped(&mut out, "", 0, &daemon_line(&report.daemon), look);
     out.push('\n');
     if report.campaigns.is_empty() {
         out.push_str("No campaigns. `tidings init` makes an example.\n");
@@ -50,15 +49,19 @@ pub fn table(report: &StatusReport, look: &Look) -> String {
     if !needs.is_empty() {
         out.push('\n');
         let _ = writeln!(out, "{}", paint("Needs you:", Color::Yellow, look));
-        let width = needs
+        let widest = needs
             .iter()
             .take(MAX_NEEDS)
             .map(|(who, _)| display_width(who))
             .max()
             .unwrap_or(0);
         for (who, why) in needs.iter().take(MAX_NEEDS) {
-            let head = format!("  {}  ", pad(who, width));
-            push_wrapped(&mut out, &head, width + 4, why, look);
+            if is_stacked(look.width) {
+                push_entry(&mut out, "  ", who, why, look);
+            } else {
+                let head = format!("  {}  ", pad(who, widest));
+                push_wrapped(&mut out, &head, widest + 4, why, look);
+            }
         }
         if needs.len() > MAX_NEEDS {
             let _ = writeln!(out, "  … and {} more.", needs.len() - MAX_NEEDS);
@@ -68,7 +71,7 @@ pub fn table(report: &StatusReport, look: &Look) -> String {
     if !talks.is_empty() {
         let _ = writeln!(out, "\n{}", paint("Conversations:", Color::Yellow, look));
         for line in talks {
-            let _ = writeln!(out, "  {line}");
+            push_wrapped(&mut out, "  ", 4, &line, look);
         }
     }
     if !report.accounts.is_empty() {
@@ -99,14 +102,12 @@ pub(super) fn daemon_line(daemon: &DaemonInfo) -> String {
 }
 
 fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
-    let mut head = vec![
-        "CAMPAIGN",
-        "SPEC",
-        "STATE",
-        "PROGRESS",
-        "WAITS FOR",
-        "UNTIL",
-    ];
+    let narrow = is_narrow(look.width);
+    let mut head = vec!["CAMPAIGN"];
+    if !narrow {
+        head.push("SPEC");
+    }
+    head.extend(["STATE", "PROGRESS", "WAITS FOR", "UNTIL"]);
     if look.wide {
         head.extend([
             "RUN",
@@ -127,22 +128,21 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
     let mut grid = grid(&head, look);
     for campaign in &report.campaigns {
         let progress = &campaign.progress;
-        let mut row = vec![
-            Cell::new(plain(&campaign.name)),
-            coloured(
-                campaign.sync.name(),
-                colour_of(sync_tone(campaign.sync)),
-                look,
-            ),
-            coloured(
-                &state_words(campaign),
-                colour_of(state_tone(campaign)),
-                look,
-            ),
+        let mut row = vec![Cell::new(plain(&campaign.name))];
+        let mut state = state_words(campaign);
+        if !narrow {
+            let tone = colour_of(sync_tone(campaign.sync));
+            row.push(coloured(campaign.sync.name(), tone, look));
+        } else if matches!(campaign.sync, Sync::Changed | Sync::Unreadable) {
+            // Of the others the state says the same.
+            let _ = write!(state, ", file {}", campaign.sync.name());
+        }
+        row.extend([
+            coloured(&state, colour_of(state_tone(campaign)), look),
             Cell::new(progress_words(campaign)),
             Cell::new(waits_of(campaign)),
             Cell::new(until_words(campaign, look.now, look.width)),
-        ];
+        ]);
         if look.wide {
             let excluded: u64 = campaign.audience.excluded.values().sum();
             row.push(right(campaign.run));
@@ -173,7 +173,7 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
         // A name is copied into the next command: it is never broken.
         column.set_constraint(ColumnConstraint::ContentWidth);
     }
-    push_grid(out, &grid);
+    push_grid(out, &grid, look);
 }
 
 /// The accounts as a table.
@@ -225,7 +225,7 @@ pub fn accounts_table(accounts: &[AccountStatus], look: &Look) -> String {
     if let Some(column) = grid.column_mut(0) {
         column.set_constraint(ColumnConstraint::ContentWidth);
     }
-    push_grid(&mut out, &grid);
+    push_grid(&mut out, &grid, look);
     out
 }
 
@@ -440,20 +440,19 @@ pub(super) fn waits_words(waiting: &[WaitStatus]) -> String {
         .join(", ")
 }
 
-/// Terminals that are narrower get the shorter of two ways to say when.
-const NARROW: usize = 100;
+/// Terminals that are narrower have no room for what is told twice: a moment is only told by how far it is away, and
+/// how the file stands beside the state.
+pub(super) const NARROW: usize = 100;
+
+fn is_narrow(width: Option<usize>) -> bool {
+    width.is_some_and(|width| width < NARROW) && !is_stacked(width)
+}
 
 fn when(at: Moment, zone: Zone, now: Timestamp, width: Option<usize>) -> String {
-    match width {
-        Some(width) if width < NARROW => {
-            let away = i64::try_from(at.0.since(now).as_millis()).unwrap_or(i64::MAX);
-            format!(
-                "{} ({})",
-                absolute_words(at, zone, now),
-                human_duration(away)
-            )
-        }
-        _ => moment_words(at, zone, now),
+    if is_narrow(width) {
+        human_relative(at.0, now)
+    } else {
+        moment_words(at, zone, now)
     }
 }
 
@@ -501,11 +500,16 @@ pub fn moment_words(at: Moment, zone: Zone, now: Timestamp) -> String {
     )
 }
 
-/// `Tue 1 Dec 09:00 CET`; today `09:00:00 CET`.
+/// `Tue 1 Dec 09:00 CET`; today `09:00:00 CET`; with the year where the day alone could be another one's.
 pub fn absolute_words(at: Moment, zone: Zone, now: Timestamp) -> String {
+    /// A day so far away may be taken for that of another year.
+    const OTHER_YEAR: u64 = 180 * 24 * 3600;
     let there = zone.at(at.0);
+    let away = at.0.since(now).max(now.since(at.0)).as_secs();
     let form = if there.date_naive() == zone.at(now).date_naive() {
         "%H:%M:%S %Z"
+    } else if away > OTHER_YEAR {
+        "%a %-d %b %Y %H:%M %Z"
     } else {
         "%a %-d %b %H:%M %Z"
     };
@@ -554,13 +558,6 @@ pub(super) fn grid(head: &[&str], look: &Look) -> Table {
     table
 }
 
-pub(super) fn push_grid(out: &mut String, grid: &Table) {
-    for line in grid.lines() {
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-}
-
 pub(super) fn right(value: impl std::fmt::Display) -> Cell {
     Cell::new(value).set_alignment(CellAlignment::Right)
 }
@@ -568,30 +565,6 @@ pub(super) fn right(value: impl std::fmt::Display) -> Cell {
 pub(super) fn coloured(text: &str, colour: Color, look: &Look) -> Cell {
     let cell = Cell::new(text);
     if look.colour { cell.fg(colour) } else { cell }
-}
-
-/// A line that is longer than the terminal goes on under its own beginning, broken between words.
-pub(super) fn push_wrapped(out: &mut String, head: &str, indent: usize, text: &str, look: &Look) {
-    out.push_str(head);
-    let room = look
-        .width
-        .map_or(usize::MAX, |width| width.saturating_sub(indent))
-        .max(LEAST_WRAPPED);
-    let mut at = display_width(head);
-    for (number, word) in text.split(' ').enumerate() {
-        let width = display_width(word);
-        if number > 0 && at > indent && at - indent + 1 + width > room {
-            out.push('\n');
-            out.push_str(&" ".repeat(indent));
-            at = indent;
-        } else if number > 0 {
-            out.push(' ');
-            at += 1;
-        }
-        out.push_str(word);
-        at += width;
-    }
-    out.push('\n');
 }
 
 /// A text outside of tables in a colour.

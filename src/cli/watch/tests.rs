@@ -115,6 +115,41 @@ fn the_list_shows_every_campaign_what_needs_a_person_and_the_accounts() {
 }
 
 #[test]
+fn a_narrower_screen_leaves_out_what_is_told_twice_and_cuts_nothing_that_it_shows() {
+    let mut app = app(report(vec![campaign(
+        "evening-thanks",
+        "Sending",
+        "True",
+        1,
+        2,
+    )]));
+    let half = screen(&mut app, 80, 12);
+    let lines: Vec<&str> = half.lines().collect();
+    assert_eq!(
+        lines[2], "CAMPAIGN        STATE    PROGRESS       WAITS FOR      UNTIL",
+        "{half}"
+    );
+    assert_eq!(
+        lines[3], "evening-thanks  Sending  1 of 3 (33 %)  OutsideWindow  in 5 hours",
+        "{half}"
+    );
+    let phone = screen(&mut app, 44, 12);
+    let lines: Vec<&str> = phone.lines().collect();
+    assert_eq!(lines[0], "tidings  heartbeat 120ms ago", "{phone}");
+    assert_eq!(
+        lines[3], "evening-thanks  Sending  1 of 3 (33 %)",
+        "{phone}"
+    );
+    assert!(phone.contains("q quit"), "{phone}");
+    press(&mut app, KeyCode::Enter);
+    let story = screen(&mut app, 44, 40);
+    assert!(
+        story.contains("Ready  True, Sending, for 1h 00m,"),
+        "{story}"
+    );
+}
+
+#[test]
 fn a_long_list_scrolls_with_the_chosen_one_and_a_small_screen_still_shows_it() {
     let mut app = app(many(40));
     let first = screen(&mut app, 100, 12);

@@ -12,6 +12,12 @@ use crate::model::Timestamp;
 use crate::status::{self, Glance, Look, Tone};
 use crate::time::human_duration;
 
+/// Narrower screens show no bars, and moments by how far they are away.
+const NARROW: u16 = 100;
+/// Still narrower ones (a phone) show what each campaign is at, and how far.
+const PHONE: u16 = 60;
+/// Lower screens show the campaigns, and what needs a person.
+const SHORT: u16 = 14;
 /// Columns of a bar that shows how far a campaign is.
 const BAR: u64 = 10;
 /// A heartbeat that is older is worth a colour: the loop goes round at least every second.
@@ -27,13 +33,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &mut App, colour: bool, now: Time
         Constraint::Length(1),
     ])
     .areas(frame.area());
-    frame.render_widget(headline(app, colour, now), head);
+    frame.render_widget(headline(app, colour, now, head), head);
     match app.screen {
         Screen::List => list(frame, body, app, colour, now),
         Screen::Story => story(frame, body, app, colour, now),
         Screen::Help => help(frame, body),
     }
-    frame.render_widget(footer(app), foot);
+    frame.render_widget(footer(app, foot), foot);
 }
 
 fn tone(tone: Tone, colour: bool) -> Style {
@@ -55,7 +61,7 @@ fn ago(at: Timestamp, now: Timestamp) -> String {
     human_duration(i64::try_from(now.since(at).as_millis()).unwrap_or(i64::MAX))
 }
 
-fn headline(app: &App, colour: bool, now: Timestamp) -> Paragraph<'static> {
+fn headline(app: &App, colour: bool, now: Timestamp, area: Rect) -> Paragraph<'static> {
     let bold = Style::default().add_modifier(Modifier::BOLD);
     let alarm = if colour {
         Style::default().fg(Color::White).bg(Color::Red)
@@ -75,7 +81,13 @@ fn headline(app: &App, colour: bool, now: Timestamp) -> Paragraph<'static> {
         return Paragraph::new(Line::styled(text, style));
     };
     if let Some(since) = app.gone {
-        let text = if report.daemon.running {
+        let text = if area.width < PHONE {
+            let since = ago(since, now);
+            match report.daemon.running {
+                true => format!(" The daemon is gone for {since}. "),
+                false => " No daemon is running. ".to_owned(),
+            }
+        } else if report.daemon.running {
             format!(
                 " The daemon is gone for {}: this is what it last said. `tidings run` starts one. ",
                 ago(since, now)
@@ -99,9 +111,13 @@ fn headline(app: &App, colour: bool, now: Timestamp) -> Paragraph<'static> {
     let pid = daemon
         .pid
         .map_or_else(String::new, |pid| format!(", pid {pid}"));
+    let runs = match area.width {
+        ..PHONE => "  ".to_owned(),
+        _ => format!("  The daemon runs{pid}, "),
+    };
     Paragraph::new(Line::from(vec![
         Span::styled("tidings", bold),
-        Span::raw(format!("  The daemon runs{pid}, ")),
+        Span::raw(runs),
         Span::styled(
             format!(
                 "heartbeat {} ago",
@@ -112,7 +128,7 @@ fn headline(app: &App, colour: bool, now: Timestamp) -> Paragraph<'static> {
     ]))
 }
 
-fn footer(app: &App) -> Paragraph<'static> {
+fn footer(app: &App, area: Rect) -> Paragraph<'static> {
     let dim = Style::default().add_modifier(Modifier::DIM);
     if app.typing {
         return Paragraph::new(Line::from(vec![
@@ -123,6 +139,8 @@ fn footer(app: &App) -> Paragraph<'static> {
         ]));
     }
     let keys = match app.screen {
+        Screen::List if area.width < PHONE => "q quit  ? keys  ↑↓ enter / n",
+        Screen::Story if area.width < PHONE => "q quit  ? keys  ↑↓ esc",
         Screen::List => "↑↓ move  enter story  / filter  n needs me  r refresh  ? keys  q quit",
         Screen::Story => "↑↓ scroll  esc back  r refresh  ? keys  q quit",
         Screen::Help => "any key: back",
@@ -164,10 +182,12 @@ fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Tim
             .map(|(who, why)| (width(who) + width(why) + 4).div_ceil(columns))
             .sum();
         let more = usize::from(needs.len() > MAX_NEEDS);
-        (lines + more + 1).min(usize::from(area.height) / 2)
+        // On a screen of a few lines the campaigns come first; `n` shows the rest.
+        let most = usize::from(area.height) / if area.height < SHORT { 3 } else { 2 };
+        (lines + more + 1).min(most)
     };
     // A screen of a few lines is the campaigns'.
-    let accounts_height = if accounts.is_empty() || area.height < 12 {
+    let accounts_height = if accounts.is_empty() || area.height < SHORT {
         0
     } else {
         // A third, or all that the campaigns leave.
@@ -214,48 +234,28 @@ fn campaign_table(
         frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), at);
         return;
     }
-    let rows = shown.iter().map(|glance| {
-        Row::new(vec![
-            Cell::new(glance.name.clone()),
-            Cell::new(Span::styled(glance.sync, tone(glance.sync_tone, colour))),
-            Cell::new(Span::styled(
-                glance.state.clone(),
-                tone(glance.state_tone, colour),
-            )),
-            Cell::new(Line::from(vec![
-                Span::raw(bar(glance)),
-                Span::raw(glance.progress.clone()),
-            ])),
-            Cell::new(glance.waits.clone()),
-            Cell::new(glance.until.clone()),
-        ])
-    });
-    let widest = |of: &dyn Fn(&Glance) -> usize, head: &str| {
-        let most = shown.iter().map(of).max().unwrap_or(0).max(head.len());
-        u16::try_from(most).unwrap_or(u16::MAX)
-    };
-    // What is on the left is what one looks for first: the right is cut where there is no room.
-    let widths = [
-        Constraint::Length(widest(&|g| width(&g.name), "CAMPAIGN")),
-        Constraint::Length(widest(&|g| width(g.sync), "SPEC")),
-        Constraint::Length(widest(&|g| width(&g.state), "STATE")),
-        Constraint::Length(widest(&|g| width(&bar(g)) + width(&g.progress), "PROGRESS")),
-        Constraint::Max(widest(&|g| width(&g.waits), "WAITS FOR")),
-        Constraint::Fill(1),
-    ];
+    let columns = columns(area.width);
     let bold = Style::default().add_modifier(Modifier::BOLD);
-    let table = Table::new(rows, widths)
-        .header(
-            Row::new([
-                "CAMPAIGN",
-                "SPEC",
-                "STATE",
-                "PROGRESS",
-                "WAITS FOR",
-                "UNTIL",
-            ])
-            .style(bold),
+    let rows = shown.iter().map(|glance| {
+        Row::new(
+            columns
+                .iter()
+                .map(|column| Cell::new(Line::from(column.spans(glance, area.width, colour)))),
         )
+    });
+    // What is on the left is what one looks for first: the right is cut where there is no room.
+    let widths = columns.iter().map(|column| {
+        let of = |glance: &Glance| Line::from(column.spans(glance, area.width, colour)).width();
+        let widest = shown.iter().map(of).max().unwrap_or(0);
+        let widest = u16::try_from(widest.max(column.head().len())).unwrap_or(u16::MAX);
+        match column {
+            Column::Until => Constraint::Fill(1),
+            Column::Waits => Constraint::Max(widest),
+            _ => Constraint::Length(widest),
+        }
+    });
+    let table = Table::new(rows, widths.collect::<Vec<_>>())
+        .header(Row::new(columns.iter().map(|column| column.head())).style(bold))
         .column_spacing(2)
         .row_highlight_style(Style::default().add_modifier(Modifier::REVERSED));
     let at = Rect {
@@ -282,6 +282,71 @@ fn campaign_table(
                 .style(Style::default().add_modifier(Modifier::DIM)),
             line,
         );
+    }
+}
+
+/// A column of the list.
+#[derive(Debug, Clone, Copy)]
+enum Column {
+    Name,
+    Spec,
+    State,
+    Progress,
+    Waits,
+    Until,
+}
+
+/// Those that a screen of this width has room for.
+fn columns(width: u16) -> Vec<Column> {
+    match width {
+        ..PHONE => vec![Column::Name, Column::State, Column::Progress],
+        PHONE..NARROW => vec![
+            Column::Name,
+            Column::State,
+            Column::Progress,
+            Column::Waits,
+            Column::Until,
+        ],
+        _ => vec![
+            Column::Name,
+            Column::Spec,
+            Column::State,
+            Column::Progress,
+            Column::Waits,
+            Column::Until,
+        ],
+    }
+}
+
+impl Column {
+    fn head(self) -> &'static str {
+        match self {
+            Column::Name => "CAMPAIGN",
+            Column::Spec => "SPEC",
+            Column::State => "STATE",
+            Column::Progress => "PROGRESS",
+            Column::Waits => "WAITS FOR",
+            Column::Until => "UNTIL",
+        }
+    }
+
+    fn spans(self, glance: &Glance, width: u16, colour: bool) -> Vec<Span<'static>> {
+        let narrow = width < NARROW;
+        match self {
+            Column::Name => vec![Span::raw(glance.name.clone())],
+            Column::Spec => vec![Span::styled(glance.sync, tone(glance.sync_tone, colour))],
+            Column::State => vec![Span::styled(
+                glance.state.clone(),
+                tone(glance.state_tone, colour),
+            )],
+            Column::Progress if narrow => vec![Span::raw(glance.progress.clone())],
+            Column::Progress => vec![Span::raw(bar(glance)), Span::raw(glance.progress.clone())],
+            // The state says it already.
+            Column::Waits if narrow && glance.waits == glance.state => Vec::new(),
+            Column::Waits => vec![Span::raw(glance.waits.clone())],
+            Column::Until if narrow => vec![Span::raw(glance.until_soon.clone())],
+            Column::Until => vec![Span::raw(glance.until.clone())],
+        }
     }
 }
 

@@ -33,11 +33,15 @@ pub fn markdown(document: &AgainstDocument) -> String {
     );
     let _ = writeln!(
         out,
-        "Compared with {} ({commit}). {}\n",
+        "Compared with {} ({commit}).{}\n",
         code(&document.against.name),
         match people_reached(document) {
-            0 => "The campaigns that differ reach nobody.".to_owned(),
-            n => format!("The campaigns that differ reach **{}** at most.", people(n)),
+            _ if document.campaigns.is_empty() => String::new(),
+            0 => " The campaigns that differ reach nobody.".to_owned(),
+            n => format!(
+                " The campaigns that differ reach **{}** at most.",
+                people(n)
+            ),
         }
     );
     for error in &document.errors {

@@ -1,11 +1,11 @@
 //! What happens in conversations, in words.
 
-use super::{Words, words};
+use super::CampaignNames;
+use super::words::{Words, words};
 use crate::model::{Event, Lineage, TalkChange};
-use crate::observed::Observed;
 
 /// Such an event in words; nothing of another.
-pub(super) fn said(event: &Event, observed: &Observed) -> Option<Words> {
+pub(super) fn said(event: &Event, names: &dyn CampaignNames) -> Option<Words> {
     Some(match event {
         Event::Written {
             account,
@@ -15,7 +15,7 @@ pub(super) fn said(event: &Event, observed: &Observed) -> Option<Words> {
         } => role_of(
             words("written", format!("Message {message_id} is kept.")),
             role.as_ref(),
-            observed,
+            names,
         )
         .by(account)
         .about(person),
@@ -41,7 +41,7 @@ pub(super) fn said(event: &Event, observed: &Observed) -> Option<Words> {
                 format!("The model is asked about message {message_id}: about {tokens} tokens at most."),
             ),
             Some(role),
-            observed,
+            names,
         )
         .by(account)
         .about(person),
@@ -51,7 +51,7 @@ pub(super) fn said(event: &Event, observed: &Observed) -> Option<Words> {
                 format!("The model was asked: {tokens} tokens."),
             ),
             Some(role),
-            observed,
+            names,
         ),
         Event::AnswerLost {
             account,
@@ -68,7 +68,7 @@ pub(super) fn said(event: &Event, observed: &Observed) -> Option<Words> {
                 ),
             ),
             Some(role),
-            observed,
+            names,
         )
         .by(account)
         .about(person)
@@ -159,11 +159,11 @@ pub(super) fn said(event: &Event, observed: &Observed) -> Option<Words> {
     })
 }
 
-fn role_of(it: Words, role: Option<&Lineage>, observed: &Observed) -> Words {
+fn role_of(it: Words, role: Option<&Lineage>, names: &dyn CampaignNames) -> Words {
     match role {
         Some(role) => match crate::model::account_of_role(role) {
             Some(account) => it.by(account),
-            None => it.of(role, observed),
+            None => it.of(role, names),
         },
         None => it,
     }

@@ -351,7 +351,7 @@ fn events_are_told_in_words_with_ids_only() {
     assert!(!fine.error);
     let document = EventsDocument::new(vec![line]);
     assert_eq!(
-        events_text(&document.events),
+        events_text(&document.events, None),
         "2026-12-01T12:00:00Z  refused           spring  -  id:5  failed: SOMETHING_NEW\n"
     );
     let body = serde_json::to_value(&document).unwrap();

@@ -309,20 +309,57 @@ fn what_needs_a_person_is_wrapped_under_itself_and_names_each_account_once() {
     );
 }
 
+fn as_wide_as(width: usize) -> Look {
+    Look {
+        width: Some(width),
+        ..look()
+    }
+}
+
 #[test]
 fn a_narrow_terminal_says_until_when_in_fewer_words() {
     let report = workspace().report();
     let until = |width: usize| {
-        let look = Look {
-            width: Some(width),
-            ..look()
-        };
-        table(&report.clone().only(&["spring".to_owned()]).unwrap(), &look)
+        let only = report.clone().only(&["spring".to_owned()]).unwrap();
+        table(&only, &as_wide_as(width))
     };
     assert!(until(120).contains("done in 11 days (Sat 12 Dec 00:01 UTC)"));
-    let narrow = until(99);
-    assert!(narrow.contains("done Sat 12 Dec"), "{narrow}");
-    assert!(!narrow.contains("in 11 days"), "{narrow}");
+    let narrow = until(80);
+    assert!(narrow.contains("done in 11 days\n"), "{narrow}");
+    assert!(!narrow.contains("12 Dec"), "{narrow}");
+    // How the file stands is said by the state.
+    assert!(!narrow.contains("SPEC"), "{narrow}");
+}
+
+#[test]
+fn a_phone_gets_rows_of_words_and_no_line_is_wider_than_it() {
+    let report = workspace().report();
+    // A name is never broken.
+    let named = |line: &str| line.trim() == "a-rather-long-name-of-a-campaign-that-goes-on-and-on";
+    for width in [40, 60, 71] {
+        let text = table(&report, &as_wide_as(width));
+        assert!(!text.contains("PROGRESS"), "{text}");
+        for line in text.lines() {
+            assert!(
+                named(line) || line.width() <= width,
+                "{width}: {line}\n{text}"
+            );
+        }
+    }
+    let text = table(
+        &report.clone().only(&["spring".to_owned()]).unwrap(),
+        &as_wide_as(40),
+    );
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("done in 11 days (Sat 12 Dec 00:01 UTC)"),
+        "{text}"
+    );
+    let story = detail(&report, &[], &as_wide_as(40));
+    assert!(story.contains("Ready  "), "{story}");
+    for line in story.lines() {
+        assert!(named(line) || line.width() <= 40, "{line}\n{story}");
+    }
 }
 
 #[test]
@@ -342,11 +379,14 @@ fn events_line_up_under_every_script() {
             &world.observed,
         )
     };
-    let text = events_text(&[
-        line(Some("spring"), None),
-        line(Some("春のニュース"), Some("sales-1")),
-        line(None, Some("продажи")),
-    ]);
+    let text = events_text(
+        &[
+            line(Some("spring"), None),
+            line(Some("春のニュース"), Some("sales-1")),
+            line(None, Some("продажи")),
+        ],
+        None,
+    );
     let at: Vec<usize> = text
         .lines()
         .map(|line| line.split_once("Tidings 0.1.0").unwrap().0.width())
