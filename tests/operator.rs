@@ -309,6 +309,18 @@ delays: {between_messages: 0s, per_account: {per_day: 1}}
     let table = tidings(&world, &["explain", "hello", "@boris"]).await;
     ends_with(&table, 0);
     assert!(out(&table).contains("where"), "{}", out(&table));
+    // Times as the report tells them, in the campaign's zone; programs get RFC 3339.
+    assert_eq!(got["timezone"], "UTC");
+    assert!(got["history"][0]["at"].as_str().unwrap().ends_with('Z'));
+    let table = tidings(&world, &["explain", "hello", &format!("id:{sent}")]).await;
+    let text = out(&table);
+    let said = text.lines().nth(1).unwrap();
+    assert!(
+        said.starts_with("He got the message ") && said.contains(" UTC) by sales-1."),
+        "{text}"
+    );
+    let iso = |word: &str| word.contains('T') && word.ends_with('Z');
+    assert!(!text.split_whitespace().any(iso), "{text}");
     ends_with(
         &tidings(&world, &["explain", "hello", "@boris", "-o", "yaml"]).await,
         0,

@@ -13,6 +13,7 @@ mod last_word;
 mod looking;
 mod operate;
 mod places;
+mod readings;
 mod reports;
 mod retention;
 mod served;
@@ -28,7 +29,7 @@ use super::core::Open;
 use super::lookups::{self, Found, Which};
 use super::readiness::Readiness;
 use super::systemd::Notifier;
-use super::{Clock, Core, CoreError, Workspace, answer, outcome, socket};
+use super::{Clock, Core, CoreError, Workspace, answer, operator, outcome, socket};
 use crate::desired::SourceKind;
 use crate::execute::{AccountTask, LookedUp, Order, Report, person_of, stops_the_account};
 use crate::model::reaction::{CallClass, Reaction, react};
@@ -159,6 +160,7 @@ async fn live(
     let mut engine = Engine::new(core, options, telegram);
     let ended = engine.run().await;
     engine.tasks.clear();
+    engine.readings.end().await;
     let _ = std::fs::remove_file(engine.core.workspace.socket_path());
     let Engine { core, restored, .. } = engine;
     let closed = core.close().await;
@@ -241,6 +243,7 @@ struct Engine {
     /// A restored state waits to be taken: this life of the engine ends.
     restored: bool,
     served: served::Served,
+    readings: readings::Readings,
     notifier: Notifier,
     /// When `retention` was last looked after.
     cleared: Option<Timestamp>,
@@ -300,6 +303,7 @@ impl Engine {
             gaps: BTreeMap::new(),
             restored: false,
             served: served::Served::default(),
+            readings: readings::Readings::default(),
             notifier: Notifier::from_env(),
             cleared: None,
             last_word: last_word::LastWord::default(),
@@ -405,11 +409,20 @@ impl Engine {
                 self.account_command(command, reply)?;
             }
             Input::Side(side) => self.aside(side, events)?,
+            Input::Command(Command::Operator(command), reply) => {
+                self.write(events)?;
+                match operator::beside(&self.core, &command)? {
+                    Some(question) => self.readings.begin(question, reply),
+                    None => {
+                        let answered = self.operate(command).await?;
+                        let _ = reply.send(answered);
+                    }
+                }
+            }
             Input::Command(command, reply) => {
                 self.write(events)?;
                 let answered = match command {
                     Command::Reload => self.reload_asked()?,
-                    Command::Operator(command) => self.operate(command).await?,
                     command => {
                         let (answered, events) = self.answered(command);
                         if !events.is_empty() {

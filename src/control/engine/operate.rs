@@ -1,7 +1,7 @@
 //! What an operator asks for about people, results and the state as a whole.
 
 use super::*;
-use crate::control::operator::{self, Acted};
+use crate::control::operator::Acted;
 use crate::model::OperatorCommand;
 
 impl Engine {

@@ -1,11 +1,13 @@
 //! `tidings audit`: who changed what.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::beside::{Rows, Unread, names};
+use crate::control::Core;
 use crate::control::commits::{Commit, commits_of, uncommitted};
-use crate::control::{Core, CoreError};
 use crate::model::{Event, Lineage, Recorded, Reply, Timestamp};
 use crate::spec::Basis;
 use crate::status::{self, Moment};
@@ -35,21 +37,33 @@ struct Entry {
     message: String,
 }
 
-/// Answers with the newest changes, the oldest of them first.
-pub(super) fn audit(
-    core: &Core,
-    name: Option<&str>,
-    after: u64,
+/// What the loop knows of a question for changes.
+pub(super) struct Asked {
+    /// Of this campaign only.
+    name: Option<String>,
     limit: usize,
-) -> Result<Reply, CoreError> {
-    let limit = match limit {
-        0 => ENTRIES,
-        limit => limit.min(MAX_ENTRIES),
-    };
-    let mut entries: VecDeque<Entry> = VecDeque::new();
-    if let Some(store) = core.store() {
-        let from = store.first_seq()?.max(after + 1);
-        for row in store.events_from(from)? {
+    names: BTreeMap<Lineage, String>,
+    root: PathBuf,
+}
+
+/// Asks for the newest changes.
+pub(super) fn ask(core: &Core, name: Option<&str>, limit: usize) -> Asked {
+    Asked {
+        name: name.map(str::to_owned),
+        limit: match limit {
+            0 => ENTRIES,
+            limit => limit.min(MAX_ENTRIES),
+        },
+        names: names(core),
+        root: core.workspace.root.clone(),
+    }
+}
+
+impl Asked {
+    /// Answers, the oldest of them first.
+    pub(super) fn answer(self, rows: Rows) -> Result<Reply, Unread> {
+        let mut entries: VecDeque<Entry> = VecDeque::new();
+        for row in rows {
             let (seq, recorded) = row?;
             if let Event::SpecFacts {
                 campaign,
@@ -59,8 +73,7 @@ pub(super) fn audit(
                 attested,
             } = &recorded.event
             {
-                facts(
-                    core,
+                self.facts(
                     &mut entries,
                     (campaign, *generation),
                     commit.as_ref(),
@@ -72,24 +85,53 @@ pub(super) fn audit(
             let Some(by) = changed_by(&recorded.event) else {
                 continue;
             };
-            let entry = entry(core, seq, &recorded, by);
-            if name.is_some_and(|name| entry.campaign.as_deref() != Some(name)) {
+            let entry = entry(&self.names, seq, &recorded, by);
+            if self
+                .name
+                .as_deref()
+                .is_some_and(|name| entry.campaign.as_deref() != Some(name))
+            {
                 continue;
             }
             entries.push_back(entry);
-            if entries.len() > limit {
+            if entries.len() > self.limit {
                 entries.pop_front();
             }
         }
+        let mut entries: Vec<Entry> = entries.into();
+        committed_later(&self.root, &mut entries);
+        Ok(Reply::Document {
+            body: serde_json::json!({
+                "format_version": status::FORMAT_VERSION,
+                "entries": entries,
+            }),
+        })
     }
-    let mut entries: Vec<Entry> = entries.into();
-    committed_later(core, &mut entries);
-    Ok(Reply::Document {
-        body: serde_json::json!({
-            "format_version": status::FORMAT_VERSION,
-            "entries": entries,
-        }),
-    })
+
+    /// What was known of a spec's version when it was seen.
+    fn facts(
+        &self,
+        entries: &mut VecDeque<Entry>,
+        (campaign, generation): (&Lineage, u64),
+        commit: Option<&String>,
+        author: Option<&String>,
+        attested: Option<&String>,
+    ) {
+        let name = self
+            .names
+            .get(campaign)
+            .map_or(campaign.as_ref(), String::as_str);
+        let seen = entries.iter_mut().rev().find(|entry| {
+            entry.generation == Some(generation) && entry.campaign.as_deref() == Some(name)
+        });
+        if let Some(entry) = seen {
+            entry.commit = commit.cloned();
+            entry.by = author.cloned();
+            if let Some(note) = attested {
+                entry.message = format!("{} Consent is attested: {note}", entry.message);
+            }
+        }
+    }
 }
 
 /// Whether an event is a change, and who made it.
@@ -114,8 +156,13 @@ fn changed_by(event: &Event) -> Option<Option<&str>> {
     }
 }
 
-fn entry(core: &Core, seq: u64, recorded: &Recorded, by: Option<&str>) -> Entry {
-    let line = status::event_line(seq, recorded, &core.observed);
+fn entry(
+    names: &BTreeMap<Lineage, String>,
+    seq: u64,
+    recorded: &Recorded,
+    by: Option<&str>,
+) -> Entry {
+    let line = status::event_line(seq, recorded, names);
     let (file, generation, digest) = match &recorded.event {
         Event::SpecSeen {
             file,
@@ -141,40 +188,14 @@ fn entry(core: &Core, seq: u64, recorded: &Recorded, by: Option<&str>) -> Entry 
     }
 }
 
-/// What was known of a spec's version when it was seen.
-fn facts(
-    core: &Core,
-    entries: &mut VecDeque<Entry>,
-    (campaign, generation): (&Lineage, u64),
-    commit: Option<&String>,
-    author: Option<&String>,
-    attested: Option<&String>,
-) {
-    let name = core
-        .observed
-        .campaigns
-        .get(campaign)
-        .map_or(campaign.as_ref(), |it| it.name.as_str());
-    let seen = entries.iter_mut().rev().find(|entry| {
-        entry.generation == Some(generation) && entry.campaign.as_deref() == Some(name)
-    });
-    if let Some(entry) = seen {
-        entry.commit = commit.cloned();
-        entry.by = author.cloned();
-        if let Some(note) = attested {
-            entry.message = format!("{} Consent is attested: {note}", entry.message);
-        }
-    }
-}
-
 /// A version that was seen before it was committed belongs to the first commit of its file after that, and before the
 /// next version.
-fn committed_later(core: &Core, entries: &mut [Entry]) {
+fn committed_later(root: &Path, entries: &mut [Entry]) {
     let open = |entry: &Entry| entry.file.is_some() && entry.commit.is_none();
     if !entries.iter().any(open) {
         return;
     }
-    let commits: BTreeMap<String, Vec<Commit>> = commits_of(&core.workspace.root);
+    let commits: BTreeMap<String, Vec<Commit>> = commits_of(root);
     for place in 0..entries.len() {
         let Some(entry) = entries.get(place).filter(|entry| open(entry)) else {
             continue;

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::beside::{Rows, Unread};
 use super::optout::{entries_of, name_of};
 use super::suppressed::references_of;
 use crate::control::answer::{document, misused};
 use crate::control::{Core, CoreError};
 use crate::model::{
-    Event, InDoubtWhy, Lineage, Outcome, PersonId, Recorded, Reference, Reply, SendKey,
+    Event, InDoubtWhy, Lineage, Outcome, PersonId, Recorded, Reference, Reply, SendKey, Timestamp,
 };
 use crate::observed::{OPT_OUT_LINEAGE, Status};
 use crate::people::People as _;
 use crate::plan::{Explained, explain as planned};
 use crate::status::{self, Moment};
+use crate::time::Zone;
 
 /// Steps of history that are shown; the newest.
 const MAX_HISTORY: usize = 200;
@@ -25,6 +27,8 @@ struct Explanation {
     format_version: &'static str,
     campaign: String,
     kind: String,
+    /// The zone in which the summary tells times.
+    timezone: &'static str,
     run: u32,
     person: Named,
     /// `not_found`, `excluded`, `pending`, `in_flight`, or the outcome.
@@ -84,8 +88,28 @@ struct Other {
     outcome: String,
 }
 
-/// Answers for any person, found or not.
-pub(super) fn explain(core: &Core, name: &str, who: &Reference) -> Result<Reply, CoreError> {
+/// What the loop knows of a question about one person; his history is in the journal.
+pub(super) struct Asked {
+    line: Lineage,
+    ids: BTreeSet<PersonId>,
+    zone: Zone,
+    now: Timestamp,
+    /// Whether a daemon looked at the campaign.
+    seen: bool,
+    /// Whether its spec is valid and there.
+    valid: bool,
+    /// Whether its sources are being looked up.
+    looking: bool,
+    /// All but the summary and the history.
+    explanation: Explanation,
+}
+
+/// Asks about any person, found or not; or says what is wrong with the question.
+pub(super) fn ask(
+    core: &Core,
+    name: &str,
+    who: &Reference,
+) -> Result<Result<Asked, Reply>, CoreError> {
     let line = core
         .desired
         .campaigns
@@ -93,7 +117,7 @@ pub(super) fn explain(core: &Core, name: &str, who: &Reference) -> Result<Reply,
         .map(|wanted| wanted.lineage.clone())
         .or_else(|| core.observed.names.get(name).cloned());
     let Some(line) = line else {
-        return Ok(misused(format!("there is no campaign `{name}`")));
+        return Ok(Err(misused(format!("there is no campaign `{name}`"))));
     };
     let (mut ids, hashes) = entries_of(core, who)?;
     ids.extend(
@@ -130,7 +154,6 @@ pub(super) fn explain(core: &Core, name: &str, who: &Reference) -> Result<Reply,
         _ => Explained::default(),
     };
     let recipient = handle.and_then(|handle| campaign?.recipients.get(&handle.0));
-    let history = history(core, &line, &ids)?;
     let state = match recipient.map(|r| r.status) {
         None => "not_found".to_owned(),
         Some(Status::Pending) => "pending".to_owned(),
@@ -154,129 +177,131 @@ pub(super) fn explain(core: &Core, name: &str, who: &Reference) -> Result<Reply,
         name: name_of(&known),
         origins: known.origins.clone(),
     };
-    let summary = summary(
-        core,
-        name,
-        campaign.is_some(),
-        spec.is_some(),
-        &state,
-        &told,
-        &history,
-        &suppression,
-    );
+    let zone = spec.map_or(Zone::UTC, |spec| spec.schedule.zone);
     let explanation = Explanation {
         format_version: status::FORMAT_VERSION,
         campaign: name.to_owned(),
         kind: spec.map(|spec| spec.kind.to_string()).unwrap_or_default(),
+        timezone: zone.name(),
         run: campaign.map_or(0, |campaign| campaign.run),
         person: named,
         state,
-        summary,
+        summary: String::new(),
         told,
         suppression,
         replied: recipient.is_some_and(|r| r.replied),
         last_reply_at: contacted.and_then(|c| Moment::of(c.last_reply)),
-        history,
+        history: Vec::new(),
         other_campaigns: others(core, &line, handle),
     };
-    Ok(document(&explanation))
+    Ok(Ok(Asked {
+        zone,
+        now: core.clock.now(),
+        seen: campaign.is_some(),
+        valid: spec.is_some(),
+        looking: campaign.is_some_and(crate::observed::Campaign::looking_up),
+        explanation,
+        line,
+        ids,
+    }))
 }
 
-#[allow(clippy::too_many_arguments)]
-fn summary(
-    core: &Core,
-    name: &str,
-    seen: bool,
-    valid: bool,
-    state: &str,
-    told: &Explained,
-    history: &[Step],
-    suppression: &Option<Suppressed>,
-) -> String {
-    if !seen {
-        return format!("`{name}` was not looked at by a daemon yet: nothing is known of it.");
+impl Asked {
+    /// Reads his history and answers.
+    pub(super) fn answer(mut self, rows: Rows) -> Result<Reply, Unread> {
+        let history = history(rows, &self.line, &self.ids)?;
+        self.explanation.summary = self.summary(&history);
+        self.explanation.history = history;
+        Ok(document(&self.explanation))
     }
-    if let Some(last) = history.iter().rev().find(|step| {
-        matches!(step.event, "sent" | "refused" | "skipped")
-            && step.outcome.is_some_and(|outcome| outcome.name() == state)
-    }) {
-        let by = last
-            .account
-            .as_ref()
-            .map(|account| format!(" by {account}"))
-            .unwrap_or_default();
-        let detail = last
-            .detail
-            .as_ref()
-            .filter(|detail| !detail.is_empty())
-            .map(|detail| format!(" ({detail})"))
-            .unwrap_or_default();
-        return match state {
-            "sent" => format!("He got the message at {}{by}.", last.at),
-            other => {
-                let meaning = last.outcome.map_or("", Outcome::meaning);
-                format!(
-                    "Nothing is sent to him any more: `{other}` at {}{by}{detail}. {meaning}",
-                    last.at
-                )
-            }
-        };
+
+    fn when(&self, at: Moment) -> String {
+        status::moment_words(at, self.zone, self.now)
     }
-    match state {
-        "pending" => match &told.waits_for {
-            Some(waits) => {
-                let now = core.clock.now();
-                let zone = core
-                    .desired
-                    .campaigns
-                    .get(name)
-                    .and_then(|wanted| wanted.spec.as_ref())
-                    .map_or(crate::time::Zone::UTC, |spec| spec.schedule.zone);
-                let until = Moment::of(waits.until).map_or_else(String::new, |until| {
-                    format!(", until {}", status::moment_words(until, zone, now))
-                });
-                format!(
-                    "He waits: {}{until}. {}",
-                    waits.reason.name(),
-                    waits.message
-                )
-            }
-            None if !valid => {
-                "He waits: the spec is invalid or gone, so that nothing leaves.".to_owned()
-            }
-            None => "He waits.".to_owned(),
-        },
-        "in_flight" => "A message to him is on its way.".to_owned(),
-        "excluded" => match &told.exclusion {
-            Some(excluded) => format!(
-                "He is not in the audience: `{}`. {}",
-                excluded.reason, excluded.message
-            ),
-            None => "He is not in the audience; the filters are applied anew.".to_owned(),
-        },
-        "not_found" => {
-            let would = match (&told.exclusion, suppression) {
-                (_, Some(_)) => {
-                    " He is on the suppression list, and would get nothing if one did.".to_owned()
-                }
-                (Some(excluded), None) => format!(
-                    " Were he found, he would be left out as `{}`.",
-                    excluded.reason
-                ),
-                (None, None) => String::new(),
-            };
-            let looking = core
-                .observed
-                .campaign(name)
-                .is_some_and(crate::observed::Campaign::looking_up);
-            let looking = if looking {
-                " Sources are being looked up now."
-            } else {
-                ""
-            };
-            format!("No source of `{name}` found him.{looking}{would}")
+
+    /// One sentence that says it all.
+    fn summary(&self, history: &[Step]) -> String {
+        let Explanation {
+            campaign: name,
+            state,
+            told,
+            suppression,
+            ..
+        } = &self.explanation;
+        if !self.seen {
+            return format!("`{name}` was not looked at by a daemon yet: nothing is known of it.");
         }
-        outcome => format!("He is settled: `{outcome}`."),
+        if let Some(last) = history.iter().rev().find(|step| {
+            matches!(step.event, "sent" | "refused" | "skipped")
+                && step.outcome.is_some_and(|outcome| outcome.name() == state)
+        }) {
+            let by = last
+                .account
+                .as_ref()
+                .map(|account| format!(" by {account}"))
+                .unwrap_or_default();
+            let detail = last
+                .detail
+                .as_ref()
+                .filter(|detail| !detail.is_empty())
+                .map(|detail| format!(" ({detail})"))
+                .unwrap_or_default();
+            return match state.as_str() {
+                "sent" => format!("He got the message {}{by}.", self.when(last.at)),
+                other => {
+                    let meaning = last.outcome.map_or("", Outcome::meaning);
+                    format!(
+                        "Nothing is sent to him any more: `{other}` {}{by}{detail}. {meaning}",
+                        self.when(last.at)
+                    )
+                }
+            };
+        }
+        match state.as_str() {
+            "pending" => match &told.waits_for {
+                Some(waits) => {
+                    let until = Moment::of(waits.until)
+                        .map_or_else(String::new, |until| format!(", until {}", self.when(until)));
+                    format!(
+                        "He waits: {}{until}. {}",
+                        waits.reason.name(),
+                        waits.message
+                    )
+                }
+                None if !self.valid => {
+                    "He waits: the spec is invalid or gone, so that nothing leaves.".to_owned()
+                }
+                None => "He waits.".to_owned(),
+            },
+            "in_flight" => "A message to him is on its way.".to_owned(),
+            "excluded" => match &told.exclusion {
+                Some(excluded) => format!(
+                    "He is not in the audience: `{}`. {}",
+                    excluded.reason, excluded.message
+                ),
+                None => "He is not in the audience; the filters are applied anew.".to_owned(),
+            },
+            "not_found" => {
+                let would = match (&told.exclusion, suppression) {
+                    (_, Some(_)) => {
+                        " He is on the suppression list, and would get nothing if one did."
+                            .to_owned()
+                    }
+                    (Some(excluded), None) => format!(
+                        " Were he found, he would be left out as `{}`.",
+                        excluded.reason
+                    ),
+                    (None, None) => String::new(),
+                };
+                let looking = if self.looking {
+                    " Sources are being looked up now."
+                } else {
+                    ""
+                };
+                format!("No source of `{name}` found him.{looking}{would}")
+            }
+            outcome => format!("He is settled: `{outcome}`."),
+        }
     }
 }
 
@@ -310,13 +335,10 @@ fn suppression(core: &Core, ids: &BTreeSet<PersonId>, hashed: bool) -> Option<Su
 }
 
 /// What the journal says of him in this campaign.
-fn history(core: &Core, line: &Lineage, ids: &BTreeSet<PersonId>) -> Result<Vec<Step>, CoreError> {
-    let Some(store) = core.store() else {
-        return Ok(Vec::new());
-    };
+fn history(rows: Rows, line: &Lineage, ids: &BTreeSet<PersonId>) -> Result<Vec<Step>, Unread> {
     let mut steps: std::collections::VecDeque<Step> = std::collections::VecDeque::new();
     let mut by: BTreeMap<SendKey, (String, String)> = BTreeMap::new();
-    for row in store.events_from(store.first_seq()?)? {
+    for row in rows {
         let (_, Recorded { at, event }) = row?;
         let Some(mut step) = step_of(&event, line, ids) else {
             continue;

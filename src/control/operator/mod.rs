@@ -2,6 +2,7 @@
 
 mod audit;
 mod backup;
+mod beside;
 mod charges;
 mod explain;
 mod forget;
@@ -13,10 +14,13 @@ mod resolve;
 pub(super) mod suppressed;
 mod tests_state;
 
+use std::sync::Arc;
+
 use crate::model::{OperatorCommand, Reply};
 use crate::store::Appended;
 
 pub(super) use audit::spec_facts;
+pub(super) use beside::{Beside, beside};
 pub use list::{Listed, ListedProblem, read_list};
 pub use places::{Place, places_of};
 
@@ -51,13 +55,14 @@ pub(super) fn act(core: &mut Core, command: OperatorCommand) -> Result<Acted, Co
         OperatorCommand::OptOutAdd { people, why, by } => optout::add(core, &people, why, by),
         OperatorCommand::OptOutRemove { person, why, by } => optout::remove(core, &person, why, by),
         OperatorCommand::Forget { person, by } => forget::forget(core, &person, by),
-        OperatorCommand::Explain { name, person } => {
-            explain::explain(core, &name, &person).map(Acted::said)
-        }
-        OperatorCommand::Audit { name, after, limit } => {
-            audit::audit(core, name.as_deref(), after, limit).map(Acted::said)
-        }
-        OperatorCommand::Report { since, by } => report::report(core, since, by).map(Acted::said),
+        // Without a daemon nobody else waits meanwhile.
+        command @ (OperatorCommand::Explain { .. }
+        | OperatorCommand::Audit { .. }
+        | OperatorCommand::Report { .. }) => Ok(Acted::said(
+            beside(core, &command)?
+                .and_then(|question| question.answer(Arc::default()))
+                .unwrap_or_else(|| super::answer::refused("this is not answered here")),
+        )),
         OperatorCommand::Resolve {
             name,
             person,

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 
-use crate::control::{Core, CoreError};
-use crate::model::{Event, Lineage, Outcome, PersonId, Reply, ReportBy, SendKey, Timestamp};
+use super::beside::{Rows, Unread, names};
+use crate::control::Core;
+use crate::model::{
+    AccountName, Event, Lineage, Outcome, PersonId, Reply, ReportBy, SendKey, Timestamp,
+};
 use crate::observed::OPT_OUT_LINEAGE;
 use crate::status::{self, Moment};
 
@@ -44,43 +47,61 @@ struct Group {
     opted_out: HashSet<PersonId>,
 }
 
-/// The results of everything that was settled at or after a moment. Replies and opt-outs count for the messages of that
-/// time that came before them.
-pub(super) fn report(core: &Core, since: Timestamp, by: ReportBy) -> Result<Reply, CoreError> {
-    let owners = owners(core);
-    let name_of = |line: &Lineage| {
-        core.observed
-            .campaigns
-            .get(line)
-            .map(|it| it.name.clone())
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| line.to_string())
-    };
-    let group_of = |line: &Lineage, account: &str, variant: &str| match by {
-        ReportBy::Campaign => name_of(line),
-        ReportBy::Account if account.is_empty() => "(none)".to_owned(),
-        ReportBy::Account => account.to_owned(),
-        ReportBy::Owner => owners
-            .get(line)
-            .cloned()
-            .unwrap_or_else(|| "(none)".to_owned()),
-        ReportBy::Template if variant.is_empty() => format!("{}/(none)", name_of(line)),
-        ReportBy::Template => format!("{}/{variant}", name_of(line)),
-    };
-    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
-    // Of whom it is not known yet what became of them.
-    let mut open: HashMap<SendKey, (String, String)> = HashMap::new();
-    // To which groups a person's answer counts, by the account that he answers to.
-    let mut written: HashMap<PersonId, Vec<(String, String)>> = HashMap::new();
-    if let Some(store) = core.store() {
-        for row in store.events_from(store.first_seq()?)? {
+/// What the loop knows of a question for results.
+pub(super) struct Asked {
+    since: Timestamp,
+    by: ReportBy,
+    names: BTreeMap<Lineage, String>,
+    owners: BTreeMap<Lineage, String>,
+}
+
+/// Asks for the results of everything that was settled at or after a moment. Replies and opt-outs count for the
+/// messages of that time that came before them.
+pub(super) fn ask(core: &Core, since: Timestamp, by: ReportBy) -> Asked {
+    Asked {
+        since,
+        by,
+        names: names(core),
+        owners: owners(core),
+    }
+}
+
+impl Asked {
+    fn group_of(&self, line: &Lineage, account: &str, variant: &str) -> String {
+        let name = || {
+            self.names
+                .get(line)
+                .map_or_else(|| line.as_ref(), String::as_str)
+        };
+        match self.by {
+            ReportBy::Campaign => name().to_owned(),
+            ReportBy::Account if account.is_empty() => "(none)".to_owned(),
+            ReportBy::Account => account.to_owned(),
+            ReportBy::Owner => self
+                .owners
+                .get(line)
+                .cloned()
+                .unwrap_or_else(|| "(none)".to_owned()),
+            ReportBy::Template if variant.is_empty() => format!("{}/(none)", name()),
+            ReportBy::Template => format!("{}/{variant}", name()),
+        }
+    }
+
+    /// Reads them.
+    pub(super) fn answer(self, rows: Rows) -> Result<Reply, Unread> {
+        let mut groups = Groups::default();
+        // Of whom it is not known yet what became of them.
+        let mut open: HashMap<SendKey, (AccountName, String)> = HashMap::new();
+        // To which groups a person's answer counts, by the account that he answers to.
+        let mut written: HashMap<PersonId, Vec<(usize, AccountName)>> = HashMap::new();
+        for row in rows {
             let (_, recorded) = row?;
-            let counts = recorded.at >= since;
+            let counts = recorded.at >= self.since;
             match &recorded.event {
                 Event::Intent(intent) => {
                     open.insert(
                         intent.key.clone(),
-                        (intent.account.to_string(), intent.variant.clone()),
+                        (intent.account.clone(), intent.variant.clone()),
                     );
                 }
                 Event::Released { key, .. } => {
@@ -89,41 +110,41 @@ pub(super) fn report(core: &Core, since: Timestamp, by: ReportBy) -> Result<Repl
                 Event::Sent { key, .. } => {
                     let (account, variant) = open.remove(key).unwrap_or_default();
                     if counts && is_campaigns(&key.lineage) {
-                        let name = group_of(&key.lineage, &account, &variant);
-                        let group = groups.entry(name.clone()).or_default();
+                        let (at, group) =
+                            groups.of(self.group_of(&key.lineage, &account, &variant));
                         group.row.sent += 1;
                         *group.row.outcomes.entry(Outcome::Sent).or_default() += 1;
                         group.people.insert(key.person);
-                        written.entry(key.person).or_default().push((name, account));
+                        written.entry(key.person).or_default().push((at, account));
                     }
                 }
                 Event::Refused { key, outcome, .. } => {
                     let (account, variant) = open.remove(key).unwrap_or_default();
                     if counts && is_campaigns(&key.lineage) {
-                        let name = group_of(&key.lineage, &account, &variant);
-                        count(groups.entry(name).or_default(), *outcome);
+                        let (_, group) = groups.of(self.group_of(&key.lineage, &account, &variant));
+                        count(group, *outcome);
                     }
                 }
                 Event::Skipped {
                     campaign, outcome, ..
                 } if counts && is_campaigns(campaign) => {
-                    let name = group_of(campaign, "", "");
-                    count(groups.entry(name).or_default(), *outcome);
+                    let (_, group) = groups.of(self.group_of(campaign, "", ""));
+                    count(group, *outcome);
                 }
                 Event::Incoming {
                     account, person, ..
                 } if counts => {
-                    for (name, by) in written.get(person).into_iter().flatten() {
-                        if by.as_str() == account.as_ref()
-                            && let Some(group) = groups.get_mut(name)
+                    for (at, by) in written.get(person).into_iter().flatten() {
+                        if by == account
+                            && let Some(group) = groups.all.get_mut(*at)
                         {
                             group.replied.insert(*person);
                         }
                     }
                 }
                 Event::OptedOut { person, .. } if counts => {
-                    for (name, _) in written.get(person).into_iter().flatten() {
-                        if let Some(group) = groups.get_mut(name) {
+                    for (at, _) in written.get(person).into_iter().flatten() {
+                        if let Some(group) = groups.all.get_mut(*at) {
                             group.opted_out.insert(*person);
                         }
                     }
@@ -131,35 +152,58 @@ pub(super) fn report(core: &Core, since: Timestamp, by: ReportBy) -> Result<Repl
                 _ => {}
             }
         }
-    }
-    let rows: Vec<Row> = groups
-        .into_iter()
-        .map(|(name, group)| {
-            let people = group.people.len() as u64;
-            let replied = group.replied.len() as u64;
-            Row {
-                name,
-                people,
-                replied,
-                reply_rate: if people == 0 {
-                    0.0
-                } else {
-                    // Four digits are more than a campaign's size tells.
-                    (replied as f64 / people as f64 * 10_000.0).round() / 10_000.0
-                },
-                opted_out: group.opted_out.len() as u64,
-                ..group.row
-            }
+        Ok(Reply::Document {
+            body: serde_json::json!({
+                "format_version": status::FORMAT_VERSION,
+                "since": Moment::of(Some(self.since)),
+                "by": self.by,
+                "rows": groups.rows(),
+            }),
         })
-        .collect();
-    Ok(Reply::Document {
-        body: serde_json::json!({
-            "format_version": status::FORMAT_VERSION,
-            "since": Moment::of(Some(since)),
-            "by": by,
-            "rows": rows,
-        }),
-    })
+    }
+}
+
+/// The rows, each found by its name.
+#[derive(Default)]
+struct Groups {
+    by_name: BTreeMap<String, usize>,
+    all: Vec<Group>,
+}
+
+impl Groups {
+    fn of(&mut self, name: String) -> (usize, &mut Group) {
+        let next = self.all.len();
+        let at = *self.by_name.entry(name).or_insert(next);
+        if at == next {
+            self.all.push(Group::default());
+        }
+        (at, &mut self.all[at])
+    }
+
+    fn rows(self) -> Vec<Row> {
+        let Groups { by_name, mut all } = self;
+        by_name
+            .into_iter()
+            .filter_map(|(name, at)| Some((name, std::mem::take(all.get_mut(at)?))))
+            .map(|(name, group)| {
+                let people = group.people.len() as u64;
+                let replied = group.replied.len() as u64;
+                Row {
+                    name,
+                    people,
+                    replied,
+                    reply_rate: if people == 0 {
+                        0.0
+                    } else {
+                        // Four digits are more than a campaign's size tells.
+                        (replied as f64 / people as f64 * 10_000.0).round() / 10_000.0
+                    },
+                    opted_out: group.opted_out.len() as u64,
+                    ..group.row
+                }
+            })
+            .collect()
+    }
 }
 
 fn is_campaigns(line: &Lineage) -> bool {
