@@ -53,6 +53,14 @@ async fn get(address: SocketAddr, path: &str) -> Answer {
     ask(address, "GET", path, "", "").await
 }
 
+/// The headers by which the page shows that it is the page, with a body of JSON.
+async fn of_the_page(address: SocketAddr) -> String {
+    let session: serde_json::Value =
+        serde_json::from_str(&get(address, "/api/v1/session").await.body).unwrap();
+    let csrf = session["csrf"].as_str().unwrap();
+    format!("Content-Type: application/json\r\nX-Tidings-Csrf: {csrf}\r\n")
+}
+
 /// Where the daemon's page is, by its own report.
 async fn address_of(world: &World) -> SocketAddr {
     for _ in 0..400 {
@@ -111,6 +119,29 @@ fn sent(samples: &BTreeMap<String, f64>) -> f64 {
         })
         .map(|(_, value)| value)
         .sum()
+}
+
+/// The dashboard and the alert rules name only metrics that a daemon with sends, accounts and campaigns has.
+fn what_is_shipped_asks_for_nothing_else(metrics: &BTreeMap<String, f64>) {
+    let there: std::collections::BTreeSet<&str> = metrics
+        .keys()
+        .map(|key| key.split('{').next().unwrap())
+        .collect();
+    let packaging = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let dashboard = std::fs::read_to_string(packaging.join("grafana/tidings.json")).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&dashboard).unwrap();
+    assert!(value["panels"].as_array().unwrap().len() > 3);
+    let alerts = std::fs::read_to_string(packaging.join("prometheus/alerts.yml")).unwrap();
+    for (file, text) in [("the dashboard", dashboard), ("the alerts", alerts)] {
+        let mut asked = 0;
+        for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+            if word.starts_with("tidings_") {
+                assert!(there.contains(word), "{file}: there is no {word}");
+                asked += 1;
+            }
+        }
+        assert!(asked > 5, "{file} asks for {asked}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,6 +234,7 @@ async fn the_report_and_the_metrics_say_the_same_as_the_terminal() {
     let age = chrono::Utc::now().timestamp_millis() as f64 / 1000.0
         - one("tidings_heartbeat_timestamp_seconds");
     assert!((-1.0..10.0).contains(&age), "{age}");
+    what_is_shipped_asks_for_nothing_else(&metrics);
     // People are counted, never named.
     let text = get(address, "/metrics").await.body;
     assert!(!text.contains("person") && !text.contains("101"), "{text}");
@@ -339,7 +371,7 @@ async fn suspend_resume_and_approve_work_as_in_the_terminal() {
         })
         .await;
     let address = address_of(&world).await;
-    let json = "Content-Type: application/json\r\n";
+    let json = &of_the_page(address).await;
     let shown: serde_json::Value =
         serde_json::from_str(&get(address, "/api/v1/campaigns/spring/approval").await.body)
             .unwrap();

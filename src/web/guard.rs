@@ -246,7 +246,9 @@ fn refusal(keys: &Keys, request: &Request) -> Option<Response> {
     {
         return Some(stranger(request, api));
     }
-    if changes && path != "/login" && is_browser(headers) {
+    // Who shows the token of tidings.yaml himself has nobody's browser do it.
+    let asked = is_browser(headers) || (api && !keys.is_bearer(headers));
+    if changes && path != "/login" && asked {
         let shown = headers.get(CSRF).and_then(|value| value.to_str().ok());
         // Hashes again, for the same reason.
         let right = shown.is_some_and(|shown| {
@@ -255,7 +257,8 @@ fn refusal(keys: &Keys, request: &Request) -> Option<Response> {
         if !right {
             return Some(problem(
                 StatusCode::FORBIDDEN,
-                "the request does not come from the page, or the page is from before a restart: load it again",
+                "the request does not come from the page (scripts use the `tidings` command), or the page is from before \
+                 a restart: load it again",
                 api,
             ));
         }

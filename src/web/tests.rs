@@ -118,6 +118,13 @@ impl Place {
     async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &[], "").await
     }
+
+    /// The line by which the page shows that it is the page.
+    async fn csrf(&self) -> String {
+        let session: serde_json::Value =
+            serde_json::from_str(&self.get("/api/v1/session").await.body).unwrap();
+        format!("X-Tidings-Csrf: {}", session["csrf"].as_str().unwrap())
+    }
 }
 
 const JSON: &str = "Content-Type: application/json";
@@ -197,11 +204,7 @@ async fn the_verdict_of_a_reload_is_the_answer() {
 #[tokio::test]
 async fn other_sites_can_neither_read_nor_change_anything() {
     let place = place(None, true).await;
-    let csrf = {
-        let session: serde_json::Value =
-            serde_json::from_str(&place.get("/api/v1/session").await.body).unwrap();
-        format!("X-Tidings-Csrf: {}", session["csrf"].as_str().unwrap())
-    };
+    let csrf = place.csrf().await;
     let origin = format!("Origin: http://{}", place.server.address());
     let suspend = "/api/v1/campaigns/spring/suspend";
     let why = "{\"reason\": \"a typo\"}";
@@ -245,11 +248,18 @@ async fn other_sites_can_neither_read_nor_change_anything() {
             "no JSON",
             "POST",
             suspend,
-            &["Content-Type: text/plain"],
+            &["Content-Type: text/plain", &csrf],
             415,
         ),
         ("our page", "POST", suspend, &[&origin, JSON, &csrf], 200),
-        ("a program", "POST", suspend, &[JSON], 200),
+        ("no page at all", "POST", suspend, &[JSON], 403),
+        (
+            "another's value",
+            "POST",
+            suspend,
+            &[JSON, "X-Tidings-Csrf: 0000"],
+            403,
+        ),
     ] {
         let answer = place.ask(method, path, headers, why).await;
         assert_eq!(answer.status, status, "{what}: {}", answer.body);
@@ -259,10 +269,7 @@ async fn other_sites_can_neither_read_nor_change_anything() {
         reason: "a typo".into(),
         by: "the page".into(),
     };
-    assert_eq!(
-        *place.commands.lock().unwrap(),
-        [suspended.clone(), suspended]
-    );
+    assert_eq!(*place.commands.lock().unwrap(), [suspended]);
 }
 
 #[tokio::test]
@@ -400,10 +407,11 @@ async fn answers_carry_what_keeps_browsers_careful_and_no_script_stands_in_a_pag
 #[tokio::test]
 async fn what_is_too_large_is_refused() {
     let place = place(None, true).await;
+    let csrf = place.csrf().await;
     let body = format!("{{\"reason\": \"{}\"}}", "x".repeat(100_000));
     assert_eq!(
         place
-            .ask("POST", "/api/v1/suspend", &[JSON], &body)
+            .ask("POST", "/api/v1/suspend", &[JSON, &csrf], &body)
             .await
             .status,
         413
@@ -411,7 +419,7 @@ async fn what_is_too_large_is_refused() {
     let long = format!("{{\"reason\": \"{}\"}}", "x".repeat(600));
     assert_eq!(
         place
-            .ask("POST", "/api/v1/suspend", &[JSON], &long)
+            .ask("POST", "/api/v1/suspend", &[JSON, &csrf], &long)
             .await
             .status,
         422
@@ -438,6 +446,7 @@ async fn a_crowd_of_clients_asks_the_engine_once() {
 async fn conversations_are_read_and_answered_under_the_same_checks() {
     use crate::model::{RepliesCommand, TalkChange};
     let place = place(None, true).await;
+    let csrf = place.csrf().await;
     let by = || "Tom (the page)".to_owned();
     let person = || "id:7".to_owned();
     let change = |change| RepliesCommand::Change {
@@ -529,8 +538,11 @@ async fn conversations_are_read_and_answered_under_the_same_checks() {
             let foreign = ["Host: evil.example"];
             assert_eq!(place.ask(method, path, &foreign, body).await.status, 403);
         }
+        if method == "POST" {
+            assert_eq!(place.ask(method, path, &[JSON], body).await.status, 403);
+        }
         assert!(place.commands.lock().unwrap().is_empty(), "{path}");
-        let answer = place.ask(method, path, &[JSON], body).await;
+        let answer = place.ask(method, path, &[JSON, &csrf], body).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
         let asked = place.commands.lock().unwrap().pop();
         assert_eq!(asked, Some(Command::Replies { what: wanted }), "{path}");
@@ -542,7 +554,7 @@ async fn conversations_are_read_and_answered_under_the_same_checks() {
         ("/api/v1/replies/id%3A7/send", "{\"text\": \"  \"}", 422),
         ("/api/v1/replies/id%3A7/take", "{\"what\": 1}", 422),
     ] {
-        let answer = place.ask("POST", path, &[JSON], body).await;
+        let answer = place.ask("POST", path, &[JSON, &csrf], body).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.body);
     }
     assert!(place.commands.lock().unwrap().is_empty());

@@ -275,7 +275,7 @@ function campaignPage(report, wanted) {
         c.finish_estimate && h('li', {}, 'done ', until(c.finish_estimate, c.timezone)))),
     h('div', { class: 'two' },
       card('Conditions', table('Conditions', ['Condition', 'Status', 'For', 'Why'], c.conditions.map((x) => ({
-        key: x.type, cells: [h('strong', {}, x.type), tag(x.status, conditionKind(x)), h('span', { title: x.last_transition_time }, span(now() - Date.parse(x.last_transition_time))), [x.reason && `${x.reason}${x.message ? ': ' : ''}`, said(x.message)]],
+        key: x.type, cells: [h('strong', {}, x.type), tag(x.status, conditionKind(x)), h('span', { class: 'short', title: x.last_transition_time }, span(now() - Date.parse(x.last_transition_time))), [x.reason && `${x.reason}${x.message ? ': ' : ''}`, said(x.message)]],
       })))),
       funnel(c),
       card('Waiting', c.waiting.length === 0 ? h('p', { class: 'quiet' }, 'Nobody waits.')

@@ -40,7 +40,7 @@ function waitingTalk(reply) {
   return h('li', { 'data-key': `${reply.person} ${reply.account}` },
     h('div', { class: 'row' }, h('strong', {}, who(reply)), tag(STATES[reply.state] || reply.state, talkKind(reply.state))),
     about(reply),
-    reply.message && h('p', {}, clean(reply.message)),
+    reply.message && h('p', {}, said(reply.message)),
     reply.last && [h('p', { class: 'quiet small' }, 'The person last wrote'), words(reply.last)],
     reply.draft && [h('p', { class: 'quiet small' }, 'The draft'), words(reply.draft)],
     talkButtons(reply));
@@ -86,7 +86,7 @@ function talkPage(person) {
       h('h1', { tabindex: '-1' }, name(title)), h('p', { class: 'quiet small' }, clean(one.person)), back,
       one.replies.map((reply) => h('div', { class: 'talk-state', 'data-key': reply.account },
         h('div', { class: 'row' }, tag(STATES[reply.state] || reply.state, talkKind(reply.state)), about(reply)),
-        reply.message && h('p', {}, clean(reply.message)), talkButtons(reply)))),
+        reply.message && h('p', {}, said(reply.message)), talkButtons(reply)))),
     card('What was said', one.lines.length === 0 ? h('p', { class: 'quiet' }, 'Nothing is kept any more.')
       : h('ol', { class: 'lines' }, one.lines.map((line) => h('li', { 'data-key': `${line.account} ${line.kind} ${line.number}`, class: line.speaker === 'person' ? 'theirs' : line.kind === 'message' ? 'ours' : 'ours unsent' },
         h('p', { class: 'small' }, h('strong', {}, name(whose(line))), kind[line.kind] || '', ' ', h('span', { class: 'quiet' }, age(line.at), one.replies.length > 1 && [', ', name(line.account)])),
