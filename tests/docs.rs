@@ -351,21 +351,76 @@ fn known(done: &std::process::Output) -> bool {
     unfinished || !said.contains("Usage:")
 }
 
+/// The anchors that a page's headings have, on GitHub and in the book.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut fenced = false;
+    let mut found = BTreeSet::new();
+    for line in text.lines() {
+        fenced ^= line.starts_with("```");
+        if fenced || !line.starts_with('#') {
+            continue;
+        }
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        let slug: String = heading
+            .chars()
+            .filter_map(|c| match c {
+                ' ' => Some('-'),
+                c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
+                _ => None,
+            })
+            .collect();
+        found.insert(slug);
+    }
+    found
+}
+
+/// Every link of a page: where it leads and at which heading.
+fn links(text: &str) -> Vec<(&str, Option<&str>)> {
+    text.split("](")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap())
+        .filter(|target| !target.starts_with("http") && !target.contains(' '))
+        .map(|target| match target.split_once('#') {
+            Some((file, heading)) => (file, Some(heading)),
+            None => (target, None),
+        })
+        .collect()
+}
+
 #[test]
 fn every_link_within_the_repository_leads_somewhere() {
-    for page in pages() {
+    let mut all = pages();
+    all.extend(["campaigns/README.md", "sessions/README.md"].map(str::to_owned));
+    for example in std::fs::read_dir(root().join("examples")).unwrap() {
+        let name = example.unwrap().file_name().into_string().unwrap();
+        all.push(format!("examples/{name}/README.md"));
+    }
+    let mut seen = 0;
+    for page in all {
         let text = read(&page);
-        let folder = Path::new(&page).parent().unwrap();
-        for target in text.split("](").skip(1) {
-            let target = target.split(')').next().unwrap();
-            let target = target.split('#').next().unwrap();
-            if target.is_empty() || target.starts_with("http") || target.contains(' ') {
-                continue;
+        for (file, heading) in links(&text) {
+            let there = match file {
+                "" => root().join(&page),
+                file => root().join(&page).parent().unwrap().join(file),
+            };
+            assert!(there.exists(), "{page}: {file}");
+            // mdBook copies nothing that lies outside the book: such a link is dead on its pages.
+            if let Some((book, _)) = page.split_once("/src/") {
+                let book = root().join(book).join("src").canonicalize().unwrap();
+                let inside = there.canonicalize().unwrap().starts_with(&book);
+                assert!(inside, "{page}: {file} is not in the book");
             }
-            let there = root().join(folder).join(target);
-            assert!(there.exists(), "{page}: {target}");
+            if let Some(heading) = heading {
+                let target = std::fs::read_to_string(&there).unwrap();
+                assert!(
+                    anchors(&target).contains(heading),
+                    "{page}: {file} has no heading #{heading}"
+                );
+            }
+            seen += 1;
         }
     }
+    assert!(seen > 100, "{seen} links were found");
 }
 
 #[test]
