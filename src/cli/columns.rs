@@ -2,13 +2,16 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::status::{plain, push_last};
+use crate::status::{plain, push_from};
 
 /// The widest cell but the last of a row; longer ones are cut.
 const MAX_CELL: usize = 60;
 
-/// Rows under a head, two spaces between the columns. The last column is as wide as it is; on a terminal of this width it
-/// is wrapped under itself, or on a line below where there is no room beside.
+/// Columns that the last one needs at least.
+const LEAST_LAST: usize = 20;
+
+/// Rows under a head, two spaces between the columns. The last column is as wide as it is. On a terminal of this width it
+/// is wrapped under itself; where there is no room for columns each row is a paragraph.
 pub(super) fn columns(head: &[&str], rows: &[Vec<String>], width: Option<usize>) -> String {
     let rows: Vec<Vec<String>> = std::iter::once(head.iter().map(|c| (*c).to_owned()).collect())
         .chain(
@@ -30,14 +33,33 @@ pub(super) fn columns(head: &[&str], rows: &[Vec<String>], width: Option<usize>)
         }
     }
     let mut out = String::new();
+    let taken: usize = widths.iter().rev().skip(1).map(|width| width + 2).sum();
+    let last = widths.last().copied().unwrap_or(0);
+    if let Some(width) = width
+        && taken + last.min(LEAST_LAST) > width
+    {
+        for row in rows.iter().skip(1) {
+            let mut said = row.iter().filter(|cell| !cell.is_empty());
+            let first = said.next().map_or("", String::as_str);
+            let rest: Vec<&str> = said.map(String::as_str).collect();
+            out.push_str(first);
+            out.push_str("  ");
+            push_from(
+                &mut out,
+                first.width() + 2,
+                4,
+                &rest.join(", "),
+                Some(width),
+            );
+        }
+        return out;
+    }
     for row in &rows {
         let mut line = String::new();
-        let mut taken = 0;
         for (at, (cell, width)) in row.iter().zip(&widths).enumerate() {
             if at + 1 < row.len() {
                 line.push_str(cell);
                 line.push_str(&" ".repeat(width - cell.width() + 2));
-                taken += width + 2;
             }
         }
         let last = row.last().map_or("", String::as_str);
@@ -46,7 +68,7 @@ pub(super) fn columns(head: &[&str], rows: &[Vec<String>], width: Option<usize>)
             out.push('\n');
         } else {
             out.push_str(&line);
-            push_last(&mut out, taken, last, width);
+            push_from(&mut out, taken, taken, last, width);
         }
     }
     out
@@ -116,6 +138,26 @@ mod tests {
         NAME     B   C
         Анна     x   one
         李雷 🙂  yy
+        ");
+    }
+
+    #[test]
+    fn where_a_terminal_has_no_room_for_columns_each_row_is_a_paragraph() {
+        let rows = vec![vec![
+            "2026-12-01".to_owned(),
+            "Ann <ann@example.com>".to_owned(),
+            String::new(),
+            "campaigns/spring.yaml is generation 1.".to_owned(),
+        ]];
+        let head = ["WHEN", "WHO", "OF", "IN WORDS"];
+        insta::assert_snapshot!(columns(&head, &rows, Some(64)), @r"
+        WHEN        WHO                    OF  IN WORDS
+        2026-12-01  Ann <ann@example.com>      campaigns/spring.yaml is
+                                               generation 1.
+        ");
+        insta::assert_snapshot!(columns(&head, &rows, Some(48)), @r"
+        2026-12-01  Ann <ann@example.com>,
+            campaigns/spring.yaml is generation 1.
         ");
     }
 

@@ -59,4 +59,4 @@ pub use types::{
     InvalidFileStatus, LookupStatus, Moment, Progress, SourceStatus, StatusReport, Step, Sync,
     TemplateStatus, Truth, WaitStatus, WarmupStatus,
 };
-pub use wrap::{fold, push_last, push_wrapped};
+pub use wrap::{fold, push_from, push_wrapped};

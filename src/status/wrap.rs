@@ -21,13 +21,7 @@ pub fn push_wrapped(out: &mut String, head: &str, indent: usize, text: &str, loo
 }
 
 /// As [`push_wrapped`], where `at` columns of the line are written already.
-pub(super) fn push_from(
-    out: &mut String,
-    at: usize,
-    indent: usize,
-    text: &str,
-    width: Option<usize>,
-) {
+pub fn push_from(out: &mut String, at: usize, indent: usize, text: &str, width: Option<usize>) {
     let room = width
         .map_or(usize::MAX, |width| width.saturating_sub(indent))
         .max(LEAST_WRAPPED);
@@ -63,7 +57,7 @@ pub(super) fn push_from(
 }
 
 /// The last column of a row whose others take `at` columns: under itself where there is room, else on a line below.
-pub fn push_last(out: &mut String, at: usize, text: &str, width: Option<usize>) {
+pub(super) fn push_last(out: &mut String, at: usize, text: &str, width: Option<usize>) {
     /// How far the line below is set in.
     const BELOW: usize = 4;
     let fits = width.is_none_or(|width| at + LEAST_WRAPPED.min(display_width(text)) <= width);

@@ -247,7 +247,7 @@ fn campaign_table(
     let widths = columns.iter().map(|column| {
         let of = |glance: &Glance| Line::from(column.spans(glance, area.width, colour)).width();
         let widest = shown.iter().map(of).max().unwrap_or(0);
-        let widest = u16::try_from(widest.max(column.head().len())).unwrap_or(u16::MAX);
+        let widest = u16::try_from(widest.max(column.head(area.width).len())).unwrap_or(u16::MAX);
         match column {
             Column::Until => Constraint::Fill(1),
             Column::Waits => Constraint::Max(widest),
@@ -255,7 +255,7 @@ fn campaign_table(
         }
     });
     let table = Table::new(rows, widths.collect::<Vec<_>>())
-        .header(Row::new(columns.iter().map(|column| column.head())).style(bold))
+        .header(Row::new(columns.iter().map(|column| column.head(area.width))).style(bold))
         .column_spacing(2)
         .row_highlight_style(Style::default().add_modifier(Modifier::REVERSED));
     let at = Rect {
@@ -319,11 +319,12 @@ fn columns(width: u16) -> Vec<Column> {
 }
 
 impl Column {
-    fn head(self) -> &'static str {
+    fn head(self, width: u16) -> &'static str {
         match self {
             Column::Name => "CAMPAIGN",
             Column::Spec => "SPEC",
             Column::State => "STATE",
+            Column::Progress if width < PHONE => "DONE",
             Column::Progress => "PROGRESS",
             Column::Waits => "WAITS FOR",
             Column::Until => "UNTIL",
@@ -339,6 +340,11 @@ impl Column {
                 glance.state.clone(),
                 tone(glance.state_tone, colour),
             )],
+            // As everywhere rounded down: 100 % is said of all only.
+            Column::Progress if width < PHONE => match glance.included {
+                0 => Vec::new(),
+                all => vec![Span::raw(format!("{} %", glance.settled * 100 / all))],
+            },
             Column::Progress if narrow => vec![Span::raw(glance.progress.clone())],
             Column::Progress => vec![Span::raw(bar(glance)), Span::raw(glance.progress.clone())],
             // The state says it already.

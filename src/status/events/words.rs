@@ -553,7 +553,7 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
         } => {
             let mut message = match (commit, author) {
                 (Some(commit), Some(author)) => {
-                    format!("Generation {generation} is commit {commit} by {author}.")
+                    format!("Generation {generation} is commit {commit:.12} by {author}.")
                 }
                 _ => format!("Generation {generation} is in no commit."),
             };
