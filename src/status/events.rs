@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::plain::plain;
 use super::table::{display_width, pad};
 use super::types::Moment;
-use super::wrap::push_last;
+use super::wrap::{push_from, push_last};
 use crate::model::{Lineage, Recorded};
 use crate::observed::Observed;
 use crate::time::Zone;
@@ -135,14 +135,25 @@ pub fn events_text(events: &[EventLine], width: Option<usize>) -> String {
         }
     }
     let mut out = String::new();
+    let columns = widths.iter().map(|width| width + 2).sum::<usize>();
     for (event, row) in events.iter().zip(&rows) {
         let at = seconds(event.at);
+        if width.is_some_and(|width| at.len() + columns > width) {
+            // No room for columns: a paragraph.
+            let mut said: Vec<&str> = row.iter().map(String::as_str).collect();
+            let message = plain(&event.message);
+            said.retain(|cell| *cell != "-");
+            said.push(&message);
+            let _ = write!(out, "{at}  ");
+            push_from(&mut out, at.len() + 2, 4, &said.join(", "), width);
+            continue;
+        }
         out.push_str(&at);
         for (cell, width) in row.iter().zip(widths) {
             let _ = write!(out, "  {}", pad(cell, width));
         }
         out.push_str("  ");
-        let taken = at.len() + widths.iter().map(|width| width + 2).sum::<usize>() + 2;
+        let taken = at.len() + columns + 2;
         push_last(&mut out, taken, &plain(&event.message), width);
     }
     out

@@ -7,7 +7,7 @@ use comfy_table::Color;
 
 use super::document::{CampaignPlan, Change, PlanDocument};
 use super::plain::plain;
-use super::table::{Look, moment_words, paint};
+use super::table::{Look, display_width, moment_words, paint};
 use super::types::Truth;
 use super::wrap::{push_from, push_wrapped};
 use crate::model::{Exclusion, Timestamp, Waiting};
@@ -79,13 +79,15 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         Change::Invalid => "its file is invalid: would be held",
         Change::None => "as the engine knows it",
     };
-    let _ = writeln!(
+    let name = plain(&campaign.name);
+    let _ = write!(
         out,
-        "{} {} ({}): {what}",
+        "{} {} ",
         sign(campaign.change, look),
-        paint(&plain(&campaign.name), Color::White, look),
-        plain(&campaign.file)
+        paint(&name, Color::White, look)
     );
+    let what = format!("({}): {what}", plain(&campaign.file));
+    push_from(out, 2 + display_width(&name) + 1, 4, &what, look.width);
     let zone = zone_of(campaign);
     let people = &campaign.recipients;
     // The sign is one column, and may be coloured.
