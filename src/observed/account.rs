@@ -24,7 +24,7 @@ pub struct Flood {
 }
 
 /// One account.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Account {
     /// Its user id, once it was asked.
     pub person: Option<PersonId>,

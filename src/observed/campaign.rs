@@ -60,7 +60,7 @@ pub struct LooksLike {
 }
 
 /// What one account (or the file itself) found in one source.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lookup {
     /// Under way since.
     pub running: Option<Timestamp>,
@@ -97,7 +97,7 @@ pub struct Lookup {
 }
 
 /// One source: its look-ups by account; [`Source::NO_ACCOUNT`] for files and lists.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// By the account's position.
     pub lookups: BTreeMap<u16, Lookup>,
@@ -201,7 +201,7 @@ pub struct GuardCounts {
 }
 
 /// One line of campaigns.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Campaign {
     /// What it is over its renames.
     pub lineage: Option<Lineage>,

@@ -17,7 +17,7 @@ const KEEP_MINUTES: i64 = 61;
 
 /// How many messages left, by the minute for an hour and by the quarter of an hour for two days. The zones of
 /// days are not known here: a day is asked for by its first moment.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Meter {
     minutes: VecDeque<(i64, u32)>,
     quarters: VecDeque<(i64, u32)>,

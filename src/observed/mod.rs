@@ -49,7 +49,7 @@ pub use talk::{Draft, Notice, Spend, Talk, Talks, Unanswered};
 use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp};
 
 /// A send whose outcome is not known yet.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InFlight {
     /// What was written before the send.
     #[serde(serialize_with = "without_request")]
@@ -70,7 +70,7 @@ pub struct InFlight {
 pub const MONTHLY: usize = 64;
 
 /// What is known of one person over all campaigns, of those who were ever written to or wrote.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Contacted {
     /// The account that talked with him last; it keeps him.
     pub account: Option<u16>,
@@ -99,7 +99,7 @@ pub struct BadFile {
 }
 
 /// The whole observed state.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
     /// The last event that is in it.
     pub seq: u64,

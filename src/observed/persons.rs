@@ -23,7 +23,7 @@ pub struct Handle(pub u32);
 pub struct ClassId(pub u32);
 
 /// Everybody, with who can reach him.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Persons {
     ids: IndexSet<PersonId>,
     reach: Vec<ClassId>,

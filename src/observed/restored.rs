@@ -10,7 +10,7 @@ use super::{Campaign, Handle, Observed, Persons, Recipient, Status};
 use crate::model::{AccountName, Event, InDoubtWhy, Lineage, Outcome, SettledElsewhere, Timestamp};
 
 /// A restore whose gap is not closed yet, or was.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Restored {
     /// From then on messages may have left that this state does not know.
     pub since: Timestamp,

@@ -108,7 +108,7 @@ pub struct StepRow<'a> {
 }
 
 /// All follow-ups of a campaign.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Steps {
     /// By person and run.
     #[serde(with = "pairs")]

@@ -27,7 +27,7 @@ pub struct Entry {
 }
 
 /// The suppression list beside the sets of people in [`Observed`].
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Suppression {
     /// The keys of the hashes; the first is this state's own, others came with backups.
     pub keys: Vec<SuppressionKey>,

@@ -131,7 +131,7 @@ impl Talk {
 }
 
 /// All conversations, and what is to be told about them.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Talks {
     /// By person and account.
