@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::core::Open;
 use super::{Clock, Core, RequestError, RunOptions, Workspace};
-use crate::model::{Command, Event, Reply, Timestamp};
+use crate::model::{Command, Event, Reply};
 use crate::status::{self, DaemonInfo};
 use crate::store::Durability;
 use crate::web::Health as _;
@@ -178,13 +178,15 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
                 return (unknown(&name), nothing);
             };
             let under_way = core.observed.campaigns.get(&line).is_some_and(|campaign| {
-                let asked = campaign.reconcile_asked.unwrap_or(Timestamp::MIN);
+                let asked = campaign.reconcile_seq;
                 let stale = campaign
                     .sources
                     .values()
                     .flat_map(|s| s.lookups.values())
                     .any(|lookup| {
-                        lookup.running.is_some() || lookup.ended.is_none_or(|ended| ended < asked)
+                        lookup.running.is_some()
+                            || lookup.ended.is_none()
+                            || lookup.ended_seq < asked
                     });
                 let judged = campaign
                     .judgement

@@ -44,6 +44,9 @@ pub struct Judgement {
     pub lookups: u64,
     /// When.
     pub at: Timestamp,
+    /// The event that finished it.
+    #[serde(default)]
+    pub seq: u64,
 }
 
 /// Whether a campaign looks like one that is gone.
@@ -94,6 +97,12 @@ pub struct Lookup {
     /// How many people there are, where Telegram tells.
     #[serde(default)]
     pub total: Option<u64>,
+    /// The event with which the one under way began. What came first is asked of the journal: clocks are set.
+    #[serde(default)]
+    pub begun_seq: u64,
+    /// The event with which the last one ended.
+    #[serde(default)]
+    pub ended_seq: u64,
 }
 
 /// One source: its look-ups by account; [`Source::NO_ACCOUNT`] for files and lists.
@@ -302,6 +311,12 @@ pub struct Campaign {
     /// The joins of a `warmup`, by account.
     #[serde(default)]
     pub joins: BTreeMap<u16, super::Joins>,
+    /// The event that opened the run: look-ups that ended before it are done anew.
+    #[serde(default)]
+    pub run_opened_seq: u64,
+    /// The event by which an operator last asked for a look-up.
+    #[serde(default)]
+    pub reconcile_seq: u64,
 }
 
 impl Campaign {

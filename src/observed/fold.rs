@@ -114,6 +114,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         Event::ReconcileRequested { campaign } => {
             if let Some(it) = state.campaigns.get_mut(campaign) {
                 it.reconcile_asked = Some(at);
+                it.reconcile_seq = seq;
                 for lookup in it.sources.values_mut().flat_map(|s| s.lookups.values_mut()) {
                     lookup.failures = 0;
                 }
@@ -123,6 +124,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             if let Some(it) = state.campaigns.get_mut(campaign) {
                 it.run = *run;
                 it.run_opened_at = Some(at);
+                it.run_opened_seq = seq;
                 it.run_sent.clear();
                 it.run_first = 0;
             }
@@ -135,7 +137,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             let account = index_of(state, account.as_ref());
             if let Some(lookup) = lookup(state, campaign, *source, account) {
                 lookup.running = Some(at);
-                super::lookups::begin(lookup, at);
+                super::lookups::begin(lookup, at, seq);
             }
         }
         Event::LookupPage {
@@ -185,6 +187,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             let incoming = super::lookups::end(lookup, end);
             lookup.running = None;
             lookup.ended = Some(at);
+            lookup.ended_seq = seq;
             lookup.complete = end.complete;
             lookup.error.clone_from(&end.error);
             lookup.passing = end.passing;
@@ -224,6 +227,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                     digest: digest.clone(),
                     lookups: it.lookups_ended,
                     at,
+                    seq,
                 });
             }
         }

@@ -46,8 +46,9 @@ pub(super) fn fold(state: &mut Observed, recorded: &Recorded) {
 }
 
 /// It begins from the beginning.
-pub(super) fn begin(lookup: &mut Lookup, at: Timestamp) {
+pub(super) fn begin(lookup: &mut Lookup, at: Timestamp, seq: u64) {
     lookup.begun = Some(at);
+    lookup.begun_seq = seq;
     lookup.incoming.clear();
     lookup.cursor = None;
     lookup.total = None;

@@ -64,6 +64,7 @@ pub(super) fn opened(
     at: Timestamp,
 ) {
     let Observed {
+        seq,
         persons,
         campaigns,
         suppressed,
@@ -75,6 +76,7 @@ pub(super) fn opened(
     };
     it.run = run;
     it.run_opened_at = Some(at);
+    it.run_opened_seq = *seq;
     it.run_sent.clear();
     it.run_first = 0;
     // The sources are looked up anew, and nobody is written to before.

@@ -721,7 +721,7 @@ fn source_state(
         let due_at = if failed_now {
             Timestamp::MAX
         } else {
-            due(campaign, spec, last)
+            due(campaign, spec, last, now)
         };
         if due_at > now {
             if due_at < Timestamp::MAX {
@@ -786,11 +786,20 @@ fn broken_off(last: &Lookup) -> bool {
 }
 
 /// When a source is to be looked up: at once where it never was, once a run, when an operator asks, every `refresh`.
-fn due(campaign: &Campaign, spec: &ResolvedCampaign, last: Option<&Lookup>) -> Timestamp {
+fn due(
+    campaign: &Campaign,
+    spec: &ResolvedCampaign,
+    last: Option<&Lookup>,
+    now: Timestamp,
+) -> Timestamp {
     let Some((last, ended)) = last.and_then(|last| last.ended.map(|ended| (last, ended))) else {
         return Timestamp::MIN;
     };
-    if campaign.reconcile_asked.is_some_and(|asked| asked >= ended) && last.failures == 0 {
+    if campaign.reconcile_seq > last.ended_seq && last.failures == 0 {
+        return Timestamp::MIN;
+    }
+    // It ended before the clock was set back: nobody knows how long ago.
+    if ended > now && (last.error.is_some() || spec.schedule.refresh.is_some()) {
         return Timestamp::MIN;
     }
     if last.error.is_some() && last.passing {
@@ -801,7 +810,7 @@ fn due(campaign: &Campaign, spec: &ResolvedCampaign, last: Option<&Lookup>) -> T
         let doubled = LOOKUP_RETRY * 2u32.saturating_pow(last.failures.saturating_sub(1).min(7));
         return ended + doubled.min(LOOKUP_RETRY_MOST);
     }
-    if campaign.run_opened_at.is_some_and(|opened| opened > ended) {
+    if campaign.run_opened_seq > last.ended_seq {
         return Timestamp::MIN;
     }
     spec.schedule

@@ -22,9 +22,8 @@ pub(super) fn from(
 ) -> Option<(String, u64)> {
     let last = last?;
     let (cursor, at) = last.cursor.as_ref()?;
-    let begun = last.begun?;
-    let asked_since = campaign.run_opened_at.is_some_and(|opened| opened > begun)
-        || campaign.reconcile_asked.is_some_and(|asked| asked > begun);
+    last.begun?;
+    let asked_since = campaign.run_opened_seq.max(campaign.reconcile_seq) > last.begun_seq;
     (!asked_since && now.since(*at) < KEEPS).then(|| (cursor.clone(), last.incoming.len()))
 }
 
@@ -119,8 +118,8 @@ pub(super) fn silent_about_opt_out<'a>(
         .map(|variant| variant.name.as_str())
 }
 
-/// What another campaign collected, and since when that stands; nothing where it has not collected yet.
-fn collected<'a>(inputs: &Inputs<'a>, other: &str) -> Option<(&'a Campaign, Timestamp)> {
+/// What another campaign collected, and since which event that stands; nothing where it has not collected yet.
+fn collected<'a>(inputs: &Inputs<'a>, other: &str) -> Option<(&'a Campaign, u64)> {
     let wanted = inputs.desired.campaigns.get(other)?;
     let spec = wanted.spec.as_deref()?;
     let campaign = inputs.observed.campaigns.get(&wanted.lineage)?;
@@ -137,7 +136,7 @@ fn collected<'a>(inputs: &Inputs<'a>, other: &str) -> Option<(&'a Campaign, Time
                 .get(&source.id)
                 .is_some_and(|known| known.read_at().is_some())
         });
-    (stands && read).then_some((campaign, judged.at))
+    (stands && read).then_some((campaign, judged.seq))
 }
 
 /// Takes over what another campaign collected, whenever that has changed.
@@ -159,16 +158,9 @@ pub(super) fn audience(
         ..SourceState::default()
     };
     match collected(inputs, other) {
-        Some((_, at)) => {
-            let stale = last.is_none_or(|last| {
-                last.ended.is_none_or(|ended| ended < at)
-                    || campaign
-                        .run_opened_at
-                        .is_some_and(|opened| last.ended < Some(opened))
-                    || campaign
-                        .reconcile_asked
-                        .is_some_and(|asked| last.ended < Some(asked))
-            });
+        Some((_, judged)) => {
+            let asked = campaign.run_opened_seq.max(campaign.reconcile_seq);
+            let stale = last.is_none_or(|last| last.ended_seq < judged.max(asked));
             if stale {
                 state.under_way = true;
                 plan.actions.push(Action::LookUp {

@@ -194,15 +194,16 @@ pub(super) fn turn(
 
 /// Whether an operator asked for a look-up that has not ended: it is done between two runs too, and nobody is written to.
 pub(super) fn looks_between(campaign: &Campaign) -> bool {
-    campaign.reconcile_asked.is_some_and(|asked| {
-        let behind = |ended: Option<Timestamp>| ended.is_none_or(|ended| ended < asked);
+    campaign.reconcile_asked.is_some_and(|_| {
+        let asked = campaign.reconcile_seq;
+        let judged = campaign.judgement.as_ref();
         campaign.sources.is_empty()
             || campaign
                 .sources
                 .values()
                 .flat_map(|source| source.lookups.values())
-                .any(|lookup| behind(lookup.ended))
-            || behind(campaign.judgement.as_ref().map(|judgement| judgement.at))
+                .any(|lookup| lookup.ended.is_none() || lookup.ended_seq < asked)
+            || judged.is_none_or(|judgement| judgement.seq < asked)
     })
 }
 

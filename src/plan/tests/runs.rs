@@ -642,3 +642,47 @@ fn what_is_said_of_a_firing_is_written_down_once() {
     world.perform(&[1]);
     assert!(world.plan().actions.is_empty());
 }
+
+#[test]
+fn a_clock_that_is_set_back_has_no_source_looked_up_again_and_again() {
+    let mut world = World::new(SETTINGS, &[("one", spec("one", "a1", FAST))], &["a1"]);
+    let line = world.desired.campaigns["one"].lineage.clone();
+    let source = world.desired.campaigns["one"]
+        .spec
+        .as_ref()
+        .unwrap()
+        .sources[0]
+        .id;
+    let looks = |world: &World| {
+        let looks = |action: &&Action| matches!(action, Action::LookUp { .. });
+        world.plan().actions.iter().filter(looks).count()
+    };
+    world.now = NOON + Duration::from_secs(24 * 3600);
+    world.found(1..4);
+    world.record(Event::RunOpened {
+        campaign: line.clone(),
+        run: 2,
+    });
+    world.record(Event::ReconcileRequested {
+        campaign: line.clone(),
+    });
+    assert_eq!(looks(&world), 1);
+    world.now = NOON;
+    let account: Option<AccountName> = Some("a1".into());
+    world.record(Event::LookupStarted {
+        campaign: line.clone(),
+        source,
+        account: account.clone(),
+    });
+    world.record(Event::LookupEnded {
+        campaign: line,
+        source,
+        account,
+        end: LookupEnd {
+            complete: true,
+            admin: true,
+            ..LookupEnd::default()
+        },
+    });
+    assert_eq!(looks(&world), 0);
+}
