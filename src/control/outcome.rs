@@ -426,7 +426,7 @@ pub fn of_membership(
                 flood(&flight.intent.account, CallClass::LookUp, seconds, now),
                 Event::InDoubt {
                     key: key.clone(),
-                    why: InDoubtWhy::Server,
+                    why: InDoubtWhy::Unread,
                 },
             ],
             _ => vec![refused(
@@ -439,7 +439,7 @@ pub fn of_membership(
         },
         Err(_) => vec![Event::InDoubt {
             key: key.clone(),
-            why: InDoubtWhy::Connection,
+            why: InDoubtWhy::Unread,
         }],
     }
 }
@@ -523,7 +523,7 @@ pub fn of_look_back(
                 flood(&flight.intent.account, CallClass::LookUp, seconds, now),
                 Event::InDoubt {
                     key,
-                    why: InDoubtWhy::Server,
+                    why: InDoubtWhy::Unread,
                 },
             ],
             _ => vec![Event::Refused {
@@ -534,7 +534,7 @@ pub fn of_look_back(
         },
         (Err(_), _) => vec![Event::InDoubt {
             key,
-            why: InDoubtWhy::Connection,
+            why: InDoubtWhy::Unread,
         }],
         (Ok(_), None) => vec![Event::Refused {
             key,

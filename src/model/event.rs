@@ -87,6 +87,8 @@ pub enum InDoubtWhy {
     Connection,
     /// Telegram had an internal error (5xx, negative codes).
     Server,
+    /// The dialog, or the place's members, could not be read: nothing was sent by that.
+    Unread,
     /// A repeat was refused so: whether the first try had arrived the dialog says.
     Refused(super::Outcome),
 }

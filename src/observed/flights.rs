@@ -26,14 +26,56 @@ pub(super) fn clock_set(state: &mut Observed, by_ms: i64) {
     }
     for flight in state.in_flight.values_mut() {
         shift(&mut flight.retry_at);
+        shift(&mut flight.pause);
     }
     for until in state.slowed.values_mut() {
         shift(until);
     }
 }
 
-/// What was on its way when the engine stopped is in doubt; look-ups that were under way begin anew.
+/// The same bytes may just have left again: from now on they count, and from now on the account pauses. Had the first try
+/// not arrived, this is the message.
+pub(super) fn tried_again(state: &mut Observed, key: &SendKey, at: Timestamp) {
+    if is_aside(&key.lineage) {
+        return;
+    }
+    let Some(flight) = state.in_flight.get_mut(key) else {
+        return;
+    };
+    let from = flight.charged();
+    flight.tried = Some(at);
+    flight.pause = at + flight.gap();
+    let Intent {
+        account, attested, ..
+    } = &flight.intent;
+    let index = state.accounts.get_index_of(account);
+    if let Some(account) = state.accounts.get_mut(account) {
+        account.next_allowed_at = account.next_allowed_at.max(flight.pause);
+        account.meter.moved(from, at);
+        if *attested {
+            account.attested.moved(from, at);
+        }
+    }
+    if let Some(it) = state.campaigns.get_mut(&key.lineage) {
+        it.meter.moved(from, at);
+        if let Some(index) = index.and_then(|index| u16::try_from(index).ok()) {
+            it.meters.entry(index).or_default().moved(from, at);
+        }
+    }
+}
+
+/// What was on its way when the engine stopped is in doubt, and what was in doubt may have been tried again; look-ups that
+/// were under way begin anew.
 pub(super) fn started(state: &mut Observed, at: Timestamp) {
+    let doubted: Vec<SendKey> = state
+        .in_flight
+        .iter()
+        .filter(|(_, flight)| flight.doubt.is_some())
+        .map(|(key, _)| key.clone())
+        .collect();
+    for key in doubted {
+        tried_again(state, &key, at);
+    }
     for flight in state.in_flight.values_mut() {
         if flight.doubt.is_none() {
             flight.doubt = Some((InDoubtWhy::Restart, at));
@@ -54,19 +96,29 @@ pub(super) fn started(state: &mut Observed, at: Timestamp) {
     }
 }
 
+/// What certainly was not sent costs nothing of a day's caps. Of what was in doubt that is never so certain: a dialog is
+/// searched by a clock that may be wrong.
 fn take_back(state: &mut Observed, flight: &InFlight) {
     let index = index_of(state, Some(&flight.intent.account));
     if is_aside(&flight.intent.key.lineage) {
         return;
     }
-    let account = account_of(state, &flight.intent.account);
-    account.meter.take_back(flight.at);
-    if flight.intent.attested {
-        account.attested.take_back(flight.at);
+    let certain = flight.doubt.is_none();
+    if certain {
+        let account = account_of(state, &flight.intent.account);
+        account.meter.take_back(flight.charged());
+        if flight.intent.attested {
+            account.attested.take_back(flight.charged());
+        }
     }
     if let Some(it) = state.campaigns.get_mut(&flight.intent.key.lineage) {
-        it.meter.take_back(flight.at);
-        it.meters.entry(index).or_default().take_back(flight.at);
+        if certain {
+            it.meter.take_back(flight.charged());
+            it.meters
+                .entry(index)
+                .or_default()
+                .take_back(flight.charged());
+        }
         if let Some(n) = it.run_sent.get_mut(&index)
             && it.run == flight.intent.run
         {
@@ -152,12 +204,14 @@ pub(super) fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
     state.in_flight.insert(
         intent.key.clone(),
         Box::new(InFlight {
+            pause: intent.next_allowed_at,
             intent,
             at,
             doubt: None,
             retries: 0,
             retry_at: Timestamp::MIN,
             allowed_before,
+            tried: None,
         }),
     );
 }
@@ -188,13 +242,9 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
     }
     let silenced = state.opted_out.contains(handle.0);
     let is_silenced = state.is_silenced(handle);
+    heard_from_us(state, handle, at);
     let contacted = state.contacted.entry(handle.0).or_default();
     contacted.account = Some(index);
-    contacted.last_sent = Some(at);
-    if contacted.sent.len() >= super::MONTHLY {
-        contacted.sent.remove(0);
-    }
-    contacted.sent.push(at);
     contacted.last_campaign = Some(key.lineage.clone());
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
         it.last_sent_at = Some(at);
@@ -240,6 +290,17 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
     }
 }
 
+/// A message to a person counts for `limits.per_person`.
+fn heard_from_us(state: &mut Observed, handle: Handle, at: Timestamp) {
+    let contacted = state.contacted.entry(handle.0).or_default();
+    contacted.last_sent = contacted.last_sent.max(Some(at));
+    if contacted.sent.len() >= super::MONTHLY {
+        contacted.sent.remove(0);
+    }
+    let place = contacted.sent.partition_point(|other| *other <= at);
+    contacted.sent.insert(place, at);
+}
+
 /// From in flight to settled.
 fn settle(it: &mut Campaign, handle: Handle, outcome: Outcome) {
     if let Some(recipient) = it.recipients.get_mut(&handle.0)
@@ -264,6 +325,10 @@ pub(super) fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at
         it.count(index, outcome);
     }
     let handle = state.persons.intern(key.person);
+    if outcome == Outcome::Uncertain && !is_aside(&key.lineage) {
+        // He may have heard from us: `limits.per_person` counts it.
+        heard_from_us(state, handle, flight.charged());
+    }
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
         if key.step == 0 {
             settle(it, handle, outcome);
@@ -346,7 +411,7 @@ pub(super) fn released(state: &mut Observed, key: &SendKey, keep: bool) {
     };
     take_back(state, &flight);
     let account = account_of(state, &flight.intent.account);
-    if account.next_allowed_at == flight.intent.next_allowed_at {
+    if account.next_allowed_at == flight.pause {
         // No message, no pause after it.
         account.next_allowed_at = flight.allowed_before;
     }

@@ -247,9 +247,17 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         Event::Sent {
             key,
             message_id,
-            earlier: _,
+            earlier,
             next_allowed_at,
         } => {
+            if !earlier
+                && state
+                    .in_flight
+                    .get(key)
+                    .is_some_and(|flight| flight.doubt.is_some())
+            {
+                super::flights::tried_again(state, key, at);
+            }
             // An invite by `add` is no message.
             if let Some(flight) = state.in_flight.get(key)
                 && !flight.intent.is_invite()
@@ -271,6 +279,13 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         }
         Event::Released { key, keep, .. } => released(state, key, *keep),
         Event::InDoubt { key, why } => {
+            let again = state
+                .in_flight
+                .get(key)
+                .is_some_and(|flight| flight.doubt.is_some());
+            if again && *why != InDoubtWhy::Unread {
+                super::flights::tried_again(state, key, at);
+            }
             if let Some(flight) = state.in_flight.get_mut(key) {
                 flight.retries += 1;
                 flight.retry_at = at + back_off(flight.retries);

@@ -10,7 +10,8 @@ use crate::model::{Charges, Timestamp};
 const MINUTE: i64 = 60_000;
 /// Every zone's day begins at a multiple of a quarter of an hour of UTC (tzdata since 1972).
 const QUARTER: i64 = 15 * MINUTE;
-/// The longest local day has 25 hours; one more day lets a clock that is set back find its counts.
+/// The longest local day has 25 hours, and one more day. What is older goes only where there are more counts than that
+/// time has: a clock that was set far ahead for a while finds its counts again.
 const KEEP_QUARTERS: i64 = 50 * 4;
 /// An hour, and the minute that is under way.
 const KEEP_MINUTES: i64 = 61;
@@ -30,10 +31,17 @@ impl Meter {
         count(&mut self.quarters, at.0.div_euclid(QUARTER), KEEP_QUARTERS);
     }
 
-    /// Takes one back that was counted at `at` and was not sent after all.
+    /// Takes one back that was counted at `at` and was not sent after all. What is counted elsewhere by now (it is too
+    /// long ago, or the clock was set back then) stays counted: it would be somebody else's.
     pub fn take_back(&mut self, at: Timestamp) {
         uncount(&mut self.minutes, at.0.div_euclid(MINUTE));
         uncount(&mut self.quarters, at.0.div_euclid(QUARTER));
+    }
+
+    /// What was counted at one moment counts at a later one.
+    pub fn moved(&mut self, from: Timestamp, to: Timestamp) {
+        self.take_back(from);
+        self.add(to);
     }
 
     /// What was counted, for another state.
@@ -64,7 +72,9 @@ impl Meter {
     /// Messages by hour of UTC, the oldest first, for the two days that are kept; hours without any are left out.
     pub fn hours(&self) -> Vec<(Timestamp, u32)> {
         let mut hours: Vec<(Timestamp, u32)> = Vec::new();
-        for (quarter, n) in self.quarters.iter().filter(|(_, n)| *n > 0) {
+        let newest = self.quarters.back().map_or(0, |(bucket, _)| *bucket);
+        let counts = |(bucket, n): &&(i64, u32)| *n > 0 && *bucket > newest - KEEP_QUARTERS;
+        for (quarter, n) in self.quarters.iter().filter(counts) {
             let hour = Timestamp(quarter.div_euclid(4) * 4 * QUARTER);
             match hours.last_mut() {
                 Some((last, count)) if *last == hour => *count += n,
@@ -123,9 +133,11 @@ fn count(buckets: &mut VecDeque<(i64, u32)>, bucket: i64, keep: i64) {
         Some((last, n)) if *last >= bucket => *n += 1,
         _ => buckets.push_back((bucket, 1)),
     }
-    while buckets
-        .front()
-        .is_some_and(|(oldest, _)| *oldest <= bucket - keep)
+    let most = usize::try_from(keep).unwrap_or(usize::MAX);
+    while buckets.len() > most
+        && buckets
+            .front()
+            .is_some_and(|(oldest, _)| *oldest <= bucket - keep)
     {
         buckets.pop_front();
     }
@@ -145,7 +157,7 @@ fn unite(buckets: &mut VecDeque<(i64, u32)>, other: &[(i64, u32)], keep: i64) {
 }
 
 fn uncount(buckets: &mut VecDeque<(i64, u32)>, bucket: i64) {
-    if let Some((_, n)) = buckets.iter_mut().find(|(b, n)| *b >= bucket && *n > 0) {
+    if let Some((_, n)) = buckets.iter_mut().find(|(b, n)| *b == bucket && *n > 0) {
         *n -= 1;
     }
 }
@@ -198,6 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_given_back_late_is_not_taken_from_a_later_message() {
+        let mut meter = Meter::default();
+        meter.add(at(0));
+        for minute in [70, 4000] {
+            meter.add(at(minute));
+            meter.take_back(at(0));
+            assert_eq!(meter.since(at(minute)), 1, "{minute}");
+            assert_eq!(meter.last_hour(at(minute)), 1, "{minute}");
+        }
+    }
+
+    #[test]
     fn what_two_states_counted_is_united_and_counts_once() {
         let (mut old, mut new) = (Meter::default(), Meter::default());
         for minute in [0, 1, 20] {
@@ -211,6 +235,26 @@ mod tests {
         let before = old.charges();
         old.unite(&new.charges());
         assert_eq!(old.charges(), before);
+    }
+
+    #[test]
+    fn a_clock_that_was_far_ahead_for_a_while_widens_no_cap() {
+        let mut meter = Meter::default();
+        meter.add(at(0));
+        meter.add(at(1));
+        meter.add(at(4 * 24 * 60));
+        assert_eq!(meter.since(at(0)), 3);
+        assert_eq!(meter.hours(), [(at(4 * 24 * 60), 1)]);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut meter = Meter::default();
+        for quarter in 0..10_000 {
+            meter.add(at(quarter * 15));
+        }
+        assert_eq!(meter.charges().quarters.len(), 200);
+        assert_eq!(meter.charges().minutes.len(), 61);
     }
 
     #[test]

@@ -64,6 +64,24 @@ pub struct InFlight {
     pub retry_at: Timestamp,
     /// What the account's `next_allowed_at` was before: given back where nothing was sent.
     pub allowed_before: Timestamp,
+    /// When it was last tried again: caps count it from then on. Absent: from its intent on.
+    #[serde(default)]
+    pub tried: Option<Timestamp>,
+    /// The pause that its last try asks for. It need not wait for that itself.
+    #[serde(default)]
+    pub pause: Timestamp,
+}
+
+impl InFlight {
+    /// When caps count it.
+    pub fn charged(&self) -> Timestamp {
+        self.tried.unwrap_or(self.at)
+    }
+
+    /// The pause after it.
+    pub fn gap(&self) -> std::time::Duration {
+        self.intent.next_allowed_at.since(self.at)
+    }
 }
 
 /// Messages to one person whose moments are kept: more than any sensible `limits.per_person.per_month`.

@@ -480,7 +480,7 @@ fn recount(state: &Observed) {
             flights, in_flight,
             "{line}: each one on his way has an intent"
         );
-        // What was taken back is no message; what may have been delivered is one.
+        // What was taken back is no message; what may have been delivered is one, and of a day's caps it stays one.
         let messages = in_flight
             + outcomes.get(&Outcome::Sent).copied().unwrap_or(0)
             + outcomes.get(&Outcome::Uncertain).copied().unwrap_or(0);
@@ -489,9 +489,8 @@ fn recount(state: &Observed) {
             messages,
             "{line}: messages of the run"
         );
-        assert_eq!(
-            u64::from(campaign.meter.since(Timestamp(NOON - 1000))),
-            messages,
+        assert!(
+            u64::from(campaign.meter.since(Timestamp(NOON - 1000))) >= messages,
             "{line}: messages of the day"
         );
     }

@@ -1,10 +1,11 @@
 //! What an account may do now.
 
+use super::doubt::{carried, hour_ago};
 use super::{AccountView, Inputs, Link};
 use crate::desired::{DesiredCampaign, ResolvedCampaign};
 use crate::model::reaction::CallClass;
 use crate::model::{AccountName, AccountState, Timestamp, Waiting};
-use crate::observed::{Account, Campaign};
+use crate::observed::{Account, Campaign, InFlight};
 use crate::spec::Basis;
 use crate::time::{Day, Zone};
 
@@ -142,34 +143,45 @@ pub(super) fn may_contact(
             worst = Some((reason, free_at));
         }
     };
+    // What is in doubt since yesterday may leave again today.
+    let by_it = |flight: &InFlight| flight.intent.account == *name;
+    let of_it = |flight: &InFlight| Some(&flight.intent.key.lineage) == campaign.lineage.as_ref();
     let (allowance, zone) = allowance(inputs, name);
     let today = Day::of(now, zone);
+    let used = account.meter.since(today.start()) + carried(inputs, today.start(), by_it);
     cap(
-        allowance.saturating_sub(account.meter.since(today.start())),
+        allowance.saturating_sub(used),
         today.end(),
         Waiting::AccountCap,
     );
     if first && wanted.is_attested() {
-        let used = account.attested.since(today.start());
+        let used = account.attested.since(today.start())
+            + carried(inputs, today.start(), |flight| {
+                by_it(flight) && flight.intent.attested
+            });
         let most = inputs.desired.engine.limits.attested_per_day;
         cap(most.saturating_sub(used), today.end(), Waiting::AccountCap);
     }
     let day = Day::of(now, wanted.schedule.zone);
     if let Some(most) = wanted.delays.campaign_per_day {
-        let used = campaign.meter.since(day.start());
+        let used = campaign.meter.since(day.start()) + carried(inputs, day.start(), of_it);
         cap(most.saturating_sub(used), day.end(), Waiting::CampaignCap);
     }
     let index = inputs.observed.account_index(name);
     let meter = index.and_then(|index| campaign.meters.get(&index));
-    let used_today = meter.map_or(0, |meter| meter.since(day.start()));
+    let both = |flight: &InFlight| by_it(flight) && of_it(flight);
+    let used_today =
+        meter.map_or(0, |meter| meter.since(day.start())) + carried(inputs, day.start(), both);
     cap(
         wanted.delays.per_day.saturating_sub(used_today),
         day.end(),
         Waiting::AccountCap,
     );
     if let Some(most) = wanted.delays.per_hour {
-        let used = meter.map_or(0, |meter| meter.last_hour(now));
-        let free = meter.map_or(now, |meter| meter.hour_free_at(now, most));
+        let again = carried(inputs, hour_ago(now), both);
+        let used = meter.map_or(0, |meter| meter.last_hour(now)) + again;
+        let most_now = most.saturating_sub(again);
+        let free = meter.map_or(now, |meter| meter.hour_free_at(now, most_now));
         cap(most.saturating_sub(used), free, Waiting::AccountCap);
     }
     if let Some(most) = wanted.delays.per_run {

@@ -10,6 +10,7 @@ use crate::model::{
 use crate::observed::{Handle, InFlight, OPT_OUT_LINEAGE};
 use crate::people::is_named;
 use crate::text::{AccountFacts, CampaignFacts, Context, compose};
+use crate::time::Day;
 
 /// In doubt for longer: the history decides (CONTRACT section 6).
 const DOUBT_MOST: Duration = Duration::from_secs(24 * 3600);
@@ -25,6 +26,8 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
     {
         return;
     }
+    // Those that go out again in this pass.
+    let mut again_now: Vec<&InFlight> = Vec::new();
     for (key, flight) in &inputs.observed.in_flight {
         let Some((_, since)) = flight.doubt else {
             continue;
@@ -103,9 +106,129 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
             // Whatever else the campaign waits for: nothing leaves outside its windows.
             plan.wake(open, now);
         } else if again(plan) {
-            plan.actions.push(Action::Retry { key: key.clone() });
+            let free =
+                paced(inputs, flight, &again_now).max(room_again(inputs, flight, &again_now));
+            match free {
+                Some(at) => plan.wake(at, now),
+                None => {
+                    again_now.push(flight);
+                    plan.actions.push(Action::Retry { key: key.clone() });
+                }
+            }
         }
     }
+}
+
+/// Whether a message of a campaign goes out again once its pause is over: had it not arrived, it is a message like any
+/// other, and none of an account comes too soon after another. Until when it waits; its own pause it need not.
+fn paced(inputs: &Inputs<'_>, flight: &InFlight, again_now: &[&InFlight]) -> Option<Timestamp> {
+    if is_aside(&flight.intent.key.lineage) {
+        return None;
+    }
+    let account = &flight.intent.account;
+    let same =
+        |other: &InFlight| other.intent.account == *account && !is_aside(&other.intent.key.lineage);
+    let busy = again_now.iter().any(|other| same(other))
+        || inputs
+            .runtime
+            .executing
+            .iter()
+            .filter_map(|key| inputs.observed.in_flight.get(key))
+            .any(|other| same(other));
+    if busy && !flight.gap().is_zero() {
+        // Whatever comes of it is reported, and planned after then.
+        return Some(Timestamp::MAX);
+    }
+    let next = inputs.observed.accounts.get(account)?.next_allowed_at;
+    (next > inputs.now && next != flight.pause).then_some(next)
+}
+
+/// Messages in doubt that may leave again, and count before `start`: they keep their places in the caps of what began then.
+pub(super) fn carried(
+    inputs: &Inputs<'_>,
+    start: Timestamp,
+    of: impl Fn(&InFlight) -> bool,
+) -> u32 {
+    let mut accounts = inputs.observed.accounts.values();
+    if accounts.all(|account| account.in_doubt == 0) {
+        return 0;
+    }
+    let carried = inputs.observed.in_flight.values().filter(|flight| {
+        let open = matches!(flight.doubt, Some((why, since))
+            if !matches!(why, InDoubtWhy::Refused(_)) && inputs.now.since(since) < DOUBT_MOST);
+        open && flight.charged() < start && !is_aside(&flight.intent.key.lineage) && of(flight)
+    });
+    u32::try_from(carried.count()).unwrap_or(u32::MAX)
+}
+
+/// Until when a message that counts for a day (or hour) that is over finds no room in the caps of this one.
+fn room_again(
+    inputs: &Inputs<'_>,
+    flight: &InFlight,
+    again_now: &[&InFlight],
+) -> Option<Timestamp> {
+    let intent = &flight.intent;
+    let line = &intent.key.lineage;
+    let now = inputs.now;
+    let account = inputs.observed.accounts.get(&intent.account)?;
+    let campaign = inputs.observed.campaigns.get(line)?;
+    let mut campaigns = inputs.desired.campaigns.values();
+    let spec = campaigns
+        .find(|campaign| campaign.lineage == *line)?
+        .spec
+        .as_deref()?;
+    let mut free = None;
+    let mut cap = |most: u32,
+                   used: u32,
+                   start: Timestamp,
+                   end: Timestamp,
+                   same: &dyn Fn(&InFlight) -> bool| {
+        if flight.charged() >= start {
+            return;
+        }
+        let more = again_now
+            .iter()
+            .filter(|other| other.charged() < start && same(other));
+        if used.saturating_add(u32::try_from(more.count()).unwrap_or(u32::MAX)) >= most {
+            free = free.max(Some(end));
+        }
+    };
+    let by_account = |other: &InFlight| other.intent.account == intent.account;
+    let of_campaign = |other: &InFlight| other.intent.key.lineage == *line;
+    let both = |other: &InFlight| by_account(other) && of_campaign(other);
+    let (allowance, zone) = super::accounts::allowance(inputs, &intent.account);
+    let today = Day::of(now, zone);
+    let (start, end) = (today.start(), today.end());
+    cap(
+        allowance,
+        account.meter.since(start),
+        start,
+        end,
+        &by_account,
+    );
+    if intent.attested {
+        let most = inputs.desired.engine.limits.attested_per_day;
+        let attested = |other: &InFlight| by_account(other) && other.intent.attested;
+        cap(most, account.attested.since(start), start, end, &attested);
+    }
+    let day = Day::of(now, spec.schedule.zone);
+    let (start, end) = (day.start(), day.end());
+    if let Some(most) = spec.delays.campaign_per_day {
+        cap(most, campaign.meter.since(start), start, end, &of_campaign);
+    }
+    let index = inputs.observed.account_index(&intent.account)?;
+    let meter = campaign.meters.get(&index)?;
+    cap(spec.delays.per_day, meter.since(start), start, end, &both);
+    if let Some(most) = spec.delays.per_hour {
+        let end = meter.hour_free_at(now, most);
+        cap(most, meter.last_hour(now), hour_ago(now), end, &both);
+    }
+    free
+}
+
+/// Since when messages count for the hour's cap: the oldest minute counts whole.
+pub(super) fn hour_ago(now: Timestamp) -> Timestamp {
+    Timestamp((now.0 - 3_600_000).div_euclid(60_000) * 60_000)
 }
 
 /// When the campaign's windows open, where they are closed now.

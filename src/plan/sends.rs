@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::accounts::{Availability, may_contact, valid};
+use super::doubt::carried;
 use super::message::{facts, key_of, message, settled, typing_ahead};
 use super::reach::{Keepers, LOOK_THROUGH, may_resolve};
 use super::waits::{SETTLED_A_PASS, unreachable, waits};
@@ -87,7 +88,7 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
                 facts: facts(spec, campaign),
                 open,
                 follows_up,
-                room: campaign_room(spec, campaign, inputs.now),
+                room: campaign_room(inputs, line, spec, campaign),
                 canary: gate::canary_room(spec, campaign),
                 taken: std::collections::BTreeSet::new(),
                 settled: 0,
@@ -105,7 +106,7 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
         .collect();
     let mut accounts: Vec<AccountTurn<'_>> = names
         .into_iter()
-        .map(|name| AccountTurn::new(inputs, name))
+        .map(|name| AccountTurn::new(inputs, plan, name))
         .collect();
     // Whoever has least in hand goes first: after a stop for a refusal the others do not run ahead for ever.
     accounts.sort_by_key(|account| account.in_hand);
@@ -135,12 +136,18 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
 }
 
 /// How many more messages of a campaign may leave today, all accounts together.
-fn campaign_room(spec: &ResolvedCampaign, campaign: &Campaign, now: Timestamp) -> u32 {
+fn campaign_room(
+    inputs: &Inputs<'_>,
+    line: &Lineage,
+    spec: &ResolvedCampaign,
+    campaign: &Campaign,
+) -> u32 {
     let Some(most) = spec.delays.campaign_per_day else {
         return u32::MAX;
     };
-    let today = crate::time::Day::of(now, spec.schedule.zone);
-    most.saturating_sub(campaign.meter.since(today.start()))
+    let start = crate::time::Day::of(inputs.now, spec.schedule.zone).start();
+    let again = carried(inputs, start, |flight| flight.intent.key.lineage == *line);
+    most.saturating_sub(campaign.meter.since(start) + again)
 }
 
 /// How many sends of a campaign one account may have in hand. Where guardrails watch, each message waits for the answer
@@ -159,7 +166,7 @@ fn hand(spec: &ResolvedCampaign) -> usize {
 }
 
 impl<'a> AccountTurn<'a> {
-    fn new(inputs: &Inputs<'_>, name: &'a AccountName) -> Self {
+    fn new(inputs: &Inputs<'_>, plan: &Plan, name: &'a AccountName) -> Self {
         let account = inputs.observed.accounts.get(name);
         let in_flight = account.map_or(0, |a| a.in_flight.saturating_sub(a.in_doubt)) as usize;
         let doubted = |key: &&SendKey| {
@@ -172,7 +179,17 @@ impl<'a> AccountTurn<'a> {
         // Nothing is in doubt nearly always, and then nothing is looked through.
         let retried = match account {
             Some(account) if account.in_doubt > 0 => {
-                inputs.runtime.executing.iter().filter(doubted).count()
+                let now = plan.actions.iter().filter_map(|action| match action {
+                    Action::Retry { key } => Some(key),
+                    _ => None,
+                });
+                inputs
+                    .runtime
+                    .executing
+                    .iter()
+                    .chain(now)
+                    .filter(doubted)
+                    .count()
             }
             _ => 0,
         };
@@ -186,10 +203,14 @@ impl<'a> AccountTurn<'a> {
             refills: in_flight + retried == 0,
             queues: BTreeMap::new(),
             today: account.map_or(allowance, |a| {
-                allowance.saturating_sub(a.meter.since(start))
+                let again = carried(inputs, start, |flight| flight.intent.account == *name);
+                allowance.saturating_sub(a.meter.since(start) + again)
             }),
             attested: account.map_or(attested, |a| {
-                attested.saturating_sub(a.attested.since(start))
+                let again = carried(inputs, start, |flight| {
+                    flight.intent.attested && flight.intent.account == *name
+                });
+                attested.saturating_sub(a.attested.since(start) + again)
             }),
             rooms: BTreeMap::new(),
             step_rooms: BTreeMap::new(),

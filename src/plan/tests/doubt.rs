@@ -152,3 +152,196 @@ fn whatever_else_a_campaign_waits_for_no_doubt_goes_out_while_its_windows_are_cl
         .insert((line, source, Some("a1".into())));
     assert!(!repeats(&world));
 }
+
+const SLOW: &str = "delays: {between_messages: 60s, per_account: {per_day: 1000}}";
+
+fn after(seconds: u64) -> Timestamp {
+    NOON + Duration::from_secs(seconds)
+}
+
+/// Two people, of whom the first was written to at noon, and nobody knows whether it arrived.
+fn slow_doubt() -> (World, SendKey) {
+    let mut world = World::new(SETTINGS, &[("one", spec("one", "a1", SLOW))], &["a1"]);
+    world.found(1..3);
+    let plan = world.plan();
+    let key = world.intend(&plan).remove(0);
+    world.now = after(30);
+    world.record(Event::InDoubt {
+        key: key.clone(),
+        why: InDoubtWhy::Timeout,
+    });
+    (world, key)
+}
+
+fn repeats(plan: &Plan) -> usize {
+    let repeats = |action: &&Action| matches!(action, Action::Retry { .. });
+    plan.actions.iter().filter(repeats).count()
+}
+
+#[test]
+fn a_repeat_and_the_next_message_keep_their_pause() {
+    let (mut world, key) = slow_doubt();
+    world.now = after(31);
+    assert_eq!(
+        world.plan().actions,
+        [Action::Retry { key: key.clone() }],
+        "its own pause it need not wait out"
+    );
+    world.now = after(61);
+    assert_eq!(
+        world.plan().actions,
+        [Action::Retry { key: key.clone() }],
+        "no other message leaves beside it"
+    );
+    // The answer to the repeat is lost: it may have arrived just now.
+    world.record(Event::InDoubt {
+        key: key.clone(),
+        why: InDoubtWhy::Timeout,
+    });
+    world.runtime.executing.insert(key.clone());
+    world.now = after(120);
+    assert_eq!(sends(&world.plan()).count(), 0);
+    world.runtime.executing.clear();
+    world.record(Event::Released {
+        key,
+        keep: true,
+        detail: String::new(),
+    });
+    assert_eq!(
+        sends(&world.plan()).count(),
+        1,
+        "what never left asks for no pause"
+    );
+}
+
+#[test]
+fn a_repeat_waits_out_the_pause_after_another_message() {
+    let (mut world, key) = slow_doubt();
+    world.now = after(40);
+    let other = SendKey {
+        person: PersonId(2),
+        ..key.clone()
+    };
+    world.record(Event::Intent(Box::new(Intent {
+        key: other.clone(),
+        account: "a1".into(),
+        random_id: 7,
+        run: 1,
+        variant: "a".to_owned(),
+        digest: String::new(),
+        attested: false,
+        request: Vec::new(),
+        next_allowed_at: after(100),
+    })));
+    world.record(Event::Sent {
+        key: other,
+        message_id: 2,
+        earlier: false,
+        next_allowed_at: after(100),
+    });
+    world.now = after(61);
+    let plan = world.plan();
+    assert_eq!((repeats(&plan), plan.wake_at), (0, Some(after(100))));
+    world.now = after(100);
+    assert_eq!(world.plan().actions, [Action::Retry { key }]);
+}
+
+#[test]
+fn after_a_start_the_pause_of_what_may_have_gone_out_again_begins_anew() {
+    let (mut world, key) = slow_doubt();
+    world.now = after(70);
+    world.record(Event::Started {
+        version: String::new(),
+    });
+    world.runtime.executing.insert(key);
+    world.now = after(125);
+    let plan = world.plan();
+    assert_eq!((sends(&plan).count(), plan.wake_at), (0, Some(after(130))));
+}
+
+#[test]
+fn a_look_into_the_dialog_asks_for_no_pause() {
+    let (mut world, key) = slow_doubt();
+    world.record(Event::InDoubt {
+        key,
+        why: InDoubtWhy::Unread,
+    });
+    assert_eq!(world.observed.accounts["a1"].next_allowed_at, after(60));
+}
+
+#[test]
+fn what_is_in_doubt_over_midnight_keeps_its_place_in_the_caps_of_the_next_day() {
+    let settings = format!("{SETTINGS}accounts: {{a1: {{per_day: 2}}}}\n");
+    let mut world = World::new(&settings, &[("one", spec("one", "a1", FAST))], &["a1"]);
+    world.found(1..9);
+    let plan = world.plan();
+    let keys = world.intend(&plan);
+    assert_eq!(keys.len(), 2);
+    world.record(Event::Sent {
+        key: keys[0].clone(),
+        message_id: 1,
+        earlier: false,
+        next_allowed_at: NOON,
+    });
+    world.record(Event::InDoubt {
+        key: keys[1].clone(),
+        why: InDoubtWhy::Connection,
+    });
+    world.now = after(12 * 3600);
+    let plan = world.plan();
+    assert_eq!((repeats(&plan), world.intend(&plan).len()), (1, 1));
+    world.record(Event::Sent {
+        key: keys[1].clone(),
+        message_id: 2,
+        earlier: false,
+        next_allowed_at: world.now,
+    });
+    assert_eq!(sends(&world.plan()).count(), 0, "both count for today");
+}
+
+#[test]
+fn what_comes_back_after_days_gives_nobody_elses_place_in_a_cap_away() {
+    let settings = format!("{SETTINGS}accounts: {{a1: {{per_day: 2}}}}\n");
+    let mut world = World::new(&settings, &[("one", spec("one", "a1", FAST))], &["a1"]);
+    world.found(1..9);
+    let plan = world.plan();
+    let keys = world.intend(&plan);
+    for key in &keys {
+        world.record(Event::InDoubt {
+            key: key.clone(),
+            why: InDoubtWhy::Connection,
+        });
+    }
+    world.now = after(4 * 24 * 3600);
+    let plan = world.plan();
+    assert_eq!(world.intend(&plan).len(), 2);
+    for key in keys {
+        world.record(Event::Released {
+            key,
+            keep: true,
+            detail: String::new(),
+        });
+    }
+    assert_eq!(sends(&world.plan()).count(), 0);
+}
+
+#[test]
+fn a_clock_that_was_days_ahead_for_a_while_widens_no_cap() {
+    let settings = format!("{SETTINGS}accounts: {{a1: {{per_day: 2}}}}\n");
+    let mut world = World::new(&settings, &[("one", spec("one", "a1", FAST))], &["a1"]);
+    world.found(1..9);
+    for (days, left) in [(0, 2), (4, 2), (0, 0)] {
+        world.now = after(days * 24 * 3600);
+        let plan = world.plan();
+        let keys = world.intend(&plan);
+        assert_eq!(keys.len(), left, "{days} days later");
+        for key in keys {
+            world.record(Event::Sent {
+                key,
+                message_id: 1,
+                earlier: false,
+                next_allowed_at: world.now,
+            });
+        }
+    }
+}
