@@ -1,0 +1,655 @@
+//! The circle without a process: events are folded, the plan is made and carried out on the world, time jumps to where
+//! something happens next.
+
+use std::collections::BTreeMap;
+
+use tidings::control::{changes, history};
+use tidings::desired::{Desired, EngineFile, Environment, Input, resolve};
+use tidings::model::{AccountName, Event, Lineage, Outcome, Person, PersonId, Recorded, Timestamp};
+use tidings::observed::{Observed, fold};
+use tidings::plan::{Inputs, Link, Plan, Runtime, plan};
+use tidings::spec::files::MemoryFiles;
+
+use super::dice::Dice;
+use super::invariants::{Checker, Failure};
+use super::scenario::{Campaign, DAY, HOUR, Limits, Scenario, Stage, Step};
+use super::shell::Answer;
+use super::specs;
+use super::world::{World, account_id, person_id};
+
+/// Passes at one moment: more never come to rest.
+const PASSES: usize = 64;
+/// Moments of one scenario: more are a loop.
+const MOMENTS: usize = 30_000;
+/// After the fortnight nothing goes wrong for so long: then everything must have come to its end.
+const CALM: i64 = 9 * DAY;
+/// A crash that waits for a send comes by itself after so long.
+const CRASH_WAITS: i64 = 6 * HOUR;
+/// One in so many moments is planned twice, and what is costly is looked at.
+const LOOK_CLOSELY: u64 = 16;
+
+pub struct Sim {
+    pub scenario: Scenario,
+    pub world: World,
+    /// The files as they are now.
+    pub campaigns: Vec<Campaign>,
+    pub limits: Limits,
+    /// The files as the engine last read them.
+    pub loaded: Vec<Campaign>,
+    pub loaded_limits: Limits,
+    pub loaded_accounts: Vec<super::scenario::Account>,
+    pub desired: Desired,
+    pub observed: Observed,
+    pub people: BTreeMap<PersonId, Person>,
+    pub runtime: Runtime,
+    pub journal: Vec<Recorded>,
+    /// What outlives a power cut.
+    pub durable: usize,
+    /// True time, in milliseconds since 1970.
+    pub now: i64,
+    /// What the wall clock shows beyond it.
+    pub offset: i64,
+    pub answers: BTreeMap<(i64, u64), Answer>,
+    pub ordered: u64,
+    pub tries: BTreeMap<AccountName, u32>,
+    /// Where the process is to die, and until when a send is waited for.
+    pub armed: Option<(Stage, i64, i64, bool)>,
+    /// The process is dead until then.
+    pub down_until: Option<i64>,
+    logins: BTreeMap<AccountName, i64>,
+    scripted: usize,
+    pub checker: Checker,
+    pub planned: u64,
+    /// Every event is shown.
+    pub trace: bool,
+}
+
+/// What a run of a scenario did, for the survey.
+#[derive(Debug, Default, Clone)]
+pub struct Summary {
+    pub effects: usize,
+    pub events: usize,
+    pub plans: u64,
+    pub met: BTreeMap<&'static str, u64>,
+    pub outcomes: BTreeMap<Outcome, u64>,
+    pub runs: u64,
+    pub restarts: u64,
+}
+
+/// Lives through a scenario, and shows every event.
+///
+/// # Errors
+/// The first thing that must not be.
+pub fn traced(scenario: &Scenario) -> Result<Summary, Failure> {
+    let mut sim = Sim::new(scenario);
+    sim.trace = true;
+    sim.run()?;
+    Ok(sim.summary())
+}
+
+/// Lives through a scenario.
+///
+/// # Errors
+/// The first thing that must not be.
+pub fn live(scenario: &Scenario) -> Result<Summary, Failure> {
+    let mut sim = Sim::new(scenario);
+    sim.run()?;
+    Ok(sim.summary())
+}
+
+impl Sim {
+    fn new(scenario: &Scenario) -> Sim {
+        Sim {
+            world: World::new(scenario),
+            campaigns: scenario.campaigns.clone(),
+            limits: scenario.limits.clone(),
+            loaded: Vec::new(),
+            loaded_limits: scenario.limits.clone(),
+            loaded_accounts: scenario.accounts.clone(),
+            desired: Desired::default(),
+            observed: Observed::default(),
+            people: BTreeMap::new(),
+            runtime: Runtime::default(),
+            journal: Vec::new(),
+            durable: 0,
+            now: scenario.start,
+            offset: 0,
+            answers: BTreeMap::new(),
+            ordered: 0,
+            tries: BTreeMap::new(),
+            armed: None,
+            down_until: None,
+            logins: BTreeMap::new(),
+            scripted: 0,
+            checker: Checker::default(),
+            planned: 0,
+            trace: false,
+            scenario: scenario.clone(),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let mut outcomes = BTreeMap::new();
+        for campaign in self.observed.campaigns.values() {
+            for (outcome, n) in &campaign.outcomes {
+                *outcomes.entry(*outcome).or_default() += n;
+            }
+        }
+        let count = |wanted: fn(&Event) -> bool| {
+            self.journal
+                .iter()
+                .filter(|recorded| wanted(&recorded.event))
+                .count() as u64
+        };
+        Summary {
+            effects: self.world.ledger.len(),
+            events: self.journal.len(),
+            plans: self.planned,
+            met: self.world.met.clone(),
+            outcomes,
+            runs: count(|event| matches!(event, Event::RunOpened { .. } | Event::Fired { .. })),
+            restarts: count(|event| matches!(event, Event::Started { .. })),
+        }
+    }
+
+    /// What the wall clock shows.
+    pub fn wall(&self) -> Timestamp {
+        Timestamp(self.now + self.offset)
+    }
+
+    pub fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            desired: &self.desired,
+            observed: &self.observed,
+            people: &self.people,
+            runtime: &self.runtime,
+            now: self.wall(),
+            report_only: false,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Failure> {
+        self.start();
+        let end = self.scenario.start + self.scenario.days * DAY;
+        let over = end + CALM;
+        for _ in 0..MOMENTS {
+            if self.now >= end && !self.world.calm {
+                self.becalm();
+            }
+            let next = self.moment()?;
+            let border = if self.now < end { end } else { over };
+            if self.now >= over {
+                return self.check_end();
+            }
+            self.now = next.max(self.now + 1).min(border);
+        }
+        Err(Failure::new(
+            "the scenario does not come to rest",
+            self,
+            String::new(),
+        ))
+    }
+
+    /// All that happens at this moment; answers when something happens next.
+    fn moment(&mut self) -> Result<i64, Failure> {
+        self.script();
+        if let Some(until) = self.down_until {
+            if until > self.now {
+                return Ok(until.min(self.next_scripted()));
+            }
+            self.down_until = None;
+            self.start();
+        }
+        if let Some((stage, by, down, power_cut)) = self.armed
+            && (stage == Stage::Idle || by <= self.now)
+        {
+            self.die(down, power_cut)?;
+            return Ok(self.now + 1);
+        }
+        while let Some(entry) = self
+            .answers
+            .first_entry()
+            .filter(|entry| entry.key().0 <= self.now)
+        {
+            let answer = entry.remove();
+            self.answered(answer);
+        }
+        self.connect();
+        self.listen();
+        let plan = match self.passes()? {
+            Some(plan) => plan,
+            // It died at a send.
+            None => return Ok(self.now + 1),
+        };
+        let mut next = self.next_scripted();
+        if let Some(((at, _), _)) = self.answers.first_key_value() {
+            next = next.min(*at);
+        }
+        if let Some((_, by, _, _)) = self.armed {
+            next = next.min(by);
+        }
+        if let Some(at) = plan.wake_at {
+            next = next.min(at.0 - self.offset);
+        }
+        for (name, link) in &self.runtime.links {
+            match link {
+                Link::Unreachable { retry_at, .. } if *retry_at < Timestamp::MAX => {
+                    next = next.min(retry_at.0 - self.offset);
+                }
+                Link::Ready { .. } => {
+                    if let Some(at) = self.world.next_letter(name, self.heard(name)) {
+                        next = next.min(at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(next)
+    }
+
+    fn next_scripted(&self) -> i64 {
+        let script = self.scenario.script.get(self.scripted);
+        let script = script.map_or(i64::MAX, |next| self.scenario.start + next.at);
+        script.min(self.logins.values().min().copied().unwrap_or(i64::MAX))
+    }
+
+    /// Plans and carries out until nothing is left that only needs writing down. Nothing: the process died.
+    fn passes(&mut self) -> Result<Option<Plan>, Failure> {
+        let closely =
+            Dice::of(self.scenario.seed, "closely", &[self.planned]).below(LOOK_CLOSELY) == 0;
+        for _ in 0..PASSES {
+            self.planned += 1;
+            let mut made = plan(&self.inputs());
+            if closely {
+                let again = plan(&self.inputs());
+                self.check_same(&made, &again)?;
+            }
+            if made.actions.is_empty() {
+                if closely {
+                    self.check_rest(&made)?;
+                }
+                return Ok(Some(made));
+            }
+            let actions = std::mem::take(&mut made.actions);
+            match self.perform(actions)? {
+                None => return Ok(None),
+                Some(true) => {}
+                Some(false) => return Ok(Some(made)),
+            }
+        }
+        let made = plan(&self.inputs());
+        Err(Failure::new(
+            "planning does not come to rest",
+            self,
+            format!("{:?}", made.actions.first()),
+        ))
+    }
+
+    /// Writes events down and folds them.
+    pub fn record(&mut self, events: Vec<Event>) {
+        let at = self.wall();
+        for event in events {
+            let recorded = Recorded { at, event };
+            if self.trace {
+                println!("{} {:?}", recorded.at, recorded.event);
+            }
+            let seq = self.observed.seq + 1;
+            fold(&mut self.observed, seq, &recorded);
+            self.checker.recorded(&recorded);
+            self.journal.push(recorded);
+        }
+    }
+
+    /// All that was written down so far outlives a power cut.
+    pub fn sync(&mut self) {
+        self.durable = self.journal.len();
+    }
+
+    /// The process begins.
+    fn start(&mut self) {
+        self.runtime = Runtime::default();
+        self.tries.clear();
+        self.record(vec![Event::Started {
+            version: "simulated".to_owned(),
+        }]);
+        self.sync();
+        self.reload();
+    }
+
+    /// The process ends in the middle of whatever it did.
+    pub fn die(&mut self, down: i64, power_cut: bool) -> Result<(), Failure> {
+        self.armed = None;
+        self.answers.clear();
+        self.runtime = Runtime::default();
+        self.check_fold()?;
+        if power_cut {
+            let lost = (self.journal.len() - self.durable) as u64;
+            let mut dice = Dice::of(
+                self.scenario.seed,
+                "power cut",
+                &[self.journal.len() as u64],
+            );
+            let kept = self.durable + dice.below(lost + 1) as usize;
+            self.journal.truncate(kept);
+            self.observed = refold(&self.journal);
+            self.checker.rebuilt(&self.journal);
+        }
+        self.down_until = Some(self.now + down);
+        Ok(())
+    }
+
+    /// Reads the files anew, and writes down what changed.
+    pub fn reload(&mut self) {
+        let mut files = MemoryFiles::new();
+        let scenario = Scenario {
+            campaigns: self.campaigns.clone(),
+            ..self.scenario.clone()
+        };
+        for campaign in self.campaigns.iter().filter(|it| !it.gone) {
+            files.put(
+                format!("campaigns/{}.yaml", campaign.name),
+                specs::campaign(campaign, &scenario),
+            );
+        }
+        let settings = specs::settings(&scenario, &self.limits);
+        let resolved = resolve(&Input {
+            engine: EngineFile::Bytes("tidings.yaml", settings.as_bytes()),
+            files: &files,
+            env: &Environment::default(),
+            sessions: None,
+            history: &history(&self.observed),
+            previous: Some(&self.desired),
+        });
+        assert!(
+            resolved.engine_valid,
+            "{settings}\n{:?}",
+            resolved.diagnostics
+        );
+        self.desired = resolved.desired;
+        // One whose audience another one collects is invalid without that other.
+        let alone = |it: &&Campaign| {
+            !it.gone && !it.broken && !matches!(it.source, super::scenario::Source::Audience(_))
+        };
+        for campaign in self.campaigns.iter().filter(alone) {
+            let wanted = &self.desired.campaigns[&campaign.name];
+            assert!(
+                wanted.spec.is_some(),
+                "{}\n{:?}",
+                specs::campaign(campaign, &scenario),
+                wanted.diagnostics
+            );
+        }
+        self.loaded = self.campaigns.clone();
+        self.loaded_limits = self.limits.clone();
+        self.loaded_accounts = self.scenario.accounts.clone();
+        let events = changes(&self.desired, &self.observed);
+        self.record(events);
+        self.sync();
+    }
+
+    fn line(&self, number: usize) -> Option<Lineage> {
+        self.observed
+            .names
+            .get(&self.campaigns[number].name)
+            .cloned()
+    }
+
+    /// What the operator does, and what befalls the machine.
+    fn script(&mut self) {
+        let logged: Vec<AccountName> = self
+            .logins
+            .iter()
+            .filter(|(_, at)| **at <= self.now)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in logged {
+            self.logins.remove(&name);
+            self.log_in(&name);
+        }
+        while let Some(next) = self.scenario.script.get(self.scripted)
+            && self.scenario.start + next.at <= self.now
+        {
+            let what = next.what.clone();
+            self.scripted += 1;
+            self.scripted_step(what);
+        }
+    }
+
+    fn scripted_step(&mut self, what: Step) {
+        let alive = self.down_until.is_none();
+        let by = || "operator".to_owned();
+        match what {
+            Step::Edit(number, edit) => {
+                self.campaigns[number].edit(&edit);
+                if alive {
+                    self.reload();
+                }
+            }
+            Step::Limits(limits) => {
+                self.limits = limits;
+                if alive {
+                    self.reload();
+                }
+            }
+            Step::AccountLimit(number, per_day, zone) => {
+                self.scenario.accounts[number] = super::scenario::Account { zone, per_day };
+                if alive {
+                    self.reload();
+                }
+            }
+            Step::Suspend(number) => {
+                let campaign = number.map(|number| self.line(number));
+                if let Some(None) = campaign {
+                    return;
+                }
+                self.operator(Event::Suspended {
+                    campaign: campaign.flatten(),
+                    reason: "simulated".to_owned(),
+                    by: by(),
+                });
+            }
+            Step::Resume(number) => {
+                let campaign = number.map(|number| self.line(number));
+                if let Some(None) = campaign {
+                    return;
+                }
+                self.resume(campaign.flatten());
+            }
+            Step::Approve(number) => self.approve(number),
+            Step::Reconcile(number) => {
+                if let Some(campaign) = self.line(number) {
+                    self.operator(Event::ReconcileRequested { campaign });
+                }
+            }
+            Step::Retry(number) => {
+                if let Some(campaign) = self.line(number) {
+                    self.operator(Event::Reopened {
+                        campaign,
+                        outcomes: vec![Outcome::Failed, Outcome::TemplateError, Outcome::TooLong],
+                        by: by(),
+                    });
+                }
+            }
+            Step::Resolve(number, sent) => self.resolve(number, sent),
+            Step::OptOut(person) => {
+                self.operator(Event::Suppressed {
+                    person: person_id(person),
+                    why: "an operator's list".to_owned(),
+                });
+            }
+            Step::Crash {
+                stage,
+                down,
+                power_cut,
+            } => {
+                if alive {
+                    self.armed = Some((stage, self.now + CRASH_WAITS, down, power_cut));
+                }
+            }
+            Step::Clock(by) => self.set_clock(by),
+            Step::LinkDown(number, long) => {
+                let name: AccountName = specs::account_name(number).into();
+                if let Some(account) = self.world.accounts.get_mut(&name) {
+                    account.down_until = account.down_until.max(self.now + long);
+                }
+            }
+            Step::LoggedOut(number, long) => {
+                let name: AccountName = specs::account_name(number).into();
+                if let Some(account) = self.world.accounts.get_mut(&name)
+                    && account.state.is_none()
+                {
+                    account.state = Some(tidings::model::AccountState::Unauthorized);
+                    self.logins.insert(name, self.now + long);
+                }
+            }
+            Step::Joins(person, place) => self.world.joins(person, place),
+        }
+    }
+
+    /// An operator's word is durable before it is answered.
+    fn operator(&mut self, event: Event) {
+        self.record(vec![event]);
+        self.sync();
+    }
+
+    fn resume(&mut self, campaign: Option<Lineage>) {
+        self.runtime.target_faults.clear();
+        self.operator(Event::Resumed {
+            campaign,
+            reason: "simulated".to_owned(),
+            by: "operator".to_owned(),
+        });
+    }
+
+    fn approve(&mut self, number: usize) {
+        let name = &self.campaigns[number].name;
+        let Some(wanted) = self.desired.campaigns.get(name) else {
+            return;
+        };
+        let (Some(spec), Some(known)) =
+            (&wanted.spec, self.observed.campaigns.get(&wanted.lineage))
+        else {
+            return;
+        };
+        self.operator(Event::Approved {
+            campaign: wanted.lineage.clone(),
+            digest: spec.approval_digest.clone(),
+            people: known.pending() + known.run_total(),
+            by: "operator".to_owned(),
+        });
+    }
+
+    /// The operator looks into a dialog: he says what is true.
+    fn resolve(&mut self, number: usize, _sent: bool) {
+        let Some(line) = self.line(number) else {
+            return;
+        };
+        let uncertain: Vec<_> = self.checker.uncertain(&line);
+        for key in uncertain {
+            let sent = self.world.ledger.iter().any(|effect| effect.key == key);
+            self.operator(Event::OperatorResolved {
+                key,
+                sent,
+                by: "operator".to_owned(),
+            });
+        }
+    }
+
+    fn set_clock(&mut self, by: i64) {
+        self.offset += by;
+        if self.down_until.is_some() {
+            self.checker.clock_set_unseen(self.now);
+            return;
+        }
+        self.record(vec![Event::ClockSet { by_ms: by }]);
+        let now = self.wall();
+        for link in self.runtime.links.values_mut() {
+            if let Link::Unreachable { retry_at, .. } = link
+                && *retry_at < Timestamp::MAX
+            {
+                *retry_at = now;
+            }
+        }
+        self.runtime.typing.clear();
+    }
+
+    fn log_in(&mut self, name: &AccountName) {
+        if let Some(account) = self.world.accounts.get_mut(name) {
+            account.state = None;
+        }
+        // A new session file: what the old one had in hand is in doubt.
+        if self.down_until.is_none() {
+            self.abandon(name);
+            self.runtime.links.remove(name);
+        }
+    }
+
+    /// Everything that can be mended is, and nothing goes wrong any more.
+    fn becalm(&mut self) {
+        self.world.calm = true;
+        self.armed = None;
+        self.logins.clear();
+        if self.down_until.take().is_some() {
+            self.start();
+        }
+        for campaign in &mut self.campaigns {
+            campaign.broken = false;
+        }
+        self.reload();
+        let names: Vec<AccountName> = self.world.accounts.keys().cloned().collect();
+        for name in names {
+            let account = &self.world.accounts[&name];
+            let lost = matches!(
+                account.state,
+                Some(tidings::model::AccountState::Unauthorized)
+            );
+            if let Some(account) = self.world.accounts.get_mut(&name) {
+                account.down_until = 0;
+            }
+            if lost {
+                self.log_in(&name);
+            }
+        }
+        self.resume(None);
+        for number in 0..self.campaigns.len() {
+            self.approve(number);
+            if self.line(number).is_some() {
+                self.scripted_step(Step::Resume(Some(number)));
+            }
+        }
+    }
+
+    /// The number of an account's next letter.
+    pub fn heard(&self, name: &AccountName) -> usize {
+        let updates = self
+            .observed
+            .accounts
+            .get(name)
+            .and_then(|account| account.updates);
+        updates.map_or(0, |(pts, _, _, _)| usize::try_from(pts).unwrap_or(0))
+    }
+
+    /// The number of an account.
+    pub fn account_number(name: &str) -> usize {
+        name.trim_start_matches('a').parse().unwrap_or(0)
+    }
+
+    /// The user id of an account.
+    pub fn account_person(name: &str) -> PersonId {
+        account_id(Sim::account_number(name))
+    }
+}
+
+/// The state that a journal gives.
+pub fn refold(journal: &[Recorded]) -> Observed {
+    let mut state = Observed::default();
+    for (seq, recorded) in (1..).zip(journal) {
+        fold(&mut state, seq, recorded);
+    }
+    state
+}
+
+/// A moment as people read it.
+pub fn iso(millis: i64) -> String {
+    Timestamp(millis).to_string()
+}
