@@ -6,6 +6,8 @@ mod common;
 
 #[path = "conversations/held.rs"]
 mod held;
+#[path = "conversations/limits.rs"]
+mod limits;
 #[path = "conversations/never.rs"]
 mod never;
 #[path = "conversations/roles.rs"]

@@ -252,6 +252,8 @@ fn the_demo_ends_well_and_leaves_a_ledger_that_says_the_same() {
         "FLOOD_WAIT",
         "OutsideWindow",
         "has opted out",
+        "asks for a human: the AI is silent",
+        "I am the meetup's automated assistant.",
         "USER_PRIVACY_RESTRICTED",
         "Succeeded",
         "nobody twice",

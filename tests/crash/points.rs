@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tidings::sandbox::{Effect, Entry, FaultRule, Ref, Sandbox, SandboxOptions, WorldSpec};
 
-use super::child::{Place, Running, Tally, said, tidings};
+use super::child::{Place, Running, Tally, out, run, said, tidings};
 use super::{CAMPAIGN, SIGN_OF_LIFE, common};
 
 /// The steps of a message, in their order. Those of the outbox come with every event, so they also kill at a start,
@@ -326,8 +326,18 @@ async fn a_kill_between_any_two_steps_of_an_answer_answers_once() {
     // Whatever is in doubt still goes out again, and is recognised.
     super::the_report_agrees(&place, "hello", PEOPLE).await;
     left.kill();
+    for person in &wrote {
+        assert_eq!(answers(&place, *person), 1, "{person}");
+    }
+    // Each message was heard once, and none of its own was taken for a human's.
+    let listed = run(&place.root, ["replies", "list", "-o", "json"]);
+    let listed: serde_json::Value = serde_json::from_str(&out(&listed)).unwrap();
     for person in wrote {
-        assert_eq!(answers(&place, person), 1, "{person}");
+        let id = format!("id:{person}");
+        let all = listed["replies"].as_array().unwrap();
+        let reply = all.iter().find(|reply| reply["person"] == id).unwrap();
+        assert_eq!(reply["state"], "quiet", "{reply:#}");
+        assert_eq!(reply["answers"], 1, "{reply:#}");
     }
     println!("{kills} kills on the way of answers");
 }
