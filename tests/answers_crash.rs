@@ -213,12 +213,16 @@ async fn an_answer_that_stood_on_the_disk_is_neither_asked_for_nor_paid_again() 
         world
             .until("the answer arrived", |world| world.texts_to(101).len() == 2)
             .await;
+        let left = || {
+            std::fs::read_dir(world.path().join("state/answers"))
+                .unwrap()
+                .count()
+        };
+        world.until("nothing is left of it", |_| left() == 0).await;
         daemon.kill();
         assert_eq!(asked(&world).len(), 1, "{point}: asked once");
         assert_eq!(events(&world, "answer_lost"), 0, "{point}");
         assert_eq!(events(&world, "drafted"), 1, "{point}");
-        let left = std::fs::read_dir(world.path().join("state/answers")).unwrap();
-        assert_eq!(left.count(), 0, "{point}: nothing is left of it");
     }
 }
 

@@ -78,23 +78,31 @@ impl KeptAnswers {
         remove(&self.0.join(&name.0))
     }
 
-    /// Drops the answers to a person, or all.
+    /// Drops the answers to a person.
     ///
     /// # Errors
     /// [`StoreError`] where the disk refuses.
-    pub fn remove_of(&self, person: Option<PersonId>) -> Result<(), StoreError> {
+    pub fn remove_of(&self, person: PersonId) -> Result<(), StoreError> {
+        let begins = format!("{}.", person.0);
+        self.remove_where(|name| name.starts_with(&begins))
+    }
+
+    /// Drops all but these.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the disk refuses.
+    pub fn remove_others(&self, wanted: &[KeptName]) -> Result<(), StoreError> {
+        self.remove_where(|name| !wanted.iter().any(|wanted| wanted.0 == name))
+    }
+
+    fn remove_where(&self, unwanted: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         let entries = match fs::read_dir(&self.0) {
             Ok(entries) => entries,
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(cause) => return Err(StoreError::io("read", &self.0, &cause)),
         };
-        let begins = person.map(|person| format!("{}.", person.0));
         for entry in entries.flatten() {
-            let name = entry.file_name();
-            let his = begins
-                .as_ref()
-                .is_none_or(|begins| name.to_string_lossy().starts_with(begins.as_str()));
-            if his {
+            if unwanted(&entry.file_name().to_string_lossy()) {
                 remove(&entry.path())?;
             }
         }
@@ -134,12 +142,13 @@ mod tests {
         // Nor does one file stand for another.
         fs::copy(dir.path().join(FOLDER).join(&name(1).0), &path).unwrap();
         assert_eq!(kept.get(&name(2)), None);
-        kept.remove_of(Some(PersonId(1))).unwrap();
+        kept.remove_of(PersonId(1)).unwrap();
         assert_eq!(kept.get(&name(1)), None);
         assert!(kept.get(&name(11)).is_some(), "another person's stays");
+        kept.remove_others(&[name(11)]).unwrap();
+        assert!(kept.get(&name(11)).is_some(), "it is wanted");
         kept.remove(&name(11)).unwrap();
         kept.remove(&name(11)).unwrap();
-        kept.remove_of(None).unwrap();
         assert_eq!(fs::read_dir(dir.path().join(FOLDER)).unwrap().count(), 0);
     }
 }

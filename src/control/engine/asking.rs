@@ -155,6 +155,9 @@ impl Engine {
                 Some((of, asking.tokens))
             })
             .collect();
+        // What belongs to no question was taken in before.
+        let wanted: Vec<KeptName> = asking.iter().map(|(of, _)| of.kept()).collect();
+        kept.remove_others(&wanted).map_err(CoreError::from)?;
         for (of, tokens) in asking {
             let found = kept
                 .get(&of.kept())
@@ -170,6 +173,8 @@ impl Engine {
                     self.asked(ended, &mut events)?;
                 }
                 None => {
+                    // One that was cut short is none.
+                    kept.remove(&of.kept()).map_err(CoreError::from)?;
                     tracing::warn!(
                         account = %of.account,
                         "the engine had ended while the model was asked; the question is repeated, and may be paid twice"
@@ -185,8 +190,6 @@ impl Engine {
             }
             self.write(&mut events)?;
         }
-        // What is left belongs to no question.
-        kept.remove_of(None).map_err(CoreError::from)?;
         Ok(())
     }
 
@@ -202,9 +205,20 @@ impl Engine {
             person: Some(place.1),
         });
         self.drafted(ended, events)?;
-        self.write(events)?;
+        let taken = self.core.record(std::mem::take(events), Durability::Now)?;
         fail::fail_point!("answer.taken");
-        self.kept_answers().remove(&name).map_err(CoreError::from)?;
+        let kept = self.kept_answers();
+        tokio::spawn(async move {
+            // Of the two at least one outlives a power cut at any moment.
+            if let Some(taken) = taken
+                && taken.durable().await.is_err()
+            {
+                return;
+            }
+            if let Err(error) = kept.remove(&name) {
+                tracing::warn!(%error, "a model's answer that was taken in could not be removed");
+            }
+        });
         Ok(())
     }
 

@@ -101,7 +101,7 @@ pub(super) fn forget(core: &mut Core, person: &Reference, by: String) -> Result<
     }
     let kept = KeptAnswers::of(&core.workspace.state_dir);
     for id in &all {
-        kept.remove_of(Some(*id))?;
+        kept.remove_of(*id)?;
     }
     let last = core.record(
         vec![Event::Forgotten {
