@@ -716,3 +716,80 @@ async fn an_id_is_reached_through_the_username_or_phone_beside_it() {
     assert_eq!(world.recipients().len(), 2, "{campaign:#}");
     assert_eq!(campaign["progress"]["sent"], 2);
 }
+
+/// A group whose members' phones Telegram shows to nobody.
+const SILENT: &str = "
+accounts: [{name: sales-1}]
+people:
+  - {id: 301, username: silent1, first_name: S1, phone: '+15550200301'}
+  - {id: 302, username: silent2, first_name: S2, phone: '+15550200302'}
+  - {id: 303, username: silent3, first_name: S3, phone: '+15550200303'}
+  - {id: 304, username: silent4, first_name: S4}
+groups:
+  - {title: Meetup, username: meetup, creator: sales-1, members: all}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_named_by_a_phone_and_found_in_a_group_is_one_person_with_his_row() {
+    let file = "{type: file, path: q.csv, columns: {phone: Телефон, first_name: Имя}}";
+    let group = "{type: members, peer: '@meetup', basis: members}";
+    let spec = |name: &str, text: &str, sources: &[&str]| {
+        let rest = format!(
+            "consent: {{basis: customers}}\nsources: [{}]\ntemplates: [{{name: a, text: \"{text}\"}}]\n",
+            sources.join(", ")
+        );
+        mailing(name, "sales-1", &rest)
+    };
+    let asks =
+        "Is {{ contact.phone }} yours, {{ contact.first_name }} of {{ contact.fields.city }}?";
+    for (what, met_before, sources) in [
+        ("the file first", false, [file, group]),
+        ("the group first", false, [group, file]),
+        ("an earlier campaign has met them", true, [file, group]),
+    ] {
+        let world = world(SILENT).await;
+        world.write(
+            "campaigns/q.csv",
+            "Телефон,Имя,city\n+15550200301,Анна,Kazan\n+15550200302,,Omsk\n+15550200303,Борис,Perm\n",
+        );
+        if met_before {
+            world.write("campaigns/early.yaml", spec("early", "Hi", &[group]));
+            assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+            assert_eq!(world.who().len(), 4);
+        }
+        world.write("campaigns/first.yaml", spec("first", asks, &sources));
+        assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+        let campaign = world.campaign("first").await;
+        // Whoever stands in the file has all that the text asks for; of the fourth nobody knows a phone.
+        assert_eq!(
+            campaign["outcomes"],
+            serde_json::json!({"sent": 3, "template_error": 1}),
+            "{what}: {campaign:#}"
+        );
+        for (id, text) in [
+            (301, "Is +15550200301 yours, Анна of Kazan?"),
+            (302, "Is +15550200302 yours, S2 of Omsk?"),
+            (303, "Is +15550200303 yours, Борис of Perm?"),
+        ] {
+            let texts = world.texts_to(id);
+            assert_eq!(
+                texts.last().map(String::as_str),
+                Some(text),
+                "{what}: {texts:?}"
+            );
+        }
+        // Columns that a later file alone has are his too, though whose the phone is was found out before.
+        world.write("campaigns/r.csv", "phone,colour\n+15550200302,red\n");
+        world.write(
+            "campaigns/third.yaml",
+            spec(
+                "third",
+                "{{ contact.fields.colour }}!",
+                &["{type: file, path: r.csv}"],
+            ),
+        );
+        assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+        let texts = world.texts_to(302);
+        assert_eq!(texts.last().map(String::as_str), Some("red!"), "{what}");
+    }
+}

@@ -22,7 +22,7 @@ pub struct Contact {
     /// Public username without the `@`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// Phone, digits only.
+    /// Phone, digits only; [`Contact::e164`] is how people read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
     /// Whether he has Telegram Premium; absent where unknown.
@@ -31,6 +31,14 @@ pub struct Contact {
     /// The other columns of the file that named him.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
+}
+
+impl Contact {
+    /// The phone in international form.
+    pub fn e164(&self) -> Option<String> {
+        let digits = self.phone.as_deref()?.trim().trim_start_matches('+');
+        (!digits.is_empty()).then(|| format!("+{digits}"))
+    }
 }
 
 /// When a person was last seen, as coarsely as Telegram tells (core.telegram.org/type/UserStatus).
@@ -50,6 +58,31 @@ pub enum LastSeen {
     LastMonth,
 }
 
+/// Which names come from a file of the operator's: what he wrote himself is what his templates say, whatever the person
+/// calls himself in Telegram.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Given {
+    /// `contact.first_name`.
+    pub first_name: bool,
+    /// `contact.last_name`.
+    pub last_name: bool,
+}
+
+impl Given {
+    /// Those that a contact of a file has.
+    pub fn of(contact: &Contact) -> Given {
+        Given {
+            first_name: contact.first_name.is_some(),
+            last_name: contact.last_name.is_some(),
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        *self == Given::default()
+    }
+}
+
 /// All that is known of one person: the row of the people tree.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -62,6 +95,9 @@ pub struct Person {
     pub deleted: bool,
     /// Creator or admin of a place that a source read him from.
     pub admin: bool,
+    /// The names that a file of the operator's gave him.
+    #[serde(skip_serializing_if = "Given::is_none")]
+    pub given: Given,
     /// When he was last seen.
     pub last_seen: LastSeen,
     /// When `last_seen` was read.
@@ -78,13 +114,15 @@ pub struct Person {
 const MAX_ORIGINS: usize = 8;
 
 impl Person {
-    /// Adds what a second look tells, the newer winning where both say something.
+    /// Adds what a second look tells, the newer winning where both say something; a name that a file gave gives way to
+    /// another file's only.
     pub fn merge(&mut self, newer: Person) {
         let Person {
             contact,
             bot,
             deleted,
             admin,
+            given,
             last_seen,
             read_at,
             hashes,
@@ -94,16 +132,20 @@ impl Person {
         let known_to_telegram = !hashes.is_empty();
         let mine = &mut self.contact;
         mine.id = contact.id.or(mine.id);
-        for (old, new) in [
-            (&mut mine.first_name, contact.first_name),
-            (&mut mine.last_name, contact.last_name),
-            (&mut mine.username, contact.username),
-            (&mut mine.phone, contact.phone),
+        let first = given.first_name || !self.given.first_name;
+        let last = given.last_name || !self.given.last_name;
+        for (old, new, wins) in [
+            (&mut mine.first_name, contact.first_name, first),
+            (&mut mine.last_name, contact.last_name, last),
+            (&mut mine.username, contact.username, true),
+            (&mut mine.phone, contact.phone, true),
         ] {
-            if new.is_some() {
+            if new.is_some() && wins {
                 *old = new;
             }
         }
+        self.given.first_name |= given.first_name;
+        self.given.last_name |= given.last_name;
         mine.premium = contact.premium.or(mine.premium);
         mine.fields.extend(contact.fields);
         self.bot |= bot;
@@ -132,5 +174,70 @@ impl Person {
             .id
             .map(PersonId)
             .or_else(|| self.references.first().map(super::Reference::person))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(first: &str, last: Option<&str>, by_file: bool) -> Person {
+        let contact = Contact {
+            first_name: Some(first.to_owned()),
+            last_name: last.map(str::to_owned),
+            ..Contact::default()
+        };
+        Person {
+            given: if by_file {
+                Given::of(&contact)
+            } else {
+                Given::default()
+            },
+            contact,
+            ..Person::default()
+        }
+    }
+
+    #[test]
+    fn a_name_of_a_file_stands_whatever_telegram_says_before_or_after() {
+        let file = named("Анна", None, true);
+        let telegram = named("S2", Some("Silent"), false);
+        for (before, after) in [(&file, &telegram), (&telegram, &file)] {
+            let mut known = before.clone();
+            known.merge(after.clone());
+            let Contact {
+                first_name,
+                last_name,
+                ..
+            } = &known.contact;
+            assert_eq!(first_name.as_deref(), Some("Анна"));
+            assert_eq!(
+                last_name.as_deref(),
+                Some("Silent"),
+                "what the file leaves open"
+            );
+            // What another file says is newer.
+            known.merge(named("Аня", None, true));
+            assert_eq!(known.contact.first_name.as_deref(), Some("Аня"));
+        }
+        let mut known = named("S2", None, false);
+        known.merge(named("S3", None, false));
+        assert_eq!(known.contact.first_name.as_deref(), Some("S3"));
+    }
+
+    #[test]
+    fn a_phone_is_written_with_its_plus() {
+        for (known, shown) in [
+            (Some("15550100"), Some("+15550100")),
+            (Some("+15550100"), Some("+15550100")),
+            (Some(" "), None),
+            (None, None),
+        ] {
+            let contact = Contact {
+                phone: known.map(str::to_owned),
+                ..Contact::default()
+            };
+            assert_eq!(contact.e164().as_deref(), shown);
+        }
     }
 }

@@ -89,7 +89,7 @@ closed_list! {
         NotStarted = "NotStarted": "The campaign's `schedule.start` or next firing is yet to come." => "Wait, or change the schedule.",
         OutsideWindow = "OutsideWindow": "No window of `schedule.windows` is open." => "Wait, or change the windows.",
         Delay = "Delay": "The delay between two messages of an account, or people before them in its queue." => "Nothing: this is the pace that `delays` asks for.",
-        AccountCap = "AccountCap": "The accounts have sent what they may in this hour, day or run." => "Wait, add accounts, or raise the caps.",
+        AccountCap = "AccountCap": "The accounts have sent what they may in this hour, day or run." => "Wait, add accounts, or raise the caps. With no moment shown it is the cap of a run (`per_run`), and no run follows: raise it, or set `schedule.cron`.",
         CampaignCap = "CampaignCap": "The campaign has sent what it may today (`delays.per_campaign`)." => "Wait, or raise the cap.",
         PersonGap = "PersonGap": "`limits.per_person`: another campaign wrote to them lately." => "Wait.",
         FloodWait = "FloodWait": "Telegram told the account to wait." => "Wait; slow down where it happens often.",

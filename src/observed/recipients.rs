@@ -213,10 +213,13 @@ pub(super) fn silence(state: &mut Observed, handle: Handle, opted_out: bool) {
         .filter(|(_, it)| it.recipients.contains_key(&handle.0))
         .map(|(line, _)| line.clone())
         .collect();
-    for line in lines {
+    if !opted_out {
+        // He blocked an account and asked for nothing: elsewhere he is left out, as by an operator's list.
+        suppression::exclude(state, handle);
+    }
+    for line in lines.into_iter().filter(|_| opted_out) {
         settle_pending(state, &line, handle, Outcome::OptedOut);
         if let Some(it) = state.campaigns.get_mut(&line)
-            && opted_out
             && let Some(recipient) = it.recipients.get_mut(&handle.0)
             && recipient.status == Status::Settled(Outcome::Sent)
             && !recipient.opted_out

@@ -140,15 +140,9 @@ pub(super) fn exclude(state: &mut Observed, handle: Handle) {
     }
 }
 
-/// Whether an operator's word is why he is silenced, so that he is no recipient rather than one who opted out.
+/// Whether an operator's word or a block is why he is silenced, so that he is no recipient rather than one who opted out.
 pub(super) fn excludes(state: &Observed, handle: Handle) -> bool {
-    state.suppressed.contains(handle.0)
-        && !state.opted_out.contains(handle.0)
-        && state
-            .suppression
-            .people
-            .get(&handle.0)
-            .is_some_and(|entry| !entry.by.is_empty())
+    state.suppressed.contains(handle.0) && !state.opted_out.contains(handle.0)
 }
 
 fn remove(state: &mut Observed, person: PersonId) {

@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Person, PersonId};
+use crate::model::{Given, Person, PersonId};
 
 use decode::Text;
 use header::Header;
@@ -340,6 +340,7 @@ impl<'a> Reading<'a> {
             bytes,
         } = named;
         let person = Person {
+            given: Given::of(&contact),
             contact,
             references,
             origins: vec![self.origin.to_owned()],

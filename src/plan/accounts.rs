@@ -189,11 +189,15 @@ pub(super) fn may_contact(
             .and_then(|index| campaign.run_sent.get(&index))
             .copied()
             .unwrap_or(0);
-        cap(
-            most.saturating_sub(used),
-            Timestamp::MAX,
-            Waiting::AccountCap,
-        );
+        // The next run begins anew; where none follows, nobody knows.
+        let free = match used < most {
+            true => Timestamp::MAX,
+            false => super::next_firings(wanted, Some(campaign), now, 1)
+                .first()
+                .copied()
+                .unwrap_or(Timestamp::MAX),
+        };
+        cap(most.saturating_sub(used), free, Waiting::AccountCap);
     }
     if let Some((reason, until)) = worst {
         return Availability::later(reason, (until < Timestamp::MAX).then_some(until));

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use super::accounts::{allowance, usable};
 use super::message::draw;
 use super::reach::{Keepers, LOOK_THROUGH, lookups_today};
-use super::sends::person_gap;
-use super::{Gate, Inputs, Plan, invite, steps};
+use super::sends::resting;
+use super::{Gate, Inputs, Plan, invite, next_firings, steps};
 use crate::desired::ResolvedCampaign;
 use crate::model::reaction::CallClass;
 use crate::model::{AccountName, Lineage, SendKey, Timestamp, Waiting};
@@ -28,6 +28,8 @@ const HORIZON: i64 = 9 * WEEK;
 const MOST_MOVES: usize = 20_000;
 /// Up to so many people each one's own pause is drawn; more of them have the mean.
 const DRAWN: usize = 512;
+/// Moments at which the rests of people end, at most.
+const MOMENTS: i64 = 32;
 /// The weeks whose pace goes on beyond the horizon.
 const LAST_WEEKS: usize = 4;
 
@@ -87,6 +89,8 @@ struct One<'a> {
     drawn: VecDeque<i64>,
     day_end: i64,
     today: u32,
+    /// When its next run begins, where a run has caps; never where there is none.
+    next_run: i64,
     /// When it had its last turn.
     last: i64,
     pairs: Vec<Option<Pair>>,
@@ -188,6 +192,7 @@ impl<'a> Ahead<'a> {
                 drawn,
                 day_end: day.end().0,
                 today: campaign.meter.since(day.start()),
+                next_run: next_run(spec, Some(campaign), inputs.now),
                 last: campaign.last_sent_at.map_or(i64::MIN, |at| at.0),
                 pairs,
                 weeks: Vec::new(),
@@ -399,6 +404,13 @@ impl<'a> Ahead<'a> {
             one.day_end = Day::of(then, zone).end().0;
             one.today = 0;
         }
+        if at >= one.next_run {
+            one.next_run = next_run(spec, None, then);
+            for pair in one.pairs.iter_mut().flatten() {
+                pair.in_run = 0;
+            }
+        }
+        let next_run = one.next_run;
         let Some(pair) = one.pairs[sender].as_mut() else {
             return Err(None);
         };
@@ -433,7 +445,7 @@ impl<'a> Ahead<'a> {
             cap(of, used, until);
         }
         if let Some(of) = delays.per_run {
-            cap(of, pair.in_run, i64::MAX);
+            cap(of, pair.in_run, next_run);
         }
         match free {
             Some(i64::MAX) => Err(None),
@@ -443,6 +455,7 @@ impl<'a> Ahead<'a> {
                 until: close
                     .map_or(i64::MAX, |close| close.0)
                     .min(end)
+                    .min(next_run)
                     .min(account.day_end)
                     .min(one.day_end),
             }),
@@ -610,6 +623,16 @@ impl Pair {
     }
 }
 
+/// When the caps of a run begin anew.
+fn next_run(spec: &ResolvedCampaign, campaign: Option<&Campaign>, now: Timestamp) -> i64 {
+    let Some(_) = spec.delays.per_run else {
+        return i64::MAX;
+    };
+    next_firings(spec, campaign, now, 1)
+        .first()
+        .map_or(i64::MAX, |firing| firing.0)
+}
+
 /// From when on a campaign goes on by itself, or as soon as it is approved.
 fn goes_on(gate: &Gate, now: Timestamp) -> Option<Timestamp> {
     match gate {
@@ -655,28 +678,27 @@ fn groups(
         }
     };
     let keepers = Keepers::new(inputs, spec, campaign);
-    let limits = &inputs.desired.engine.limits;
-    let gaps = limits.per_person_gap.is_some() || limits.per_person_month.is_some();
     for (class, queue) in &campaign.queues {
         let reached_by = inputs.observed.persons.accounts(*class);
         let accounts: Vec<usize> = reached_by.iter().filter_map(place).filter(mine).collect();
         let mut left = queue.len() as u64;
-        if keepers.any() && reached_by.len() > 1 {
-            for (keeper, people) in keepers.count(queue) {
+        let kept = keepers.any() && reached_by.len() > 1;
+        let resting = resting(inputs, queue, LOOK_THROUGH);
+        for ((keeper, from), people) in
+            rested(&resting, |number| keepers.of(number).filter(|_| kept))
+        {
+            let by = keeper.map_or_else(
+                || accounts.clone(),
+                |keeper| place(&keeper).into_iter().collect(),
+            );
+            left -= people.min(left);
+            add(by, people, from, false);
+        }
+        if kept {
+            let others = queue.iter().filter(|number| !resting.contains_key(number));
+            for (keeper, people) in keepers.count(others) {
                 left -= people.min(left);
                 add(place(&keeper).into_iter().collect(), people, now, false);
-            }
-        }
-        if gaps {
-            let slowed: Vec<Timestamp> = queue
-                .iter()
-                .take(DRAWN)
-                .filter_map(|number| person_gap(inputs, *number))
-                .collect();
-            let people = (slowed.len() as u64).min(left);
-            left -= people;
-            if let Some(last) = slowed.iter().max() {
-                add(accounts.clone(), people, last.0, false);
             }
         }
         add(accounts, left, now, false);
@@ -684,6 +706,25 @@ fn groups(
     let all: Vec<usize> = (0..senders.len()).filter(mine).collect();
     add(all, campaign.unresolved.len() as u64, now, true);
     groups
+}
+
+/// How many of those who rest each account keeps, and from when on it may write to them: moments that lie close together
+/// count as the last of them.
+fn rested(
+    resting: &BTreeMap<u32, Timestamp>,
+    keeper: impl Fn(u32) -> Option<u16>,
+) -> BTreeMap<(Option<u16>, i64), u64> {
+    let mut counts = BTreeMap::new();
+    let moments = || resting.values().map(|until| until.0);
+    let (Some(first), Some(last)) = (moments().min(), moments().max()) else {
+        return counts;
+    };
+    let width = (last - first) / MOMENTS + 1;
+    for (number, until) in resting {
+        let from = first + ((until.0 - first) / width + 1) * width;
+        *counts.entry((keeper(*number), from.min(last))).or_default() += 1;
+    }
+    counts
 }
 
 /// The pause after a message, in milliseconds: the mean, and of few people each one's own, in the order of their turns.

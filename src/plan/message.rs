@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::sends::{Taken, Turn, candidates};
+use super::sends::{Taken, Turn, candidates, find_out};
 use super::{Action, Inputs, InviteAction, Link, Plan, SendAction, invite};
 use crate::desired::{ResolvedCampaign, Variant};
 use crate::model::{AccountName, Contact, Event, Formatted, Outcome, PersonId, SendKey, Timestamp};
@@ -103,6 +103,12 @@ pub(super) fn message(
     );
     let text = match text {
         Ok(text) => text,
+        // What his template asks for may stand in a row that names him by a phone which nobody has looked up yet.
+        Err(ComposeError::TemplateError(_))
+            if key.step == 0 && known.contact.phone.is_none() && turn.names_phones(inputs) =>
+        {
+            return find_out(inputs, plan, name, turn);
+        }
         Err(problem) => {
             let (outcome, detail) = match &problem {
                 ComposeError::TooLong { .. } => (Outcome::TooLong, problem.to_string()),

@@ -127,7 +127,7 @@ pub(super) fn facts_of(contact: &Contact, share: &[Share]) -> String {
         say("last_name", contact.last_name.clone());
     }
     say("username", contact.username.clone());
-    say("phone", contact.phone.clone());
+    say("phone", contact.e164());
     say(
         "premium",
         contact.premium.map(|premium| premium.to_string()),

@@ -143,10 +143,10 @@ impl<'a> Keepers<'a> {
         !bound && self.of(number).is_some_and(|keeper| Some(keeper) != own)
     }
 
-    /// How many of a queue each account keeps.
-    pub(super) fn count(&self, queue: &std::collections::BTreeSet<u32>) -> Vec<(u16, u64)> {
+    /// How many of these each account keeps.
+    pub(super) fn count<'q>(&self, queue: impl Iterator<Item = &'q u32>) -> Vec<(u16, u64)> {
         let mut counts = std::collections::BTreeMap::new();
-        for number in queue.iter().take(LOOK_THROUGH) {
+        for number in queue.take(LOOK_THROUGH) {
             if let Some(keeper) = self.of(*number) {
                 *counts.entry(keeper).or_default() += 1;
             }

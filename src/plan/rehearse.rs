@@ -15,8 +15,8 @@ use crate::desired::{
     Desired, DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceKind, SourceRole, Variant,
 };
 use crate::model::{
-    Contact, Event, Exclusion, Formatted, Intent, LastSeen, Lineage, LookupEnd, Person, PersonId,
-    Recorded, Reference, SendKey, Timestamp,
+    Contact, Event, Exclusion, Formatted, Given, Intent, LastSeen, Lineage, LookupEnd, Person,
+    PersonId, Recorded, Reference, SendKey, Timestamp,
 };
 use crate::observed::{Observed, fold};
 use crate::people::is_named;
@@ -66,6 +66,7 @@ impl Actor {
             bot: self.bot,
             deleted: self.deleted,
             admin: self.admin,
+            given: Given::default(),
             last_seen: self
                 .seen
                 .map_or(LastSeen::Hidden, |ago| LastSeen::At(before(now, ago))),

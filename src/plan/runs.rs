@@ -1,10 +1,11 @@
 //! Firings open runs: which one is due, what becomes of those that were missed, and what a campaign does between two.
 
+use super::accounts::usable;
 use super::gate::{blocked, waits};
 use super::{Action, Gate, Inputs, Plan};
 use crate::desired::ResolvedCampaign;
-use crate::model::{Event, FiringFate, Lineage, Timestamp, Waiting};
-use crate::observed::Campaign;
+use crate::model::{AccountName, Event, FiringFate, Lineage, Timestamp, Waiting};
+use crate::observed::{Campaign, ClassId};
 use crate::spec::{EachRun, Missed, Overlap};
 use crate::time::{Cron, Zone};
 
@@ -43,6 +44,44 @@ pub fn next_firings(
         .into_iter()
         .take_while(|firing| spec.schedule.end.is_none_or(|end| *firing < end))
         .collect()
+}
+
+/// Whether nobody who is left in the open run gets a message in it: each account that could write to him has sent what
+/// `per_account.per_run` lets it.
+pub(super) fn is_spent(inputs: &Inputs<'_>, spec: &ResolvedCampaign, campaign: &Campaign) -> bool {
+    let Some(most) = spec.delays.per_run else {
+        return false;
+    };
+    if campaign.pending() == 0 || campaign.in_flight > 0 {
+        return false;
+    }
+    let index = |name: &AccountName| inputs.observed.account_index(name);
+    let sent = |index: &u16| campaign.run_sent.get(index).copied().unwrap_or(0);
+    if !spec
+        .accounts
+        .iter()
+        .filter_map(index)
+        .any(|index| sent(&index) >= most)
+    {
+        return false;
+    }
+    let left: Vec<Option<u16>> = spec
+        .accounts
+        .iter()
+        .filter(|name| usable(inputs, name).is_ok())
+        .map(index)
+        .filter(|index| index.as_ref().is_none_or(|index| sent(index) < most))
+        .collect();
+    let nobodys = |class: ClassId| {
+        let accounts = inputs.observed.persons.accounts(class);
+        !left.iter().flatten().any(|index| accounts.contains(index))
+    };
+    let queues = campaign
+        .queues
+        .iter()
+        .filter(|(_, queue)| !queue.is_empty());
+    queues.into_iter().all(|(class, _)| nobodys(*class))
+        && (campaign.unresolved.is_empty() || left.is_empty())
 }
 
 /// The latest firing that nothing was done about yet.
@@ -128,7 +167,8 @@ pub(super) fn turn(
         }
         return Turn::Open;
     };
-    let open = campaign.run_is_open();
+    // One in which nobody gets a message any more stands in the way of no firing: who is left gets his in the next.
+    let open = campaign.run_is_open() && !is_spent(inputs, spec, campaign);
     let known = campaign.runs.schedule.as_deref() == Some(&text_of(cron, spec.schedule.zone));
     let firing = known
         .then(|| due(cron, spec, campaign, inputs.now))
@@ -165,7 +205,7 @@ pub(super) fn turn(
         record(firing, begin);
         return opens();
     }
-    if open {
+    if campaign.run_is_open() {
         return Turn::Open;
     }
     let next = next_firings(spec, Some(campaign), inputs.now, 1)

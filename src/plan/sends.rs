@@ -10,7 +10,7 @@ use super::reach::{Keepers, LOOK_THROUGH, may_resolve};
 use super::waits::{SETTLED_A_PASS, unreachable, waits};
 use super::{Action, Gate, Inputs, Plan, audience, gate, invite, steps};
 use crate::desired::ResolvedCampaign;
-use crate::model::{AccountName, Event, Lineage, Outcome, PersonId, SendKey, Timestamp};
+use crate::model::{AccountName, Event, Lineage, Outcome, PersonId, Reference, SendKey, Timestamp};
 use crate::observed::{Campaign, Handle};
 use crate::people::best_reference;
 use crate::text::CampaignFacts;
@@ -18,6 +18,9 @@ use crate::text::CampaignFacts;
 /// Sends of one account that may be in hand at once where no delay stands between them: enough that the account
 /// never waits for the disk, few enough that what Telegram's refusal leaves over is given back at once.
 const IN_HAND: usize = 256;
+
+/// People who were not looked up yet of whom it is asked whether a phone names them; once a pass at most.
+const PHONES_LOOKED_AT: usize = 2048;
 
 /// A pass over one campaign.
 pub(super) struct Turn<'a> {
@@ -37,6 +40,28 @@ pub(super) struct Turn<'a> {
     /// People planned in this pass.
     pub(super) taken: std::collections::BTreeSet<u32>,
     pub(super) settled: usize,
+    /// Whether people are known by a phone only, and who is not looked up in this pass yet; asked when somebody's text
+    /// lacks something.
+    phones: Option<(bool, VecDeque<u32>)>,
+}
+
+impl Turn<'_> {
+    /// Whether people wait who are known by a phone only.
+    pub(super) fn names_phones(&mut self, inputs: &Inputs<'_>) -> bool {
+        let unresolved = &self.campaign.unresolved;
+        let (any, _) = self.phones.get_or_insert_with(|| {
+            let by_phone = |number: &u32| {
+                let known = inputs
+                    .people
+                    .get(inputs.observed.persons.id(Handle(*number))?)?;
+                matches!(best_reference(&known), Some(Reference::Phone(_))).then_some(*number)
+            };
+            let look = unresolved.iter().take(PHONES_LOOKED_AT);
+            let phones: VecDeque<u32> = look.filter_map(by_phone).collect();
+            (!phones.is_empty(), phones)
+        });
+        *any
+    }
 }
 
 /// What an account has done in this pass.
@@ -92,6 +117,7 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
                 canary: gate::canary_room(spec, campaign),
                 taken: std::collections::BTreeSet::new(),
                 settled: 0,
+                phones: None,
             })
         })
         .collect();
@@ -561,6 +587,31 @@ fn is_in_hand(inputs: &Inputs<'_>, plan: &Plan, person: PersonId) -> bool {
             .any(|action| matches!(action, Action::Send(send) if send.key.person == person))
 }
 
+/// Those of a queue's first `most` whom nobody may write to yet, and until when: whose chat Telegram slowed down, or
+/// whom `limits.per_person` gives a rest.
+pub(super) fn resting(
+    inputs: &Inputs<'_>,
+    queue: &std::collections::BTreeSet<u32>,
+    most: usize,
+) -> BTreeMap<u32, Timestamp> {
+    let limits = &inputs.desired.engine.limits;
+    let slowed = &inputs.observed.slowed;
+    if limits.per_person_gap.is_none() && limits.per_person_month.is_none() && slowed.is_empty() {
+        return BTreeMap::new();
+    }
+    let until = |number: u32| {
+        let slowed = slowed.get(&number).copied();
+        slowed
+            .filter(|until| *until > inputs.now)
+            .max(person_gap(inputs, number))
+    };
+    queue
+        .iter()
+        .take(most)
+        .filter_map(|number| Some((*number, until(*number)?)))
+        .collect()
+}
+
 /// Whether `limits.per_person` makes him wait, and until when.
 pub(super) fn person_gap(inputs: &Inputs<'_>, number: u32) -> Option<Timestamp> {
     const MONTH: Duration = Duration::from_secs(30 * 86_400);
@@ -577,6 +628,35 @@ pub(super) fn person_gap(inputs: &Inputs<'_>, number: u32) -> Option<Timestamp> 
     });
     let free = after_gap.max(after_month)?;
     (free > inputs.now).then_some(free)
+}
+
+/// Looks up the next of those who are known by a phone only: each may be somebody who was found in another way too.
+/// `None`: not now.
+pub(super) fn find_out(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    name: &AccountName,
+    turn: &mut Turn<'_>,
+) -> Option<Taken> {
+    let busy = inputs.runtime.resolving.contains_key(name)
+        || planned_resolve(plan, |account, _| account == name)
+        || !matches!(may_resolve(inputs, name), Availability::Now { .. });
+    if busy {
+        return None;
+    }
+    while let Some(number) = turn
+        .phones
+        .as_mut()
+        .and_then(|(_, phones)| phones.pop_front())
+    {
+        let person = inputs.observed.persons.id(Handle(number));
+        if let Some(person) = person.filter(|_| turn.taken.insert(number))
+            && let Some(taken) = look_up(inputs, plan, name, turn, &key_of(turn, person))
+        {
+            return Some(taken);
+        }
+    }
+    None
 }
 
 /// Looks a username, a phone or a lost address up. `None`: not now, somebody else first.

@@ -2,8 +2,8 @@
 
 use super::accounts::{Availability, may_contact};
 use super::message::key_of;
-use super::reach::{Keepers, may_resolve};
-use super::sends::{LOOK_PAST, Turn, look_up, person_gap, planned_resolve};
+use super::reach::{Keepers, LOOK_THROUGH, may_resolve};
+use super::sends::{LOOK_PAST, Turn, look_up, planned_resolve, resting};
 use super::{Action, Inputs, Plan, Wait};
 use crate::desired::SourceRole;
 use crate::model::{Event, Outcome, Person, Timestamp, Waiting};
@@ -112,31 +112,30 @@ pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
             .map(|(_, _, availability)| availability.clone())
             .fold(none.clone(), Availability::better);
         let mut count = queue.len() as u64;
+        // Who rests waits for that, whichever account keeps him. A pass that sends looks at the heads of queues only.
+        let most = if inputs.report_only {
+            LOOK_THROUGH
+        } else {
+            LOOK_PAST
+        };
+        let resting = resting(inputs, queue, most);
+        if let Some(first) = resting.values().min() {
+            count -= resting.len() as u64;
+            found.push(Wait {
+                reason: Waiting::PersonGap,
+                count: resting.len() as u64,
+                until: Some(*first),
+            });
+        }
         if kept && persons.accounts(*class).len() > 1 {
-            for (keeper, people) in keepers.count(queue) {
+            let others = queue.iter().filter(|number| !resting.contains_key(number));
+            for (keeper, people) in keepers.count(others) {
                 let of_keeper = own
                     .iter()
                     .find(|(index, _, _)| *index == Some(keeper))
                     .map_or(none.clone(), |(_, _, availability)| availability.clone());
                 count -= people.min(count);
                 found.push(wait_of(of_keeper, people, inputs.now));
-            }
-        }
-        let limits = &inputs.desired.engine.limits;
-        if limits.per_person_gap.is_some() || limits.per_person_month.is_some() {
-            // Only those who were ever written to can wait for it.
-            let slowed: Vec<Timestamp> = queue
-                .iter()
-                .take(LOOK_PAST)
-                .filter_map(|number| person_gap(inputs, *number))
-                .collect();
-            if let Some(first) = slowed.iter().min().filter(|_| slowed.len() as u64 <= count) {
-                count -= slowed.len() as u64;
-                found.push(Wait {
-                    reason: Waiting::PersonGap,
-                    count: slowed.len() as u64,
-                    until: Some(*first),
-                });
             }
         }
         found.push(wait_of(best, count, inputs.now));

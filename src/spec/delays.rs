@@ -55,7 +55,8 @@ pub struct PerAccount {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), example = 40, extend("default" = 40))]
     pub per_day: Option<u32>,
-    /// Messages in one run.
+    /// Messages in one run, follow-ups among them. Who is left gets his in the next run; where none follows, the campaign
+    /// says `RunSpent` and waits for you.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1), example = 30)]
     pub per_run: Option<u32>,

@@ -62,7 +62,8 @@ pub struct Schedule {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"0 10 * * mon", length(min = 1, max = 200))]
     pub cron: Option<String>,
-    /// Whom a later run writes to: `newcomers` (default) or `everyone`.
+    /// Whom a later run writes to: `newcomers` (default) or `everyone`. With `everyone` the report's progress, outcomes and
+    /// templates are those of the last run, its `steps` those of all: follow-ups of earlier runs go on beside it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"newcomers", extend("default" = "newcomers"))]
     pub each_run: Option<EachRun>,
@@ -74,7 +75,8 @@ pub struct Schedule {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = &["mon-fri 10:00-13:00", "mon-fri 14:00-19:00"], length(max = 500), inner(length(max = 200)))]
     pub windows: Vec<String>,
-    /// What happens to firings while the daemon was down: `skip` (default) or `latest`.
+    /// What happens to firings while the daemon was down: `skip` (default) or `latest`. `run --once`, which another cron
+    /// may start at the same minute, takes a firing of the last 60 seconds for its own: it was not missed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"skip", extend("default" = "skip"))]
     pub missed: Option<Missed>,

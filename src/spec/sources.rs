@@ -107,7 +107,7 @@ pub enum Source {
         #[serde(default)]
         path: String,
         /// Which column means what: `id`, `username`, `phone`, `first_name` or `last_name` to the header as it stands
-        /// in the file.
+        /// in the file. A first or last name of the file is what templates say, before the one that Telegram shows.
         #[serde(default, skip_serializing_if = "Columns::is_empty")]
         #[schemars(schema_with = "columns_schema")]
         columns: Columns,
@@ -159,7 +159,7 @@ fn columns_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     };
     schemars::json_schema!({
         "type": "object",
-        "description": "Which column means what: `id`, `username`, `phone`, `first_name` or `last_name` to the header as it stands in the file.",
+        "description": "Which column means what: `id`, `username`, `phone`, `first_name` or `last_name` to the header as it stands in the file. A first or last name of the file is what templates say, before the one that Telegram shows.",
         "examples": [{"phone": "Телефон"}],
         "properties": {
             "id": column("Telegram's own number", "Telegram ID"),

@@ -55,11 +55,12 @@ impl Straight {
             match part {
                 Part::Fixed(text) => out.push_str(text),
                 Part::Of(which, otherwise) => {
+                    let phone = contact.e164().filter(|_| matches!(which, Which::Phone));
                     let known = match which {
                         Which::FirstName => contact.first_name.as_deref(),
                         Which::LastName => contact.last_name.as_deref(),
                         Which::Username => contact.username.as_deref(),
-                        Which::Phone => contact.phone.as_deref(),
+                        Which::Phone => phone.as_deref(),
                         Which::Field(name) => contact.fields.get(name).map(String::as_str),
                     };
                     // An empty cell counts as lacking.

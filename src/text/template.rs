@@ -565,7 +565,7 @@ fn root(context: &Context<'_>, uses: &BTreeSet<String>) -> Value {
             ("last_name", text(contact.last_name.as_deref())),
             ("full_name", text(Some(&full))),
             ("username", text(contact.username.as_deref())),
-            ("phone", text(contact.phone.as_deref())),
+            ("phone", text(contact.e164().as_deref())),
             ("premium", contact.premium.map(Value::from)),
             ("fields", Some(Value::from_pairs(fields))),
         ])

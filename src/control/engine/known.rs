@@ -49,13 +49,17 @@ impl Engine {
             None => self.read_names(),
         };
         let mut events = Vec::new();
+        let mut rows = Vec::new();
         for stand_in in named.iter().filter(|person| !person.is_user()) {
+            let resolved = self.core.observed.persons.resolve(*stand_in);
+            if resolved != *stand_in {
+                // Who he is was found out before: what this row says holds for him too.
+                rows.extend(self.core.people.get(*stand_in).map(|row| (resolved, row)));
+                continue;
+            }
             let Some((id, account)) = names.0.get(stand_in) else {
                 continue;
             };
-            if self.core.observed.persons.resolve(*stand_in) != *stand_in {
-                continue;
-            }
             if let Some(row) = self.core.people.get(*stand_in) {
                 self.core
                     .people
@@ -68,6 +72,7 @@ impl Engine {
                 account: account.clone(),
             });
         }
+        self.core.people.merge(rows).map_err(CoreError::from)?;
         self.names = Some(names);
         Ok(events)
     }

@@ -61,7 +61,7 @@ impl World {
 
     /// Performs passes as the engine does, with these people in the group, until nothing is left to do now. Answers
     /// with whom it wrote to.
-    fn perform(&mut self, people: &[i64]) -> Vec<(i64, u16, u32)> {
+    pub(super) fn perform(&mut self, people: &[i64]) -> Vec<(i64, u16, u32)> {
         let mut to = Vec::new();
         for _ in 0..200 {
             let plan = self.plan();
