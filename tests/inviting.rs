@@ -115,6 +115,12 @@ async fn people_are_added_and_everybody_else_is_left_alone_with_the_reason() {
     );
     assert_eq!(condition(&campaign, "Succeeded"), "True AllSettled");
     assert_eq!(campaign["templates"][0]["name"], "add");
+    let (_, told, _) = world.cli(&["explain", "come", "@anna"]).await;
+    assert!(told.contains("He was added "), "{told}");
+    // Of somebody who is in no source: by the name that was typed, and with no outcome.
+    let (_, told, _) = world.cli(&["explain", "come", "@nobody77"]).await;
+    assert!(told.starts_with("@nobody77 in `come`"), "{told}");
+    assert!(told.contains("No source of `come` found him"), "{told}");
     for (id, there) in [
         (101, true),
         (102, true),

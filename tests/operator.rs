@@ -304,7 +304,8 @@ delays: {between_messages: 0s, per_account: {per_day: 1}}
     assert!(waiting["waits_for"]["until"].is_string());
     assert!(waiting["text"].as_str().unwrap().starts_with("Hi "));
     let nobody = explain("@eve_5").await;
-    assert_eq!(nobody["state"], "not_found", "{nobody:#}");
+    assert_eq!(nobody["state"], "no_source", "{nobody:#}");
+    assert_eq!(nobody["person"]["username"], "eve_5", "{nobody:#}");
     assert!(nobody["summary"].as_str().unwrap().contains("No source"));
     let table = tidings(&world, &["explain", "hello", "@boris"]).await;
     ends_with(&table, 0);

@@ -104,7 +104,9 @@ fn as_text(body: &Value, look: &Look) -> String {
     who.extend(text(&person["name"]));
     who.extend(text(&person["username"]).map(|name| format!("@{name}")));
     who.extend(text(&person["phone"]));
-    who.extend(text(&person["person"]));
+    // What stands in for somebody who was not looked up says nothing beside his name.
+    let stand_in = |id: &String| id.starts_with("ref:");
+    who.extend(text(&person["person"]).filter(|id| who.is_empty() || !stand_in(id)));
     let who = format!(
         "{} in `{}`",
         who.join(", "),

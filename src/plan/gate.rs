@@ -28,6 +28,8 @@ const LOOKUP_RETRY_MOST: Duration = Duration::from_secs(3600);
 const APPROVED_SLACK_PERCENT: u64 = 10;
 /// Unknown errors one after another that stall a campaign (CONTRACT section 6).
 const FAILURES_IN_ROW: u32 = 5;
+/// Sources of which one message says that they cannot be read.
+const UNREAD_SAID: usize = 3;
 /// Accounts limited in one campaign that pause it (CONTRACT section 6).
 const LIMITED_ACCOUNTS: usize = 2;
 
@@ -222,8 +224,9 @@ fn gate(
         return gate;
     }
     if spec.kind == crate::spec::Kind::Collect {
-        return unread(spec, campaign).unwrap_or_else(|| {
-            let gate = lookups::collected_gate(spec, campaign, inputs.now);
+        return none_read(spec, campaign).unwrap_or_else(|| {
+            let but = but(spec, campaign);
+            let gate = lookups::collected_gate(spec, campaign, inputs.now, &but);
             // A run of a schedule is over as soon as its look-ups are.
             let current = campaign
                 .judgement
@@ -243,7 +246,7 @@ fn gate(
     }
     if campaign.pending() == 0 {
         if campaign.in_flight == 0
-            && let Some(gate) = unread(spec, campaign)
+            && let Some(gate) = none_read(spec, campaign)
         {
             return gate;
         }
@@ -258,8 +261,9 @@ fn gate(
                 Waiting::LookingUp,
                 None,
                 format!(
-                    "Everybody is settled; newcomers are looked for every {}.",
-                    crate::time::human_duration(refresh.as_millis() as i64)
+                    "Everybody is settled; newcomers are looked for every {}.{}",
+                    crate::time::human_duration(refresh.as_millis() as i64),
+                    but(spec, campaign)
                 ),
             )
         } else {
@@ -270,13 +274,14 @@ fn gate(
                     Waiting::NotStarted,
                     Some(*next),
                     format!(
-                        "Run {} is settled; the next starts {}.",
+                        "Run {} is settled; the next starts {}.{}",
                         campaign.run,
-                        spec.schedule.zone.iso(*next)
+                        spec.schedule.zone.iso(*next),
+                        but(spec, campaign)
                     ),
                 ),
                 None => Gate::Done {
-                    message: "Everybody who was found is settled.".to_owned(),
+                    message: format!("Everybody who was found is settled.{}", but(spec, campaign)),
                 },
             }
         };
@@ -539,25 +544,53 @@ fn audience(
     })
 }
 
-/// A source that no account could read: while it is, nobody can say that everybody is settled.
-fn unread(spec: &ResolvedCampaign, campaign: &Campaign) -> Option<Gate> {
-    spec.sources.iter().find_map(|source| {
-        let known = campaign.sources.get(&source.id)?;
-        let failed = source.role == SourceRole::Include
-            && known.failed()
-            && !known.lookups.values().any(broken_off);
-        let why = known
-            .lookups
-            .values()
-            .find_map(|lookup| lookup.error.clone())?;
-        failed.then(|| {
-            blocked(
-                Waiting::Held,
-                "SourceFailed",
-                format!("{} cannot be read: {why}", source.label),
+/// The sources that no account could read the last time, and why. One that broke off is about to be read again.
+fn unread<'a>(
+    spec: &'a ResolvedCampaign,
+    campaign: &'a Campaign,
+) -> impl Iterator<Item = (&'a ResolvedSource, &'a str)> {
+    spec.sources
+        .iter()
+        .filter(|source| source.role == SourceRole::Include)
+        .filter_map(|source| {
+            let known = campaign.sources.get(&source.id)?;
+            let failed = known.failed() && !known.lookups.values().any(broken_off);
+            let why = known
+                .lookups
+                .values()
+                .find_map(|lookup| lookup.error.as_deref())?;
+            failed.then_some((source, why))
+        })
+}
+
+/// No source can be read: nobody can say that everybody is settled. Where some can, the others keep what they found last,
+/// and the campaign goes on (CONTRACT, 'What an edit means').
+fn none_read(spec: &ResolvedCampaign, campaign: &Campaign) -> Option<Gate> {
+    let include = |source: &&ResolvedSource| source.role == SourceRole::Include;
+    let all = spec.sources.iter().filter(include).count();
+    if unread(spec, campaign).count() < all {
+        return None;
+    }
+    unread(spec, campaign).next().map(|(source, why)| {
+        blocked(
+            Waiting::Held,
+            "SourceFailed",
+            format!("{} cannot be read: {why}", source.label),
+        )
+    })
+}
+
+/// What is said of sources that cannot be read beside others that were.
+fn but(spec: &ResolvedCampaign, campaign: &Campaign) -> String {
+    unread(spec, campaign)
+        .take(UNREAD_SAID)
+        .map(|(source, why)| {
+            format!(
+                " {} cannot be read, and is tried again: {why}",
+                source.label
             )
         })
-    })
+        .collect()
 }
 
 /// Looks up the usernames and phones that decide who is left out: until it is known whom `exclude` and `in` name, and

@@ -16,7 +16,7 @@ pub(super) const ADDED: &str = "add";
 const FAULT_HOLDS: Duration = Duration::from_secs(3600);
 
 /// Whether the campaign adds people instead of writing to them.
-pub(super) fn adds(spec: &ResolvedCampaign) -> bool {
+pub fn adds(spec: &ResolvedCampaign) -> bool {
     spec.kind == Kind::Invite && spec.spec.method == Some(InviteMethod::Add)
 }
 

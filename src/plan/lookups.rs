@@ -191,7 +191,13 @@ pub fn limited(source: &ResolvedSource, known: &Source) -> RoaringBitmap {
 }
 
 /// A `collect` whose audience is known: it sends nothing, so that it is done, or looks for newcomers now and then.
-pub(super) fn collected_gate(spec: &ResolvedCampaign, campaign: &Campaign, now: Timestamp) -> Gate {
+/// `but`: what is said of sources that cannot be read.
+pub(super) fn collected_gate(
+    spec: &ResolvedCampaign,
+    campaign: &Campaign,
+    now: Timestamp,
+    but: &str,
+) -> Gate {
     let included = campaign.included();
     match spec.schedule.refresh {
         Some(refresh) => {
@@ -205,13 +211,13 @@ pub(super) fn collected_gate(spec: &ResolvedCampaign, campaign: &Campaign, now: 
                 .map(|ended| ended + refresh)
                 .filter(|next| *next > now);
             let message = format!(
-                "{included} people are collected; newcomers are looked for every {}.",
+                "{included} people are collected; newcomers are looked for every {}.{but}",
                 crate::time::human_duration(refresh.as_millis() as i64)
             );
             waits(Waiting::LookingUp, next, message)
         }
         None => Gate::Done {
-            message: format!("{included} people are collected."),
+            message: format!("{included} people are collected.{but}"),
         },
     }
 }

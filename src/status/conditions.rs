@@ -118,6 +118,16 @@ impl Facts<'_> {
     /// Everybody found is settled, and nothing will be looked for again.
     fn all_settled(&self) -> bool {
         let Some(seen) = self.seen else { return false };
+        let unread = matches!(
+            self.view.map(|view| &view.gate),
+            Some(Gate::Blocked {
+                condition: "SourceFailed",
+                ..
+            })
+        );
+        if unread {
+            return false;
+        }
         let goes_on = self.spec.is_some_and(|spec| {
             let ended = spec.schedule.end.is_some_and(|end| end <= self.inputs.now);
             (spec.schedule.refresh.is_some() || spec.schedule.cron.is_some()) && !ended
@@ -244,6 +254,9 @@ impl Facts<'_> {
         {
             return no_account;
         }
+        if let Some(spent) = self.run_spent() {
+            return spent;
+        }
         if !self.daemon.running {
             return said(
                 Truth::True,
@@ -282,6 +295,29 @@ impl Facts<'_> {
                 since,
             ),
         }
+    }
+
+    /// Where who is left gets nothing until a person acts: the accounts have sent what `per_run` lets them in a run, and
+    /// no other run follows.
+    fn run_spent(&self) -> Option<Said> {
+        let per_run = self.spec?.delays.per_run?;
+        let for_ever = |wait: &WaitStatus| wait.until.is_none();
+        let capped = |wait: &&WaitStatus| wait.reason == Waiting::AccountCap && for_ever(wait);
+        let left = self.waiting.iter().find(capped)?.count;
+        if self.progress.in_flight > 0 || !self.waiting.iter().all(for_ever) {
+            return None;
+        }
+        let people = super::people(left);
+        Some(said(
+            Truth::False,
+            "RunSpent",
+            format!(
+                "Each account has sent the {per_run} messages that `per_account.per_run` lets it send in a run, no other \
+                 run follows, and {people} are left. Raise `per_run` (or MAILING_MAX_PER_ACCOUNT), name another account, \
+                 or let `schedule.cron` start further runs."
+            ),
+            self.moved(),
+        ))
     }
 
     /// Where no account of the campaign can do anything until a person acts.

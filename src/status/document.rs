@@ -12,7 +12,7 @@ use super::types::{
 };
 use crate::desired::{DesiredCampaign, ResolvedCampaign};
 use crate::model::{
-    AccountName, AccountState, ConditionType, Event, Exclusion, Lineage, Timestamp,
+    AccountName, AccountState, ConditionType, Event, Exclusion, Lineage, Timestamp, Waiting,
 };
 use crate::observed::{Account, Campaign, Status};
 use crate::plan::{FIRINGS_SHOWN, Gate, Inputs, Plan, audience, next_firings};
@@ -129,15 +129,17 @@ pub struct Recipients {
     pub dropped: u64,
     /// Out now, by the first reason that holds.
     pub excluded: BTreeMap<Exclusion, u64>,
-    /// Would go out, by reason.
+    /// Would be left out, by reason.
     pub newly_excluded: BTreeMap<Exclusion, u64>,
+    /// Of these, those who wait for their message now (an addition).
+    #[serde(default)]
+    pub leaving: u64,
 }
 
 impl Recipients {
     /// People who would still be written to.
     pub fn reached(&self) -> u64 {
-        let out: u64 = self.newly_excluded.values().sum();
-        (self.pending + self.added).saturating_sub(self.dropped + out)
+        (self.pending + self.added).saturating_sub(self.dropped + self.leaving)
     }
 }
 
@@ -314,6 +316,13 @@ fn campaign(
             })
             .unwrap_or_default()
     };
+    let left_over = wanted
+        .and_then(|wanted| wanted.spec.as_deref())
+        .and_then(|spec| left_over(inputs, spec, seen, &recipients));
+    let warnings = left_over
+        .into_iter()
+        .chain(quoted(Severity::Warning))
+        .collect();
     Some(CampaignPlan {
         name: status.name.clone(),
         file: status.file.clone(),
@@ -346,12 +355,44 @@ fn campaign(
         finish_estimate: status.finish_estimate,
         not_active: Vec::new(),
         errors: quoted(Severity::Error),
-        warnings: quoted(Severity::Warning),
+        warnings,
         ai: wanted
             .and_then(|wanted| wanted.spec.as_deref())
             .zip(line)
             .and_then(|(spec, line)| ai(inputs, spec, line, status)),
     })
+}
+
+/// That `per_run` leaves people over whom no other run takes up.
+fn left_over(
+    inputs: &Inputs<'_>,
+    spec: &ResolvedCampaign,
+    seen: Option<&Campaign>,
+    recipients: &Recipients,
+) -> Option<String> {
+    let most = spec.delays.per_run?;
+    if spec.kind == crate::spec::Kind::Collect
+        || !next_firings(spec, seen, inputs.now, 1).is_empty()
+    {
+        return None;
+    }
+    let room = |name: &AccountName| {
+        let sent = inputs
+            .observed
+            .account_index(name)
+            .and_then(|index| seen?.run_sent.get(&index).copied());
+        u64::from(most.saturating_sub(sent.unwrap_or(0)))
+    };
+    let room: u64 = spec.accounts.iter().map(room).sum();
+    let left = recipients
+        .reached()
+        .checked_sub(room)
+        .filter(|left| *left > 0)?;
+    Some(format!(
+        "{} will not be written to: `per_account.per_run` lets each account send {most} in a run, and no other run \
+         follows. Raise it (or MAILING_MAX_PER_ACCOUNT), name another account, or let `schedule.cron` start further runs.",
+        super::people(left)
+    ))
 }
 
 /// What answers may cost at most.
@@ -459,6 +500,10 @@ fn rejudge(
             .filter(|person| status(**person) == Some(Status::Pending))
             .count() as u64;
         for (reason, people) in excluded {
+            recipients.leaving += people
+                .iter()
+                .filter(|person| status(**person) == Some(Status::Pending))
+                .count() as u64;
             if !people.is_empty() {
                 *recipients.newly_excluded.entry(reason).or_default() += people.len() as u64;
             }
@@ -534,9 +579,20 @@ fn messages(
             most.saturating_sub(seen.meter.since(day.start())),
         ));
     }
-    let today = today.min(to_send);
+    // Whom `limits.per_person` gives a rest gets nothing now, and nothing today where the rest is longer.
+    let resting = plan
+        .report
+        .campaigns
+        .get(line)
+        .and_then(|view| view.waiting.iter().find(|w| w.reason == Waiting::PersonGap));
+    let rests = resting.map_or(0, |wait| wait.count);
+    let all_day = resting.map_or(0, |wait| match wait.until {
+        Some(until) if until >= day.end() => wait.count,
+        _ => 0,
+    });
+    let today = today.min(to_send.saturating_sub(all_day));
     MessagesPlan {
-        now: at_once.min(today),
+        now: at_once.min(today).min(to_send.saturating_sub(rests)),
         today,
         total: to_send,
     }

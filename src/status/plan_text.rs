@@ -111,10 +111,16 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
     }
     let newly: u64 = people.newly_excluded.values().sum();
     if newly > 0 {
-        let text = format!("{newly} people go out: {}", reasons(&people.newly_excluded));
+        let who = super::people(newly);
+        let why = reasons(&people.newly_excluded);
+        // Who waits for nothing yet leaves nothing.
+        let text = match people.leaving == newly {
+            true => format!("{who} go out: {why}"),
+            false => format!("{who} left out: {why}"),
+        };
         line(out, &paint("~", Color::Yellow, look), &text);
     }
-    let after = if newly > 0 || people.dropped > 0 {
+    let after = if people.added > 0 || people.leaving > 0 || people.dropped > 0 {
         format!(" ({} after that)", people.reached())
     } else {
         String::new()

@@ -14,7 +14,7 @@ use crate::model::{
 };
 use crate::observed::{OPT_OUT_LINEAGE, Status};
 use crate::people::People as _;
-use crate::plan::{Explained, explain as planned};
+use crate::plan::{Explained, Gate, adds, explain as planned};
 use crate::status::{self, Moment};
 use crate::time::Zone;
 
@@ -31,7 +31,7 @@ struct Explanation {
     timezone: &'static str,
     run: u32,
     person: Named,
-    /// `not_found`, `excluded`, `pending`, `in_flight`, or the outcome.
+    /// `no_source`, `undecided`, `excluded`, `pending`, `in_flight`, or the outcome.
     state: String,
     /// One sentence that says it all.
     summary: String,
@@ -98,6 +98,10 @@ pub(super) struct Asked {
     seen: bool,
     /// Whether its spec is valid and there.
     valid: bool,
+    /// Whether it adds people instead of writing to them.
+    adds: bool,
+    /// Why its filters were not applied to somebody found.
+    undecided: String,
     /// Whether its sources are being looked up.
     looking: bool,
     /// All but the summary and the history.
@@ -155,7 +159,9 @@ pub(super) fn ask(
     };
     let recipient = handle.and_then(|handle| campaign?.recipients.get(&handle.0));
     let state = match recipient.map(|r| r.status) {
-        None => "not_found".to_owned(),
+        // Found, and the filters were not applied since: another source is read first, or cannot be.
+        None if told.found_by.iter().any(|by| by.role == "include") => "undecided".to_owned(),
+        None => "no_source".to_owned(),
         Some(Status::Pending) => "pending".to_owned(),
         Some(Status::InFlight) => "in_flight".to_owned(),
         Some(Status::Excluded(_)) => "excluded".to_owned(),
@@ -166,11 +172,11 @@ pub(super) fn ask(
     let named = Named {
         person: person.to_string(),
         id: known.contact.id.or(person.is_user().then_some(person.0)),
-        username: references.iter().find_map(|r| match r {
+        username: references.iter().chain([who]).find_map(|r| match r {
             Reference::Username(name) => Some(name.clone()),
             _ => None,
         }),
-        phone: references.iter().find_map(|r| match r {
+        phone: references.iter().chain([who]).find_map(|r| match r {
             Reference::Phone(digits) => Some(format!("+{digits}")),
             _ => None,
         }),
@@ -199,6 +205,13 @@ pub(super) fn ask(
         now: core.clock.now(),
         seen: campaign.is_some(),
         valid: spec.is_some(),
+        adds: spec.is_some_and(|spec| adds(spec)),
+        undecided: match plan.report.campaigns.get(&line).map(|view| &view.gate) {
+            Some(Gate::Waits { message, .. } | Gate::Blocked { message, .. }) => {
+                format!(": {message}")
+            }
+            Some(Gate::Open | Gate::Done { .. }) | None => ".".to_owned(),
+        },
         looking: campaign.is_some_and(crate::observed::Campaign::looking_up),
         explanation,
         line,
@@ -247,6 +260,7 @@ impl Asked {
                 .map(|detail| format!(" ({detail})"))
                 .unwrap_or_default();
             return match state.as_str() {
+                "sent" if self.adds => format!("He was added {}{by}.", self.when(last.at)),
                 "sent" => format!("He got the message {}{by}.", self.when(last.at)),
                 other => {
                     let meaning = last.outcome.map_or("", Outcome::meaning);
@@ -273,7 +287,12 @@ impl Asked {
                 }
                 None => "He waits.".to_owned(),
             },
+            "in_flight" if self.adds => "He is being added.".to_owned(),
             "in_flight" => "A message to him is on its way.".to_owned(),
+            "undecided" => format!(
+                "He was found, and whether he is in the audience is not decided yet{}",
+                self.undecided
+            ),
             "excluded" => match &told.exclusion {
                 Some(excluded) => format!(
                     "He is not in the audience: `{}`. {}",
@@ -281,7 +300,7 @@ impl Asked {
                 ),
                 None => "He is not in the audience; the filters are applied anew.".to_owned(),
             },
-            "not_found" => {
+            "no_source" => {
                 let would = match (&told.exclusion, suppression) {
                     (_, Some(_)) => {
                         " He is on the suppression list, and would get nothing if one did."

@@ -548,3 +548,120 @@ fn without_a_daemon_the_report_says_who_would_go_on() {
     );
     assert!(!needs_person(&report));
 }
+
+fn failed(world: &mut World, source: usize, people: i64) {
+    let id = world.desired().campaigns["spring"]
+        .spec
+        .as_ref()
+        .unwrap()
+        .sources[source]
+        .id;
+    let account = Some("sales-1".into());
+    if people > 0 {
+        world.record(
+            HALF_HOUR,
+            Event::LookupPage {
+                campaign: "spring".into(),
+                source: id,
+                account: account.clone(),
+                people: (1..=people).map(PersonId).collect(),
+            },
+        );
+    }
+    let end = LookupEnd {
+        complete: people > 0,
+        error: (people == 0).then(|| "USERNAME_NOT_OCCUPIED".to_owned()),
+        admin: true,
+        ..LookupEnd::default()
+    };
+    world.record(
+        HALF_HOUR,
+        Event::LookupEnded {
+            campaign: "spring".into(),
+            source: id,
+            account,
+            end,
+        },
+    );
+}
+
+#[test]
+fn a_source_that_cannot_be_read_beside_one_that_can_stalls_nothing_and_is_named() {
+    use ConditionType::{Ready, Stalled, Succeeded};
+    let text = SPRING.replace(
+        "sources: [",
+        "sources: [{type: members, peer: \"@typo_group\"}, ",
+    );
+    let mut world = World::new(&[("spring", &text)]);
+    world.see();
+    world.record(
+        HOUR,
+        Event::RunOpened {
+            campaign: "spring".into(),
+            run: 1,
+        },
+    );
+    failed(&mut world, 0, 0);
+    failed(&mut world, 1, 2);
+    world.judge("spring");
+    for person in 1..=2 {
+        world.send("spring", person, "short");
+    }
+    let report = world.report();
+    let of = |kind| condition(&report, "spring", kind);
+    assert_eq!(of(Ready), (True, "Succeeded".to_owned()));
+    assert_eq!(of(Stalled), (False, "NotStalled".to_owned()));
+    assert_eq!(of(Succeeded), (True, "AllSettled".to_owned()));
+    assert!(!needs_person(&report));
+    let ready = shown(&report, "spring").condition(Ready).unwrap();
+    assert!(
+        ready.message.contains("@typo_group") && ready.message.contains("USERNAME_NOT_OCCUPIED"),
+        "{}",
+        ready.message
+    );
+    // Neither can be read now: it is stalled, and has not succeeded at the same time.
+    failed(&mut world, 1, 0);
+    world.judge("spring");
+    let report = world.report();
+    let of = |kind| condition(&report, "spring", kind);
+    assert_eq!(of(Stalled), (True, "SourceFailed".to_owned()));
+    assert_eq!(of(Succeeded).0, False);
+    assert!(needs_person(&report));
+}
+
+#[test]
+fn the_only_run_is_over_for_who_is_left_when_its_cap_is_reached() {
+    use ConditionType::{Ready, Succeeded};
+    let capped = |per_run: u32, schedule: &str| {
+        let text = SPRING.replace(
+            "delays: {between_messages: 30s..90s}",
+            &format!("delays: {{between_messages: 30s..90s, per_account: {{per_run: {per_run}}}}}"),
+        );
+        let mut world = World::new(&[("spring", &format!("{text}{schedule}"))]);
+        world.see();
+        world.look_up("spring", 1..=10);
+        for person in 1..=3 {
+            world.send("spring", person, "short");
+        }
+        world
+    };
+    let report = capped(3, "").report();
+    assert_eq!(
+        condition(&report, "spring", Ready),
+        (False, "RunSpent".to_owned())
+    );
+    assert_eq!(condition(&report, "spring", Succeeded).0, False);
+    let spring = shown(&report, "spring");
+    assert_eq!(
+        (spring.waiting[0].reason, spring.waiting[0].count),
+        (Waiting::AccountCap, 7)
+    );
+    let message = &spring.condition(Ready).unwrap().message;
+    assert!(
+        message.contains("7 people") && message.contains("per_run") && message.contains("cron"),
+        "{message}"
+    );
+    assert!(needs_person(&report), "nobody gets a message by himself");
+    let report = capped(4, "").report();
+    assert_eq!(condition(&report, "spring", Ready).0, True);
+}

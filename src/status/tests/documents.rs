@@ -396,3 +396,122 @@ fn moments_are_rfc_3339_and_never_is_absent() {
     assert_eq!(Moment::of(Some(Timestamp::MIN)), None);
     assert_eq!(Moment::of(None), None);
 }
+
+#[test]
+fn who_rests_after_another_campaigns_message_is_no_message_of_now() {
+    let mut world = World::new(&[
+        ("spring", SPRING),
+        ("summer", &SPRING.replace("name: spring", "name: summer")),
+    ]);
+    world.settings = "version: 1\nlimits: {per_person: {gap: 3d}}\n";
+    world.see();
+    world.look_up("spring", 1..=3);
+    world.look_up("summer", 1..=3);
+    for person in 1..=3 {
+        world.send("spring", person, "short");
+    }
+    let plan = world.plan_document();
+    let summer = plan.campaigns.iter().find(|c| c.name == "summer").unwrap();
+    let messages = summer.messages;
+    assert_eq!(
+        (messages.now, messages.today, messages.total),
+        (0, 0, 3),
+        "{summer:#?}"
+    );
+    let waits: Vec<_> = summer.waiting.iter().map(|w| (w.reason, w.count)).collect();
+    assert_eq!(waits, [(Waiting::PersonGap, 3)]);
+    assert!(summer.finish_estimate.unwrap().0 >= world.now + 71 * HOUR);
+}
+
+#[test]
+fn a_plan_where_people_wait_for_a_persons_word_does_not_say_that_nobody_waits() {
+    let mut world = World::new(&[("spring", &format!("{SPRING}canary: 2\n"))]);
+    world.see();
+    world.look_up("spring", 1..=5);
+    world.send("spring", 1, "short");
+    world.send("spring", 2, "short");
+    let plan = world.plan_document();
+    assert!(!plan.changes, "{plan:#?}");
+    let text = plan_text(&plan, &look());
+    assert!(text.contains("3 wait: Canary"), "{text}");
+    assert!(text.contains("3 people wait"), "{text}");
+    assert!(!text.contains("nobody waits"), "{text}");
+}
+
+#[test]
+fn people_who_were_never_in_are_no_loss_when_filters_leave_them_out() {
+    let mut world = World::new(&[("spring", SPRING)]);
+    world.see();
+    world.look_up("spring", 1..=1);
+    let (campaign, source) = ("spring".into(), world.source("spring"));
+    world.record(
+        MINUTE,
+        Event::AccountIs {
+            account: "sales-1".into(),
+            person: PersonId(4),
+        },
+    );
+    world.record(
+        MINUTE,
+        Event::LookupPage {
+            campaign,
+            source,
+            account: Some("sales-1".into()),
+            people: (1..=5).map(PersonId).collect(),
+        },
+    );
+    let end = LookupEnd {
+        complete: true,
+        admin: true,
+        ..LookupEnd::default()
+    };
+    world.record(
+        MINUTE,
+        Event::LookupEnded {
+            campaign: "spring".into(),
+            source,
+            account: Some("sales-1".into()),
+            end,
+        },
+    );
+    let plan = world.plan_document();
+    let people = &plan.campaigns[0].recipients;
+    assert_eq!(
+        (people.pending, people.added, people.leaving),
+        (1, 3, 0),
+        "{people:?}"
+    );
+    assert_eq!(
+        people.newly_excluded,
+        BTreeMap::from([(Exclusion::OwnAccount, 1)])
+    );
+    assert_eq!(people.reached(), 4);
+    let text = plan_text(&plan, &look());
+    assert!(text.contains("3 recipients come in"), "{text}");
+    assert!(text.contains("1 person left out: 1 own_account"), "{text}");
+    assert!(text.contains("1 pending (4 after that)"), "{text}");
+}
+
+#[test]
+fn a_plan_says_beforehand_whom_the_cap_of_the_only_run_leaves_over() {
+    let capped = "delays: {between_messages: 30s..90s, per_account: {per_run: 3}}\n";
+    let more = |schedule: &str| {
+        let spec = SPRING.replace("delays: {between_messages: 30s..90s}\n", capped);
+        let mut world = World::new(&[("spring", &format!("{spec}{schedule}"))]);
+        world.see();
+        world.look_up("spring", 1..=10);
+        world.send("spring", 1, "short");
+        let plan = world.plan_document();
+        plan.campaigns[0].warnings.join("\n")
+    };
+    let said = more("");
+    assert!(
+        said.contains("7 people will not be written to") && said.contains("per_run"),
+        "{said}"
+    );
+    // Another run takes them up.
+    assert_eq!(
+        more("schedule: {timezone: UTC, cron: \"0 10 * * *\"}\n"),
+        ""
+    );
+}
