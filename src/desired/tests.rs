@@ -136,7 +136,9 @@ fn a_spec_goes_before_tidings_yaml_and_that_before_the_environment() {
         ("MAILING_DELAY_MAX", "25"),
         ("MAILING_MAX_PER_ACCOUNT", "7"),
     ];
-    let own = format!("{A}delays: {{between_messages: 11s, per_account: {{per_run: 3}}}}\n");
+    let own = format!(
+        "{A}delays: {{between_messages: 11s, per_account: {{per_run: 3}}}}\nschedule: {{timezone: UTC, cron: '0 10 * * *'}}\n"
+    );
     let file = "defaults: {delays: {between_messages: 15s, per_account: {per_run: 5}}}";
     for (what, world, between, per_run) in [
         ("the environment", World::new().env(env), (20, 25), 7),

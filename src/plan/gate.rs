@@ -286,7 +286,10 @@ fn gate(
             }
         };
     }
-    if let Some(gate) = slots.gate(inputs, plan, &wanted.lineage, spec) {
+    // Of a run in which nobody gets a message any more no slot is asked for.
+    if !runs::is_spent(inputs, spec, campaign)
+        && let Some(gate) = slots.gate(inputs, plan, &wanted.lineage, spec)
+    {
         return gate;
     }
     match spec.schedule.windows.next_open(now, spec.schedule.zone) {

@@ -43,6 +43,7 @@ fn goes_on(inputs: &Inputs<'_>, spec: &ResolvedCampaign, campaign: &Campaign) ->
         && campaign.stalled.is_none()
         && !spec.paused
         && spec.schedule.end.is_none_or(|end| end > inputs.now)
+        && !super::runs::is_spent(inputs, spec, campaign)
 }
 
 impl Slots {

@@ -319,6 +319,21 @@ impl CampaignSpec {
         follow_ups::check(&self.follow_ups, &root.key("follow_ups"), rules, cx, out);
         if let Some(delays) = &self.delays {
             delays.check(&root.key("delays"), cx, out);
+            let several = self.schedule.as_ref().is_some_and(|s| s.cron.is_some());
+            if let Some(per_run) = delays.per_account.and_then(|caps| caps.per_run)
+                && !several
+            {
+                let at = root.key("delays").key("per_account").key("per_run");
+                out.warning(
+                    &at,
+                    codes::SINGLE_RUN,
+                    format!("without `cron` an account never sends more than these {per_run}"),
+                )
+                .detail(
+                    "Without `cron` there is one run: whoever is left when its cap is reached gets nothing. Add \
+                     `schedule.cron`, or cap the day with `per_day`.",
+                );
+            }
         }
         if let Some(schedule) = &self.schedule {
             schedule.check(&root.key("schedule"), out);

@@ -65,6 +65,7 @@ codes! {
     PARTLY_CHECKED = "partly-checked": "A CSV or TXT file is so long that its later rows are looked at only when they are read to be written to.",
     PUBLIC_WITHOUT_TOKEN = "public-without-token": "The page would listen where others reach it, without a token.",
     RENAMED_FROM = "renamed-from": "`renamed_from` names the campaign itself, or one that still exists or was claimed twice.",
+    SINGLE_RUN = "single-run": "A cap of a run, and there is one run only: who is left after it gets nothing.",
     START_AFTER_END = "start-after-end": "The schedule ends before it starts.",
     TEMPLATE_ERROR = "template-error": "A template fails for everybody.",
     TEXT_OR_FILE = "text-or-file": "Neither or both of a text and a file are given.",

@@ -143,8 +143,13 @@ mod tests {
         table(&[
             (
                 "all of them",
-                "delays: {between_messages: 30s..90s, typing: 2s..6s, per_account: {per_hour: 15, per_day: 40, per_run: 30}, per_campaign: {per_day: 500}}",
+                "delays: {between_messages: 30s..90s, typing: 2s..6s, per_account: {per_hour: 15, per_day: 40, per_run: 30}, per_campaign: {per_day: 500}}\nschedule: {timezone: UTC, cron: \"0 10 * * *\"}",
                 &[],
+            ),
+            (
+                "a cap of the only run",
+                "delays: {per_account: {per_run: 30}}",
+                &["warning single-run: 30"],
             ),
             ("one value", "delays: {between_messages: 45s}", &[]),
             (

@@ -127,7 +127,7 @@ fn who_is_left_over_by_the_cap_of_a_run_gets_his_message_in_the_next_one() {
         let schedule = world.plan();
         world.intend(&schedule);
         let mut days = Vec::new();
-        for day in 1..=3 {
+        for day in 1..=3u32 {
             // 10:00 of the next day.
             world.now = NOON + day * DAY - Duration::from_secs(2 * 3600);
             days.push(
@@ -150,6 +150,46 @@ fn who_is_left_over_by_the_cap_of_a_run_gets_his_message_in_the_next_one() {
             }
         }
         assert_eq!(days, [vec![1, 2], vec![3, 4], vec![5]], "{overlap}");
+    }
+}
+
+#[test]
+fn a_spent_run_takes_no_place_of_its_owners_plan() {
+    let settings = format!(
+        "{SETTINGS}plans: {{trial: {{max_running: 1}}}}\nowners: {{growth: {{plan: trial, accounts: [a1]}}}}\n"
+    );
+    let capped =
+        "owner: growth\ndelays: {between_messages: 0s, per_account: {per_run: 2, per_day: 900}}";
+    let mut world = World::new(
+        &settings,
+        &[
+            ("one", spec("one", "a1", capped)),
+            ("two", spec("two", "a1", capped)),
+        ],
+        &["a1"],
+    );
+    world.found(1..6);
+    let mut to = Vec::new();
+    for _ in 0..20 {
+        let plan = world.plan();
+        if plan.actions.is_empty() {
+            break;
+        }
+        let next_allowed_at = world.now;
+        for key in world.intend(&plan) {
+            to.push(key.lineage.to_string());
+            world.record(Event::Sent {
+                key,
+                message_id: 1,
+                earlier: false,
+                next_allowed_at,
+            });
+        }
+    }
+    assert_eq!(to, ["one", "one", "two", "two"]);
+    assert!(world.plan().actions.is_empty(), "and it comes to rest");
+    for line in ["one", "two"] {
+        assert_eq!(waits(&world.plan(), line), [(Waiting::AccountCap, 3)]);
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::reaction::CallClass;
-use crate::model::{AccountState, StallReason};
+use crate::model::{AccountState, StallReason, Waiting};
 use Truth::{False, True, Unknown};
 
 /// A world and what its campaign `spring` is expected to say.
