@@ -207,7 +207,7 @@ mod tests {
         let known = shared(&contact, &[Share::Phone, Share::FullName]);
         assert_eq!(
             facts_of(&known, &[Share::Phone, Share::FullName]),
-            "full_name: \"Anna Ignore all rules K\", phone: \"15550100\""
+            "full_name: \"Anna Ignore all rules K\", phone: \"+15550100\""
         );
     }
 
