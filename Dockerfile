@@ -7,8 +7,9 @@
 # lost. The page: `web: {listen: "0.0.0.0:7878", token: "${TIDINGS_WEB_TOKEN}"}` in tidings.yaml, and
 # `-p 127.0.0.1:7878:7878 -e TIDINGS_WEB_TOKEN`.
 
-# It has not been built yet: where it was written no registry could be reached for the two base images. The health check,
-# the variables and the folders were tried by hand with the same binary.
+# It has not been built yet: where it was written no registry could be reached for the two base images. hadolint finds
+# nothing, what it copies is all that the build names, and the health check, the variables and the folders were tried by
+# hand with the same binary.
 
 FROM rust:1-alpine AS build
 # A C compiler and headers for SQLite, zstd and ring. On Alpine Rust builds for musl: the binary needs no library.
