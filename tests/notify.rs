@@ -267,11 +267,8 @@ async fn an_operator_is_told_on_telegram_of_every_event_there_is() {
                 world.texts_to(900).iter().any(|text| text.contains(what))
             })
             .await;
-        let texts = world.texts_to(900).into_iter();
-        texts
-            .filter(|text| text.contains(what))
-            .next_back()
-            .unwrap()
+        let mut texts = world.texts_to(900).into_iter();
+        texts.rfind(|text| text.contains(what)).unwrap()
     };
     let daemon = world.daemon();
     let finished = told("Everybody of run 1 is settled").await;
