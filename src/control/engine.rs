@@ -109,6 +109,8 @@ const RECONNECTS_ONCE: u32 = 5;
 const BROKEN_OFF: u32 = 4;
 /// An account that is tried for the first time is waited for so long before the others begin without it.
 const FIRST_TRY: Duration = Duration::from_secs(5);
+/// How often a key that Telegram does not know is tried again: a server that knows it again is noticed within a minute.
+const KEY_AGAIN: Duration = Duration::from_secs(30);
 /// How often session files are looked for: a login shows within this.
 const SESSIONS_EVERY: Duration = Duration::from_secs(1);
 /// How often a file that Telegram forgot is uploaded anew in the life of a process.
@@ -209,6 +211,8 @@ struct Engine {
     tasks: BTreeMap<AccountName, AccountTask>,
     listening: std::collections::BTreeSet<AccountName>,
     tries: BTreeMap<AccountName, u32>,
+    /// When a key that Telegram did not know is tried again.
+    keys_again: BTreeMap<AccountName, tokio::time::Instant>,
     marked: std::collections::BTreeSet<AccountName>,
     media: HashMap<(AccountName, Attachment), MediaHandle>,
     uploads_again: BTreeMap<AccountName, u32>,
@@ -280,6 +284,7 @@ impl Engine {
             tasks: BTreeMap::new(),
             listening: std::collections::BTreeSet::new(),
             tries: BTreeMap::new(),
+            keys_again: BTreeMap::new(),
             marked: std::collections::BTreeSet::new(),
             media: HashMap::new(),
             uploads_again: BTreeMap::new(),
@@ -424,7 +429,7 @@ impl Engine {
                 let answered = match command {
                     Command::Reload => self.reload_asked()?,
                     command => {
-                        let (answered, events) = self.answered(command);
+                        let (answered, events) = self.answered(command)?;
                         if !events.is_empty() {
                             let resumes = |event: &Event| matches!(event, Event::Resumed { .. });
                             if events.iter().any(resumes) {

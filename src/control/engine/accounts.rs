@@ -27,6 +27,13 @@ impl Engine {
             if self.leaving(|leaving| leaving.contains(&name)) {
                 continue;
             }
+            let due = |at: &tokio::time::Instant| *at <= tokio::time::Instant::now();
+            if self.keys_again.get(&name).is_some_and(due) {
+                self.keys_again.remove(&name);
+                if let Some(task) = self.tasks.get(&name) {
+                    task.order(Order::Me);
+                }
+            }
             let link = self.core.runtime.links.get(&name).cloned();
             match link {
                 None => self.open(&name).await?,
@@ -100,6 +107,7 @@ impl Engine {
         self.readiness.lost(name);
         self.core.runtime.links.remove(name);
         self.core.runtime.lost_since.remove(name);
+        self.keys_again.remove(name);
         self.media.retain(|(account, _), _| account != name);
         self.core
             .runtime

@@ -30,46 +30,54 @@ impl Engine {
             }
             return Ok(plan);
         }
+        let campaigns = self.core.desired.campaigns.values();
+        let lines: Vec<Lineage> = campaigns.map(|it| it.lineage.clone()).collect();
         let before = std::mem::take(&mut self.core.runtime.broken);
-        let lines: Vec<Lineage> = self
-            .core
-            .desired
-            .campaigns
-            .values()
-            .map(|campaign| campaign.lineage.clone())
+        let mut found: BTreeMap<Lineage, Broken> = before
+            .iter()
+            .filter(|(_, it)| it.retry_at > now)
+            .map(|(line, it)| (line.clone(), it.clone()))
             .collect();
-        for line in &lines {
-            let known = before.get(line).filter(|it| it.retry_at > now).cloned();
-            let times = before.get(line).map_or(0, |it| it.times) + 1;
-            let it = known.unwrap_or(Broken {
-                times,
-                retry_at: now + pause(times).mul_f64(pause_scale(&self.core.clock)),
-            });
-            self.core.runtime.broken.insert(line.clone(), it);
-        }
+        // All are left out until it is known whose mistake it is, however long that takes.
+        let out = Broken {
+            times: 0,
+            retry_at: now + Duration::from_secs(3600),
+        };
+        let left_out = lines.iter().map(|line| (line.clone(), out.clone()));
+        self.core.runtime.broken = left_out.collect();
         let mut events = Vec::new();
         for line in lines {
-            if before.get(&line).is_some_and(|it| it.retry_at > now) {
+            if found.contains_key(&line) {
                 continue;
             }
-            let Some(it) = self.core.runtime.broken.remove(&line) else {
-                continue;
-            };
+            self.core.runtime.broken.remove(&line);
             if attempt(|| self.core.plan()).is_none() {
-                events.push(broke_off(Some(line.clone()), it.retry_at));
-                self.core.runtime.broken.insert(line, it);
+                let times = before.get(&line).map_or(0, |it| it.times) + 1;
+                let retry_at = self.retry_at(pause(times));
+                events.push(broke_off(Some(line.clone()), retry_at));
+                self.core.runtime.broken.insert(line.clone(), out.clone());
+                found.insert(line, Broken { times, retry_at });
             }
         }
-        let plan = attempt(|| self.core.plan()).unwrap_or_else(|| {
-            let retry_at = now + MOST.mul_f64(pause_scale(&self.core.clock));
+        let mut plan = attempt(|| self.core.plan()).unwrap_or_else(|| {
+            let retry_at = self.retry_at(MOST);
             events.push(broke_off(None, retry_at));
             Plan {
                 wake_at: Some(retry_at),
                 ..Plan::default()
             }
         });
+        let again = found.values().map(|it| it.retry_at);
+        plan.wake_at = again.chain(plan.wake_at).min();
+        self.core.runtime.broken = found;
         self.core.record(events, Durability::Soon)?;
         Ok(plan)
+    }
+
+    /// So long after this moment, in real time.
+    fn retry_at(&self, pause: Duration) -> Timestamp {
+        let clock = &self.core.clock;
+        clock.now() + pause.mul_f64(pause_scale(clock))
     }
 
     /// Applies a campaign's filters; where that breaks off the campaign is left out.
@@ -78,7 +86,7 @@ impl Engine {
             return events;
         }
         let times = self.core.runtime.broken.get(line).map_or(0, |it| it.times) + 1;
-        let retry_at = self.core.clock.now() + pause(times).mul_f64(pause_scale(&self.core.clock));
+        let retry_at = self.retry_at(pause(times));
         self.core
             .runtime
             .broken
@@ -86,13 +94,20 @@ impl Engine {
         vec![broke_off(Some(line.clone()), retry_at)]
     }
 
-    /// What a command asks for; a bug in it ends nothing but the answer.
-    pub(super) fn answered(&self, command: Command) -> (Reply, Vec<Event>) {
-        attempt(|| answer::answer(&self.core, command, true)).unwrap_or_else(|| {
-            let message =
-                "this broke off, a bug of Tidings; please report it with the daemon's log";
-            (answer::refused(message), Vec::new())
-        })
+    /// What a command asks for; a bug in it ends nothing but the answer, and a campaign's bug not even that.
+    pub(super) fn answered(&mut self, command: Command) -> Result<(Reply, Vec<Event>), RunError> {
+        if let Some(answered) = attempt(|| answer::answer(&self.core, command.clone(), true)) {
+            return Ok(answered);
+        }
+        // It may have been a campaign's planning whose pause had just ended: that one is found and left out.
+        self.plan()?;
+        Ok(
+            attempt(|| answer::answer(&self.core, command, true)).unwrap_or_else(|| {
+                let message =
+                    "this broke off, a bug of Tidings; please report it with the daemon's log";
+                (answer::refused(message), Vec::new())
+            }),
+        )
     }
 }
 

@@ -243,12 +243,7 @@ impl Engine {
                 _ => false,
             },
             CallError::KeyUnknown => {
-                let state = AccountState::Unauthorized;
-                events.push(Event::AccountChanged {
-                    account: name.clone(),
-                    state,
-                    message: outcome::lost(name, state, "404: the key is unknown"),
-                });
+                self.key_unknown(name, events);
                 true
             }
             CallError::InDoubt { .. } | CallError::NotSent { .. } | CallError::Session(_) => {

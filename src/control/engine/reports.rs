@@ -175,8 +175,10 @@ impl Engine {
         // The task called everything after it off: what is ordered from now on belongs to a new epoch.
         let stopped = result.as_ref().is_err_and(stops_the_account);
         self.core.runtime.executing.remove(&key);
-        if result.is_ok() {
-            self.last_word.spoken();
+        match &result {
+            Ok(_) => self.last_word.spoken(),
+            Err(CallError::KeyUnknown) => self.try_key_again(name),
+            Err(_) => {}
         }
         if result.is_err() {
             // What was folded so far decides, so everything before this must be folded.
@@ -341,19 +343,7 @@ impl Engine {
                 }
             }
             Err(CallError::KeyUnknown) => {
-                events.push(Event::AccountChanged {
-                    account: name.clone(),
-                    state: AccountState::Unauthorized,
-                    message: outcome::lost(
-                        name,
-                        AccountState::Unauthorized,
-                        "404: the key is unknown",
-                    ),
-                });
-                self.core
-                    .runtime
-                    .links
-                    .insert(name.clone(), Link::Connecting);
+                self.key_unknown(name, events);
                 self.parked(name);
             }
             Err(CallError::Rpc(fault)) => match react(&fault) {
@@ -374,6 +364,28 @@ impl Engine {
             Err(error) => self.link_lost(name, error.to_string()),
         }
         Ok(())
+    }
+
+    /// Telegram does not know the key. A login is asked for, and the key is tried again now and then: a server that
+    /// forgot it for a while (transport error 404) takes it as before.
+    pub(super) fn key_unknown(&mut self, name: &AccountName, events: &mut Vec<Event>) {
+        let known = self.core.observed.accounts.get(name);
+        if known.is_none_or(|known| known.trouble.is_none()) {
+            let state = AccountState::Unauthorized;
+            events.push(Event::AccountChanged {
+                account: name.clone(),
+                state,
+                message: outcome::lost(name, state, "404: the key is unknown"),
+            });
+        }
+        self.try_key_again(name);
+    }
+
+    fn try_key_again(&mut self, name: &AccountName) {
+        if !self.options.once && !self.options.lookups_only {
+            let at = tokio::time::Instant::now() + KEY_AGAIN;
+            self.keys_again.insert(name.clone(), at);
+        }
     }
 
     /// The account is out of work until a person does something: it is not `Connecting` any more.
@@ -435,15 +447,7 @@ impl Engine {
                             });
                         }
                     }
-                    CallError::KeyUnknown => events.push(Event::AccountChanged {
-                        account: name.clone(),
-                        state: AccountState::Unauthorized,
-                        message: outcome::lost(
-                            name,
-                            AccountState::Unauthorized,
-                            "404: the key is unknown",
-                        ),
-                    }),
+                    CallError::KeyUnknown => self.key_unknown(name, events),
                     CallError::InDoubt { .. } | CallError::NotSent { .. } => {
                         self.link_lost(name, error.to_string())
                     }
@@ -568,17 +572,7 @@ impl Engine {
                 Reaction::InDoubt => self.link_lost(name, fault.to_string()),
                 _ => events.push(skip(crate::model::Outcome::Failed, fault.message)),
             },
-            Err(CallError::KeyUnknown) => {
-                events.push(Event::AccountChanged {
-                    account: name.clone(),
-                    state: AccountState::Unauthorized,
-                    message: outcome::lost(
-                        name,
-                        AccountState::Unauthorized,
-                        "404: the key is unknown",
-                    ),
-                });
-            }
+            Err(CallError::KeyUnknown) => self.key_unknown(name, events),
             Err(error) => self.link_lost(name, error.to_string()),
         }
         let settled = events
