@@ -41,7 +41,7 @@ const END: u8 = 0xFF;
 /// No part of a record is longer: a damaged length must not claim all memory.
 const MAX_PART: usize = 2 << 30;
 /// Where a state is made.
-const MAKING: &str = "restore.new";
+pub(super) const MAKING: &str = "restore.new";
 /// A whole state that waits for the next opening.
 const WHOLE: &str = "restore";
 /// The parts of a state, in the order in which they are exchanged: what says that there is one comes last.

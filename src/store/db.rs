@@ -115,6 +115,12 @@ impl Db {
                 {
                     std::thread::sleep(Duration::from_millis(20));
                 }
+                Err(StoreError::Database { action, cause }) => {
+                    return Err(StoreError::Database {
+                        action,
+                        cause: format!("{cause} ({})", path.display()),
+                    });
+                }
                 Err(error) => return Err(error),
             }
         }

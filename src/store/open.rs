@@ -33,6 +33,7 @@ impl Inner {
         let mut report = OpenReport::default();
         let read_only = options.access == Access::Read;
         if read_only && !dir.join("state.json").exists() && !dir.join("restore").is_dir() {
+            refuse_headless(dir)?;
             return Err(StoreError::NotFound {
                 dir: dir.to_owned(),
             });
@@ -298,6 +299,20 @@ fn restrict(dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Refuses a folder without `state.json` that holds events all the same: it is no new one.
+fn refuse_headless(dir: &Path) -> Result<(), StoreError> {
+    let (outbox, checkpoints) = (dir.join("outbox"), dir.join("checkpoints"));
+    let lost = (outbox.is_dir() && Outbox::holds_events(&outbox)?)
+        || (checkpoints.is_dir() && !checkpoint::list(&checkpoints)?.is_empty());
+    match lost {
+        true => Err(StoreError::corrupt(
+            dir.join("state.json").display().to_string(),
+            "the file is missing, although the folder beside it holds events",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Makes a new state. `state.json` comes last: where it is missing and the outbox holds no events,
 /// an earlier making was cut short and is begun anew.
 fn create(
@@ -308,15 +323,8 @@ fn create(
     failure: &Failure,
     hooks: &Hooks,
 ) -> Result<(StateFile, Db), StoreError> {
-    let (outbox, checkpoints) = (dir.join("outbox"), dir.join("checkpoints"));
-    let lost = (outbox.is_dir() && Outbox::holds_events(&outbox)?)
-        || (checkpoints.is_dir() && !checkpoint::list(&checkpoints)?.is_empty());
-    if lost {
-        return Err(StoreError::corrupt(
-            dir.join("state.json").display().to_string(),
-            "the file is missing, although the folder beside it holds events",
-        ));
-    }
+    let outbox = dir.join("outbox");
+    refuse_headless(dir)?;
     for path in [db_path, &outbox] {
         if path.exists() {
             fs::remove_dir_all(path).map_err(|cause| StoreError::io("remove", path, &cause))?;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::archive;
 use super::checkpoint::{self, Checkpoint};
 use super::codec::{encode_event, put_item};
 use super::db::{Changes, Db, Tree};
@@ -477,8 +478,12 @@ impl<E> Store<E> {
                 .file_name()
                 .and_then(|name| name.to_str())
                 .is_some_and(|name| name.starts_with("before-v"));
-            if is_copy {
+            // What a restore that was killed had made counts for nothing.
+            let is_leftover = path == self.inner.dir.join(archive::MAKING);
+            if is_copy || is_leftover {
                 erase::shred(&path).map_err(|error| self.inner.fail(error))?;
+            }
+            if is_copy {
                 copies.push(path);
             }
         }

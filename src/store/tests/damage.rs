@@ -62,6 +62,70 @@ fn an_outbox_torn_at_any_byte_keeps_every_whole_frame_and_says_what_was_cut() {
 }
 
 #[test]
+fn an_outbox_torn_at_any_byte_of_its_last_64_kib_keeps_every_whole_frame() {
+    const TAIL: u64 = 64 << 10;
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("state");
+    let (store, _) = open(&dir);
+    store.append(&events(1, 10)).unwrap();
+    store.sync(10).unwrap();
+    let path = outbox_files(&dir).pop().unwrap();
+    let len = || fs::metadata(&path).unwrap().len();
+    // Where each frame ends, and the last event that stands in it. What is to be torn was promised to nobody.
+    let mut ends = vec![(len(), 10)];
+    let request = [7u8; 480];
+    while len() - ends[0].0 < TAIL {
+        let next = ends.last().unwrap().1 + 1;
+        let intent = event(next);
+        let (_, last) = store
+            .append_with_payloads(&[(&intent, &request[..]), (&event(next + 1), &[])])
+            .unwrap();
+        ends.push((len(), last));
+    }
+    drop(store);
+    let copy = tmp.path().join("copy");
+    copy_state(&dir, &copy);
+    let torn = outbox_files(&copy).pop().unwrap();
+    let file = fs::OpenOptions::new().write(true).open(&torn).unwrap();
+    let mut whole = ends.len() - 1;
+    let mut cuts = 0;
+    for cut in (ends[0].0..=len()).rev() {
+        while ends[whole].0 > cut {
+            whole -= 1;
+        }
+        let (end, last) = ends[whole];
+        file.set_len(cut).unwrap();
+        let (_, found) = Outbox::open(
+            &copy.join("outbox"),
+            StateId(0x1234),
+            false,
+            Hooks::default(),
+        )
+        .unwrap();
+        assert_eq!(found.torn_bytes, cut - end, "cut at {cut}");
+        assert_eq!(found.events.len() as u64, last, "cut at {cut}");
+        cuts += 1;
+    }
+    assert!(cuts > TAIL);
+    // The whole store, at and beside the ends of some frames.
+    for (end, last) in ends.into_iter().step_by(20) {
+        for (cut, torn) in [(end, 0), (end + 1, 1), (end + 300, 300)] {
+            let copy = tmp.path().join(format!("cut {cut}"));
+            copy_state(&dir, &copy);
+            let path = outbox_files(&copy).pop().unwrap();
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            if cut > file.metadata().unwrap().len() {
+                continue;
+            }
+            file.set_len(cut).unwrap();
+            let (store, report) = open(&copy);
+            assert_eq!(report.torn_bytes, torn, "cut at {cut}");
+            assert_holds(&store, last);
+        }
+    }
+}
+
+#[test]
 fn a_tail_that_reached_the_disk_in_the_wrong_order_is_torn_not_damaged() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path().join("state");
@@ -266,6 +330,13 @@ fn a_missing_database_or_description_is_never_taken_for_a_new_state() {
         let error = open_err(&dir);
         assert!(error.to_string().contains("missing"), "{part}: {error}");
     }
+    // Nor by who only looks.
+    let error = Store::<Event>::open(
+        &tmp.path().join("without state.json"),
+        Options::new(Access::Read, Duration::ZERO),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("state.json: the file is missing"), "{error}");
     // An emptied folder is not the state's database either.
     let dir = tmp.path().join("emptied");
     drop(folded(&dir));
