@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
+#[path = "reactions/rows.rs"]
+mod rows;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::accounts::{Availability, may_answer, may_invite, usable};
 use super::{Action, Gate, Inputs, Link, Plan, SendAction};
 use crate::model::{
-    AccountState, Event, InDoubtWhy, Outcome, SendKey, TEST_LINEAGE, Timestamp, Waiting, is_aside,
+    AccountName, AccountState, Event, InDoubtWhy, Outcome, SendKey, TEST_LINEAGE, Timestamp,
+    Waiting, is_aside,
 };
 use crate::observed::{Handle, InFlight, OPT_OUT_LINEAGE};
 use crate::people::is_named;
@@ -14,6 +15,9 @@ use crate::time::Day;
 
 /// In doubt for longer: the history decides (CONTRACT section 6).
 const DOUBT_MOST: Duration = Duration::from_secs(24 * 3600);
+
+/// An account that cannot be reached for longer is gone, where a message of it is in doubt for over a day.
+const AWAY_MOST: Duration = Duration::from_secs(3600);
 
 /// Sends that may or may not have arrived: the same bytes again, or a look into the dialog.
 pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
@@ -58,7 +62,7 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
         };
         match may {
             Availability::Later { until, .. } => {
-                if old && usable(inputs, account).is_err() {
+                if old && usable(inputs, account).is_err() && is_gone(inputs, account) {
                     plan.actions.push(Action::Record(Event::Refused {
                         key: key.clone(),
                         outcome: Outcome::Uncertain,
@@ -116,6 +120,23 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
                 }
             }
         }
+    }
+}
+
+/// Whether an account is away for good, as far as can be told: one that is about to connect, or that has just lost its
+/// connection, may soon read its dialogs.
+fn is_gone(inputs: &Inputs<'_>, name: &AccountName) -> bool {
+    let account = inputs.observed.accounts.get(name);
+    if account.is_some_and(|account| account.trouble.is_some()) {
+        return true;
+    }
+    match inputs.runtime.links.get(name) {
+        None | Some(Link::Connecting | Link::Ready { .. } | Link::Idle) => false,
+        Some(Link::Unreachable { .. }) => {
+            let since = inputs.runtime.lost_since.get(name);
+            since.is_some_and(|since| inputs.now.since(*since) >= AWAY_MOST)
+        }
+        Some(_) => true,
     }
 }
 

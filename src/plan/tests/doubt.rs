@@ -345,3 +345,35 @@ fn a_clock_that_was_days_ahead_for_a_while_widens_no_cap() {
         }
     }
 }
+
+#[test]
+fn a_message_in_doubt_for_over_a_day_is_not_given_up_while_its_account_is_about_to_connect() {
+    let (mut world, key) = in_doubt();
+    let late = NOON + Duration::from_secs(30 * 3600);
+    world.now = late;
+    let away = |retry_at| Link::Unreachable {
+        message: "no answer".to_owned(),
+        retry_at,
+    };
+    for link in [Link::Connecting, away(late + Duration::from_secs(4))] {
+        world.runtime.links.insert("a1".into(), link);
+        world.runtime.lost_since.insert("a1".into(), late);
+        assert_eq!(world.plan().actions, []);
+    }
+    // Away for an hour: its dialog cannot be read.
+    world.now = late + Duration::from_secs(3601);
+    let link = away(world.now + Duration::from_secs(60));
+    world.runtime.links.insert("a1".into(), link);
+    let given_up = world.plan().actions;
+    assert!(
+        matches!(
+            &given_up[..],
+            [Action::Record(Event::Refused {
+                outcome: Outcome::Uncertain,
+                key: of,
+                ..
+            })] if *of == key
+        ),
+        "{given_up:?}"
+    );
+}
