@@ -9,6 +9,8 @@ mod child;
 mod common;
 #[path = "crash/points.rs"]
 mod points;
+#[path = "crash/upkeep.rs"]
+mod upkeep;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -209,3 +209,56 @@ async fn somebody_who_was_never_found_is_suppressed_by_his_hash_alone() {
     assert_eq!(world.who(), [770102]);
     nothing_is_left(&world, false);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_a_person_in_copies_leftovers_and_what_the_daemon_had_in_hand() {
+    let world = world(PEOPLE).await;
+    workspace(&world);
+    // The answer to her message is lost: it is in hand, with its bytes, when she is to be forgotten.
+    world.sandbox.fault(
+        tidings::sandbox::FaultRule::new(tidings::sandbox::Effect::SilentAfter)
+            .method("messages.sendMessage")
+            .person(tidings::sandbox::Ref::Id(770101))
+            .times(1),
+    );
+    let daemon = world.daemon();
+    let in_hand = |w: &World| w.texts_to(770101).len() == 1;
+    world.until("it is in hand", in_hand).await;
+    // A copy from before a migration, and what a restore and an erasure that were killed left.
+    let state = world.path().join("state");
+    for leftover in ["before-v2/outbox", "restore.new/outbox", "db.new"] {
+        let folder = state.join(leftover);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(
+            folder.join("00000000000000000001.log"),
+            "Zebulonia Quartermain",
+        )
+        .unwrap();
+    }
+    std::fs::write(state.join("checkpoints/partial"), "Dear Zebulonia").unwrap();
+    std::fs::write(state.join("outbox/partial"), "Dear Zebulonia").unwrap();
+    assert!(!holding(&state, "Zebulonia").is_empty());
+    let forget = ["forget", "id:770101", "--yes"];
+    let said = tidings(&world, &forget).await;
+    ends_with(&said, 1);
+    assert!(
+        out(&said).contains("Ask again in a moment"),
+        "{}",
+        out(&said)
+    );
+    let end = std::time::Instant::now() + common::PATIENCE;
+    loop {
+        let said = tidings(&world, &forget).await;
+        if said.status.success() {
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{}", out(&said));
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    nothing_is_left(&world, true);
+    daemon.stop().await.unwrap();
+    nothing_is_left(&world, false);
+    world.once().await.unwrap();
+    nothing_is_left(&world, false);
+    assert_eq!(world.texts_to(770101).len(), 1);
+}

@@ -4,8 +4,12 @@
 
 mod child;
 mod common;
+#[path = "process/disk.rs"]
+mod disk;
 #[path = "process/state.rs"]
 mod state;
+#[path = "process/supervision.rs"]
+mod supervision;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -40,7 +40,7 @@ fn daemon(place: &Place, point: &str, pass: u32) -> Running {
 }
 
 /// One life up to the point. `poke` is called again and again meanwhile, for what must happen while it lives.
-async fn dies_at(place: &Place, point: &str, pass: u32, mut poke: impl FnMut(&Running)) {
+pub(super) async fn dies_at(place: &Place, point: &str, pass: u32, mut poke: impl FnMut(&Running)) {
     let mut running = daemon(place, point, pass);
     let until = Instant::now() + SIGN_OF_LIFE;
     loop {
@@ -77,7 +77,7 @@ fn deliveries(place: &Place, method: &str) -> BTreeMap<(String, String), usize> 
     all
 }
 
-fn mailing(name: &str, rest: &str) -> String {
+pub(super) fn mailing(name: &str, rest: &str) -> String {
     common::mailing(
         name,
         "sales-1",

@@ -9,7 +9,7 @@ use super::child::{Place, Tally, code, ends_with, err, out, tidings};
 use super::common::{FAST, crowd, crowd_of};
 use super::{SOON, hello};
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -255,4 +255,101 @@ async fn no_log_holds_a_key_and_none_above_debug_a_name_or_a_text() {
         }
     }
     assert_eq!(Tally::of(&place.sandbox).who("words").len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_report_no_backup_and_no_debugger_sees_a_secret() {
+    let place = Place::new(&crowd(6), "").await;
+    place.write(
+        "tidings.yaml",
+        "version: 1\ntelegram: {api_id: 12345, api_hash: hush-api-hash}\nai: {base_url: 'http://127.0.0.1:9', api_key: hush-ai-key}\n\
+         notify: [{on: [handoff, account, finished], webhook: 'http://127.0.0.1:9/hush-hook', secret: hush-hook-secret}]\n\
+         web: {listen: '127.0.0.1:0', token: hush-web-token-0123456789}\n\
+         accounts: {sales-1: {proxy: 'socks5://hush-user:hush-pass@127.0.0.1:1'}}\n\
+         limits: {min_delay: 0s, max_per_day: 100000, approve_over: null}\n",
+    );
+    place.write(".env", "TIDINGS_WEBHOOK_SECRET=hush-env-secret\n");
+    place.write("campaigns/words.yaml", hello("words", "sales-1", ""));
+    let key = place.sandbox.dc_option(0).auth_key.unwrap();
+    let mut secrets: Vec<String> = [
+        "hush-api-hash",
+        "hush-ai-key",
+        "hush-hook-secret",
+        "hush-web-token",
+        "hush-pass",
+        "hush-env-secret",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    secrets.extend(shapes(&key));
+    // Not to be reached through its proxy, and then without it.
+    let proxied = place.run(&["run", "--once", "--horizon", "1s"]);
+    let text = std::fs::read_to_string(place.root.join("tidings.yaml")).unwrap();
+    let without: String = text
+        .lines()
+        .filter(|line| !line.starts_with("accounts:"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    place.write("tidings.yaml", &without);
+    ends_with(&place.run(&["run", "--once", "--horizon", "1s"]), 0);
+    place.write("tidings.yaml", &text);
+    let backup = place.dir.path().join("a.backup");
+    let backup_name = backup.to_str().unwrap();
+    let mut said = format!("{}{}", out(&proxied), err(&proxied));
+    let all: &[&[&str]] = &[
+        &["status"],
+        &["status", "-o", "wide"],
+        &["status", "-o", "json"],
+        &["status", "-o", "yaml"],
+        &["plan"],
+        &["plan", "-o", "json"],
+        &["events", "-o", "json"],
+        &["audit", "-o", "json"],
+        &["explain", "words", "@person101", "-o", "json"],
+        &["account", "list", "-o", "json"],
+        &["account", "check", "sales-1"],
+        &["audience", "export", "words", "--format", "jsonl"],
+        &[
+            "report", "--since", "7d", "--by", "account", "--format", "json",
+        ],
+        &["replies", "list", "-o", "json"],
+        &["validate", "--format", "json"],
+        &["optout", "list", "-o", "json"],
+        &["backup", backup_name],
+        &["restore", backup_name, "--yes"],
+    ];
+    for args in all {
+        let ended = place.run(args);
+        said.push_str(&format!("{args:?}\n{}{}", out(&ended), err(&ended)));
+    }
+    // What a debugger, or a panic's message, would show of the workspace.
+    let workspace = tidings::control::Workspace::find(&tidings::control::WorkspaceOptions {
+        directory: Some(place.root.clone()),
+        ..Default::default()
+    })
+    .unwrap();
+    let resolved = workspace.resolve(&tidings::desired::History::default(), None);
+    said.push_str(&format!("{workspace:?}{:?}", resolved.desired));
+    // A backup without sessions, unpacked.
+    let bytes = std::fs::read(&backup).unwrap();
+    let unpacked = zstd::decode_all(&bytes[19..]).unwrap();
+    assert!(unpacked.len() > 1000);
+    for secret in &secrets {
+        let at = said.find(secret.as_str());
+        let near = at.map(|at| {
+            let from = said.floor_char_boundary(at.saturating_sub(300));
+            said[from..].chars().take(500).collect::<String>()
+        });
+        assert_eq!(near, None, "{secret}");
+        let bytes = secret.as_bytes();
+        assert!(
+            !unpacked.windows(bytes.len()).any(|w| w == bytes),
+            "{secret} stands in a backup"
+        );
+    }
+    assert!(
+        !unpacked.windows(16).any(|w| w == &key[..16]),
+        "a key stands in a backup"
+    );
+    assert!(said.contains("sales-1"), "there is something to look at");
 }
