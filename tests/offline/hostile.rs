@@ -1,6 +1,12 @@
 //! A few inputs for each of the fuzz targets, made of pieces that mean something. `PROPTEST_CASES` asks for more.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
 use proptest::prelude::*;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 
 #[path = "../../fuzz/entries.rs"]
 mod entries;
@@ -231,8 +237,18 @@ fn session() -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
+/// So many cases, or what `PROPTEST_CASES` asks for.
+fn cases(few: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok();
+    ProptestConfig {
+        cases: asked.and_then(|n| n.parse().ok()).unwrap_or(few),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn any_spec_is_read_or_refused(text in soup(YAML, 30)) {
@@ -261,7 +277,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(24))]
 
     #[test]
     fn a_damaged_session_of_telethon_is_read_or_refused(
@@ -278,5 +294,123 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         entries::telethon(&bytes);
+    }
+}
+
+/// Files of a folder whose names end so, and of those below it.
+fn files(dir: &Path, ends: &[&str], into: &mut Vec<Vec<u8>>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.to_str().unwrap();
+        if path.is_dir() {
+            files(&path, ends, into);
+        } else if ends.iter().any(|end| name.ends_with(end)) {
+            into.push(std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+/// One input made of others: bits and bytes changed, pieces put in, taken out, doubled and exchanged.
+fn mutated(random: &mut StdRng, seeds: &[Vec<u8>], pieces: &[&str]) -> Vec<u8> {
+    const MOST: usize = 64 << 10;
+    let mut bytes = match seeds.is_empty() {
+        true => Vec::new(),
+        false => seeds[random.random_range(0..seeds.len())].clone(),
+    };
+    for _ in 0..random.random_range(1..12) {
+        let at = random.random_range(0..=bytes.len());
+        let some = random.random_range(0..=(bytes.len() - at).min(200));
+        match random.random_range(0..8) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << random.random_range(0..8),
+            1 if at < bytes.len() => bytes[at] = random.random(),
+            2 => bytes.drain(at..at + some).for_each(drop),
+            3 => {
+                let doubled = bytes[at..at + some].to_vec();
+                for _ in 0..random.random_range(1..4) {
+                    bytes.splice(at..at, doubled.iter().copied());
+                }
+            }
+            4 if !seeds.is_empty() => {
+                let other = &seeds[random.random_range(0..seeds.len())];
+                let from = random.random_range(0..=other.len());
+                let to = (from + random.random_range(0..300)).min(other.len());
+                bytes.splice(at..at + some, other[from..to].iter().copied());
+            }
+            5 => bytes
+                .splice(at..at, (0..random.random_range(1..9)).map(|_| 0xff))
+                .for_each(drop),
+            _ if !pieces.is_empty() => {
+                let piece = pieces[random.random_range(0..pieces.len())];
+                bytes.splice(at..at, piece.bytes()).for_each(drop);
+            }
+            _ => bytes.truncate(at),
+        }
+    }
+    bytes.truncate(MOST);
+    bytes
+}
+
+/// What the fuzz targets do, for whoever has no nightly compiler: `TIDINGS_FUZZ_SECONDS` for each of them,
+/// `TIDINGS_SEED` for other inputs, `TIDINGS_FUZZ` for one of them alone.
+#[test]
+#[ignore = "takes as long as it is asked to"]
+fn inputs_that_are_mutated_for_a_while_end_and_panic_nowhere() {
+    let number = |name: &str, otherwise: u64| {
+        let said = std::env::var(name).ok();
+        said.map_or(otherwise, |text| text.parse().unwrap())
+    };
+    let (seconds, seed) = (number("TIDINGS_FUZZ_SECONDS", 5), number("TIDINGS_SEED", 1));
+    let only = std::env::var("TIDINGS_FUZZ").ok();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let of = |ends: &[&str]| {
+        let mut found = Vec::new();
+        for folder in ["campaigns", "examples", "tests"] {
+            files(&root.join(folder), ends, &mut found);
+        }
+        found
+    };
+    let mut specs = of(&[".yaml", ".yml"]);
+    specs.push(std::fs::read(root.join("tidings.yaml")).unwrap());
+    let whole = |pieces: &[&str]| pieces.iter().map(|p| p.as_bytes().to_vec()).collect();
+    type Entry = fn(&[u8]);
+    let targets: [(&str, Entry, Vec<Vec<u8>>, &[&str]); 6] = [
+        ("spec", entries::spec, specs, YAML),
+        ("template", entries::template, of(&[".j2", ".md"]), TEMPLATE),
+        ("people", entries::people, of(&[".csv", ".txt"]), CSV),
+        ("cron", entries::cron, whole(CRON), CRON),
+        ("telethon", entries::telethon, vec![session()], &[]),
+        (
+            "mtproto",
+            entries::mtproto,
+            vec![vec![0; 64], vec![0xef; 300]],
+            &[],
+        ),
+    ];
+    for (name, entry, seeds, pieces) in targets {
+        if only.as_deref().is_some_and(|only| only != name) {
+            continue;
+        }
+        let mut random = StdRng::seed_from_u64(seed);
+        let began = Instant::now();
+        let (mut inputs, mut slowest) = (0u64, Duration::ZERO);
+        while began.elapsed() < Duration::from_secs(seconds) {
+            let input = mutated(&mut random, &seeds, pieces);
+            let since = Instant::now();
+            let ended = catch_unwind(AssertUnwindSafe(|| entry(&input)));
+            slowest = slowest.max(since.elapsed());
+            inputs += 1;
+            if ended.is_err() || since.elapsed() > Duration::from_secs(60) {
+                let kept = std::env::temp_dir().join(format!("tidings-{name}-{seed}-{inputs}"));
+                std::fs::write(&kept, &input).unwrap();
+                panic!(
+                    "{name}: {} breaks it, or takes over a minute",
+                    kept.display()
+                );
+            }
+        }
+        println!(
+            "{name}: {inputs} inputs, {:.0} a second, the slowest took {slowest:?}",
+            inputs as f64 / began.elapsed().as_secs_f64()
+        );
     }
 }
