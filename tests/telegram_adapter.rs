@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+#[path = "telegram_adapter/clock.rs"]
+mod clock;
+
 use tidings::model::reaction::{Reaction, react};
 use tidings::model::{Formatted, InDoubtWhy, PersonId, RandomKey, Reference};
 use tidings::sandbox::{

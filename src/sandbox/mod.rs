@@ -351,6 +351,13 @@ impl Sandbox {
             .map_err(io(format!("{} cannot be listened on", self.addr())))
     }
 
+    /// Sets the server's clock so many seconds ahead of this machine's, or behind it. Telegram takes no message whose id
+    /// is more than 300 s behind its clock or 30 s ahead
+    /// (<https://core.telegram.org/mtproto/description#message-identifier-msg-id>).
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.shared.set_ahead(seconds);
+    }
+
     /// Away for so long: connections are closed and refused, then all is as before.
     pub fn away(&self, time: Duration) {
         self.shared.go_away_for(time);

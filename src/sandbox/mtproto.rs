@@ -383,6 +383,8 @@ struct Outgoing {
 pub(super) struct Session {
     pub id: i64,
     last_msg_id: i64,
+    /// How far the server's clock is ahead of this machine's, in seconds.
+    ahead: i64,
     content: i32,
     frame: u32,
     waiting: Vec<Outgoing>,
@@ -390,10 +392,11 @@ pub(super) struct Session {
 
 impl Session {
     /// A session whose frames go on counting from `frame`.
-    pub fn new(id: i64, frame: u32) -> Self {
+    pub fn new(id: i64, frame: u32, ahead: i64) -> Self {
         Self {
             id,
             last_msg_id: 0,
+            ahead,
             content: 0,
             frame,
             waiting: Vec::new(),
@@ -408,7 +411,8 @@ impl Session {
     /// Server message ids: 1 modulo 4 for responses, 3 for others, ever rising.
     fn msg_id(&mut self, response: bool) -> i64 {
         let now = chrono::Utc::now();
-        let time = (now.timestamp() << 32) | (i64::from(now.timestamp_subsec_nanos()) << 2);
+        let time =
+            ((now.timestamp() + self.ahead) << 32) | (i64::from(now.timestamp_subsec_nanos()) << 2);
         let id = time.max(self.last_msg_id.div_euclid(4) * 4 + 4) & !3;
         self.last_msg_id = id;
         id | if response { 1 } else { 3 }

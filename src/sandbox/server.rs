@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -68,6 +68,8 @@ pub(super) struct Shared {
     keys: HashMap<[u8; 8], Arc<Key>>,
     pub ledger: Arc<Ledger>,
     clock: Clock,
+    /// How far this server's clock is ahead of this machine's, in seconds.
+    ahead: AtomicI64,
     agenda: Notify,
     port: AtomicU16,
     connections: AtomicU64,
@@ -102,6 +104,7 @@ impl Shared {
             keys,
             ledger,
             clock,
+            ahead: AtomicI64::new(0),
             agenda: Notify::new(),
             port: AtomicU16::new(0),
             connections: AtomicU64::new(0),
@@ -115,7 +118,15 @@ impl Shared {
     }
 
     pub fn now(&self) -> i64 {
-        (self.clock)()
+        (self.clock)() + self.ahead() * 1000
+    }
+
+    fn ahead(&self) -> i64 {
+        self.ahead.load(Ordering::Relaxed)
+    }
+
+    pub fn set_ahead(&self, seconds: i64) {
+        self.ahead.store(seconds, Ordering::Relaxed);
     }
 
     pub fn port(&self) -> u16 {
@@ -660,11 +671,12 @@ impl Connection {
     }
 
     fn packet(&mut self, key: &Arc<Key>, packet: Packet) -> Option<End> {
-        let now = chrono::Utc::now().timestamp();
+        let ahead = self.shared.ahead();
+        let now = chrono::Utc::now().timestamp() + ahead;
         let frame = self.session.as_ref().map_or(0, Session::frame);
         let fresh = self.session.as_ref().is_none_or(|s| s.id != packet.session);
         if fresh {
-            self.session = Some(Session::new(packet.session, frame));
+            self.session = Some(Session::new(packet.session, frame, ahead));
             self.recent.clear();
             self.order.clear();
         }

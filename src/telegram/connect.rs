@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use grammers_mtproto::transport;
 use grammers_mtsender::{
     ConnectionParams, InvocationError, NoRetries, RpcError, SenderPool, SenderPoolHandle,
-    ServerAddr, connect_with_auth,
+    ServerAddr,
 };
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types::{LAYER, functions};
@@ -23,6 +23,7 @@ use tokio::time::{timeout, timeout_at};
 use crate::model::reaction::{Reaction, RpcFault, react};
 use crate::model::{InDoubtWhy, Timestamp};
 
+use super::probe::{Unmet, clock_ahead, introduce};
 use super::session::{PinnedSession, SessionFile};
 use super::{AccountConfig, CallError, Secret};
 
@@ -184,12 +185,17 @@ impl Connector {
             .map(|failure| (failure.wall, failure.error.to_string()))
     }
 
-    /// Ends the connection at once, with what is under way on it.
-    pub(super) fn close(&self) {
-        *lock(&self.reader) = None;
+    /// Ends the connection: what is under way on it is in doubt, and the next call makes a new one.
+    pub(super) fn reconnect(&self) {
         if let Some(live) = lock(&self.live).take() {
             live.runner.abort();
         }
+    }
+
+    /// Ends the connection at once, with what is under way on it.
+    pub(super) fn close(&self) {
+        *lock(&self.reader) = None;
+        self.reconnect();
     }
 
     fn current(&self) -> Option<Arc<Live>> {
@@ -244,23 +250,18 @@ impl Connector {
     async fn probe(&self) -> Result<(), CallError> {
         let address = address(self.file.ipv4, self.proxy.as_ref());
         let auth_key = self.file.auth_key;
-        let request = introduction(self.api_id);
         // A task of its own: a panic inside is an error out here.
-        let task = tokio::spawn(async move {
-            let mut sender = connect_with_auth(transport::Full::new(), address, auth_key).await?;
-            let answer = sender.invoke(&request).await;
-            let _ = sender.disconnect().await;
-            answer.map(|_| ())
-        });
+        let task = tokio::spawn(introduce(address, auth_key, self.api_id));
         let _guard = AbortOnDrop(task.abort_handle());
         let detail = match timeout(CONNECT_LIMIT.min(self.limit), task).await {
             Ok(Ok(Ok(()))) => return Ok(()),
-            Ok(Ok(Err(InvocationError::Transport(transport::Error::BadStatus {
-                status: 404,
-            })))) => {
+            Ok(Ok(Err(Unmet::Failed(InvocationError::Transport(
+                transport::Error::BadStatus { status: 404 },
+            ))))) => {
                 return Err(CallError::KeyUnknown);
             }
-            Ok(Ok(Err(InvocationError::Rpc(error)))) => {
+            Ok(Ok(Err(Unmet::ClockAhead(by)))) => clock_ahead(by),
+            Ok(Ok(Err(Unmet::Failed(InvocationError::Rpc(error))))) => {
                 let fault = fault(&error);
                 match react(&fault) {
                     Reaction::LoseAccount(_) | Reaction::Wait { .. } => {
@@ -273,7 +274,7 @@ impl Connector {
                     ),
                 }
             }
-            Ok(Ok(Err(error))) => self.words(&error),
+            Ok(Ok(Err(Unmet::Failed(error)))) => self.words(&error),
             Ok(Err(error)) => panicked(&error),
             Err(_) => "no answer to the attempt to connect".to_owned(),
         };

@@ -471,6 +471,10 @@ impl AccountClient for Client {
         self.connector.last_failure()
     }
 
+    fn reconnect(&self) {
+        self.connector.reconnect();
+    }
+
     fn close(&self) {
         if let Some(task) = self
             .updates

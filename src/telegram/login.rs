@@ -25,6 +25,7 @@ use crate::model::InDoubtWhy;
 use crate::model::reaction::RpcFault;
 
 use super::connect::{CONNECT_LIMIT, address, fault, introduction, panicked, words};
+use super::probe::{Unmet, clock_ahead, introduce};
 use super::session::{self, Found};
 use super::{AccountConfig, CallError, Me, Secret, decode};
 
@@ -387,14 +388,20 @@ impl Login {
             Some(_) => CONNECT_LIMIT,
             None => NEW_KEY_LIMIT,
         };
+        let api_id = self.config.api_id;
         // A task of its own: a panic inside is an error out here.
         let task = tokio::spawn(async move {
             let mut line = match key {
-                Some(key) => connect_with_auth(transport::Full::new(), to, key).await?,
+                Some(key) => {
+                    if let Err(Unmet::ClockAhead(by)) = introduce(to.clone(), key, api_id).await {
+                        return Err(Unmet::ClockAhead(by));
+                    }
+                    connect_with_auth(transport::Full::new(), to, key).await?
+                }
                 None => connect(transport::Full::new(), to).await?,
             };
             let answer = line.invoke(&first).await;
-            Ok::<_, InvocationError>((line, answer))
+            Ok::<_, Unmet>((line, answer))
         });
         let refuse = |detail: String| CallError::NotSent {
             detail: format!("{}: {detail}", self.at.ipv4),
@@ -407,7 +414,8 @@ impl Login {
                 }
                 Ok(line)
             }
-            Ok(Ok(Ok((_, Err(error))) | Err(error))) => Err(match &error {
+            Ok(Ok(Err(Unmet::ClockAhead(by)))) => Err(refuse(clock_ahead(by))),
+            Ok(Ok(Ok((_, Err(error))) | Err(Unmet::Failed(error)))) => Err(match &error {
                 InvocationError::Rpc(rpc) => CallError::Rpc(fault(rpc)),
                 InvocationError::Transport(transport::Error::BadStatus { status: 404 }) => {
                     CallError::KeyUnknown

@@ -13,6 +13,7 @@ mod find;
 mod grammers;
 pub mod login;
 mod places;
+mod probe;
 mod session;
 mod since;
 mod updates;
@@ -419,6 +420,10 @@ pub trait AccountClient: Send + Sync {
 
     /// Why the last attempt to connect failed, and when; nothing once a connection stands.
     fn last_failure(&self) -> Option<(Timestamp, String)>;
+
+    /// Ends the connection; the next call makes a new one. After this machine's clock was set forward the old one would
+    /// be refused every message.
+    fn reconnect(&self);
 
     /// Drops the connection and stops the updates. A call under way ends in doubt; a later call connects again.
     fn close(&self);

@@ -50,6 +50,13 @@ impl Engine {
         tracing::warn!(by_ms, "the clock was set");
         self.core
             .record(vec![Event::ClockSet { by_ms }], Durability::Soon)?;
+        // Telegram answers nobody from more than 30 s ahead, and a connection made before would go on asking: a new one
+        // finds that out by itself.
+        if by_ms > 0 {
+            for task in self.tasks.values() {
+                task.client().reconnect();
+            }
+        }
         let runtime = &mut self.core.runtime;
         for link in runtime.links.values_mut() {
             if let Link::Unreachable { retry_at, .. } = link

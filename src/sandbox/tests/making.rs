@@ -333,7 +333,7 @@ fn a_client_understands_what_a_session_sends() {
     let mut client = Encrypted::build().finish([3; 256]);
     let mut request = client_packet(&mut client, &[&functions::Ping { ping_id: 5 }.to_bytes()]);
     let packet = key.open(&mut request).unwrap();
-    let mut session = Session::new(packet.session, 0);
+    let mut session = Session::new(packet.session, 0, 0);
     session.result(packet.msg_id, &true.to_bytes());
     session.result(
         packet.msg_id + 4,
