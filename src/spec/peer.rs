@@ -18,7 +18,7 @@ pub enum Peer {
     Invite(String),
     /// A phone in international form: its digits without the plus.
     Phone(String),
-    /// Telegram's own number of a person; of a group or channel as clients show it (also with a leading `-100`).
+    /// Telegram's own number of a person, group or channel; of a group or channel also as bots see it (`-id`, `-100…`).
     Id(i64),
 }
 
@@ -262,14 +262,43 @@ impl From<&Peer> for crate::model::Reference {
             Peer::Username(name) => Self::Username(name.to_ascii_lowercase()),
             Peer::Invite(hash) => Self::Invite(hash.clone()),
             Peer::Phone(digits) => Self::Phone(digits.clone()),
-            Peer::Id(id) => Self::Id(*id),
+            Peer::Id(id) => Self::Id(bare(*id)),
         }
     }
+}
+
+/// Telegram's own number of what bots and Telethon show with a minus: a basic group as `-id`, a channel or supergroup as
+/// `-100…` (<https://core.telegram.org/api/bots/ids>).
+fn bare(id: i64) -> i64 {
+    const CHANNELS: u64 = 1_000_000_000_000;
+    if id > 0 {
+        return id;
+    }
+    let id = id.unsigned_abs();
+    let bare = if id > CHANNELS { id - CHANNELS } else { id };
+    i64::try_from(bare).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_the_same_by_its_own_number_and_by_the_one_that_bots_see() {
+        for (written, meant) in [
+            ("id:777", 777),
+            ("id:-777", 777),
+            ("id:-1001234567890", 1_234_567_890),
+            ("id:-1000000000001", 1),
+        ] {
+            let peer = Peer::parse(written).unwrap();
+            assert_eq!(
+                crate::model::Reference::from(&peer),
+                crate::model::Reference::Id(meant),
+                "{written}"
+            );
+        }
+    }
 
     #[test]
     fn a_peer_is_named_by_username_link_phone_or_id_and_by_nothing_else() {
