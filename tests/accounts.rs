@@ -594,6 +594,20 @@ async fn one_session_under_two_names_is_found_and_used_once() {
         message.starts_with("SameAccount: ") && message.contains("`sales-1`"),
         "{message}"
     );
+    // Known offline as well.
+    daemon.kill();
+    let list = place.run(&["account", "list", "-o", "json"]);
+    assert!(out(&list).contains("SameAccount"), "{}", out(&list));
+    let daemon = place.daemon();
+    place
+        .until(SOON, "the second is held again", |place| {
+            place.run(&["status"]).status.success()
+                && place.account("sales-2")["message"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with("SameAccount")
+        })
+        .await;
     // When the first is taken away the second goes on, with the session that both had.
     let removed = place.run(&["account", "remove", "sales-1", "--yes"]);
     ends_with(&removed, 0);

@@ -134,6 +134,20 @@ impl Engine {
     ) -> Result<(), RunError> {
         tracing::warn!(account = %name, %first, "the same Telegram account under two names: this one is held");
         self.close(name)?;
+        // Written down, so that `status` says it too where no daemon runs.
+        let accounts = &self.core.observed.accounts;
+        let person = |name: &AccountName| accounts.get(name).and_then(|known| known.person);
+        if let Some(first) = person(&first)
+            && person(name) != Some(first)
+        {
+            self.core.record(
+                vec![Event::AccountIs {
+                    account: name.clone(),
+                    person: first,
+                }],
+                Durability::Soon,
+            )?;
+        }
         self.core
             .runtime
             .links

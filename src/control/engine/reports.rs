@@ -314,6 +314,18 @@ impl Engine {
                         person: me.id,
                     });
                 }
+                // Those held as its second names are told where no daemon runs, too.
+                for (second, link) in &self.core.runtime.links {
+                    let accounts = &self.core.observed.accounts;
+                    if matches!(link, Link::Twin { first } if first == name)
+                        && accounts.get(second).and_then(|known| known.person) != Some(me.id)
+                    {
+                        events.push(Event::AccountIs {
+                            account: second.clone(),
+                            person: me.id,
+                        });
+                    }
+                }
                 if known.is_some_and(|known| known.trouble.is_some()) {
                     events.push(Event::AccountChanged {
                         account: name.clone(),
