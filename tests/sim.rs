@@ -8,6 +8,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "sim/answers.rs"]
+mod answers;
 #[path = "sim/dice.rs"]
 mod dice;
 #[path = "sim/driver.rs"]
@@ -16,6 +18,10 @@ mod driver;
 mod firings;
 #[path = "sim/invariants.rs"]
 mod invariants;
+#[path = "sim/operator.rs"]
+mod operator;
+#[path = "sim/rest.rs"]
+mod rest;
 #[path = "sim/scenario.rs"]
 mod scenario;
 #[path = "sim/shell.rs"]
@@ -131,6 +137,26 @@ fn one_seed() {
             panic!("{failure}");
         }
     }
+}
+
+#[test]
+fn what_must_not_be_is_noticed_and_made_small() {
+    let forgets = |seed| Scenario {
+        forgets: true,
+        ..Scenario::of(seed)
+    };
+    let twice = |seed| match live(&forgets(seed)) {
+        Err(failure) if failure.kind == "the same message twice" => Some((forgets(seed), failure)),
+        _ => None,
+    };
+    let (scenario, failure) = (0..200)
+        .find_map(twice)
+        .expect("without deduplication a repeat arrives twice");
+    let (smallest, still) = shrink::shrink(&scenario, failure);
+    assert_eq!(still.kind, "the same message twice");
+    assert_eq!(live(&smallest).unwrap_err().kind, still.kind);
+    let size = |it: &Scenario| it.script.len() + it.days as usize + it.people as usize;
+    assert!(size(&smallest) < size(&scenario), "{}", smallest.shown());
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct Scenario {
     pub campaigns: Vec<Campaign>,
     pub script: Vec<Scripted>,
     pub chances: Chances,
+    /// A Telegram that does not deduplicate: the simulation must notice what comes of it.
+    pub forgets: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -437,6 +439,7 @@ impl Scenario {
             campaigns,
             script,
             chances,
+            forgets: false,
         }
     }
 }
@@ -484,7 +487,15 @@ fn step(
         }
         34..=35 => Step::LinkDown(
             account,
-            dice.pick(&[20_000, 10 * MINUTE, 5 * HOUR, 30 * HOUR]),
+            // A connection is tried again every minute: long breaks are dear.
+            dice.pick(&[
+                20_000,
+                10 * MINUTE,
+                10 * MINUTE,
+                90 * MINUTE,
+                90 * MINUTE,
+                27 * HOUR,
+            ]),
         ),
         36..=37 => Step::LoggedOut(account, dice.pick(&[HOUR, 20 * HOUR, 4 * DAY])),
         _ => Step::Joins(dice.below(people), dice.below(2)),

@@ -73,6 +73,7 @@ pub struct Account {
 pub struct World {
     seed: u64,
     chances: Chances,
+    forgets: bool,
     /// Nothing goes wrong any more.
     pub calm: bool,
     pub accounts: BTreeMap<AccountName, Account>,
@@ -158,6 +159,7 @@ impl World {
         World {
             seed: scenario.seed,
             chances: scenario.chances.clone(),
+            forgets: scenario.forgets,
             calm: false,
             accounts: (0..scenario.accounts.len())
                 .map(|number| {
@@ -322,6 +324,7 @@ impl World {
         let person = call.key.person;
         let slot = (person, call.random_id);
         if !call.invite
+            && !self.forgets
             && let Some(known) = self.account(call.account).sent.get(&slot).copied()
         {
             // Both shapes of the answer to a repeat.

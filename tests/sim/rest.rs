@@ -1,0 +1,143 @@
+//! What must hold where nothing is to be done: the same plan again, everybody waits for a reason, and in the end everything
+//! is done or waits for somebody.
+
+use tidings::model::{AccountName, Lineage, Waiting};
+use tidings::plan::{Gate, Plan, plan};
+
+use super::driver::{Sim, refold};
+use super::invariants::Failure;
+use super::scenario::{DAY, Kind};
+
+impl Sim {
+    /// Planning again on the same state at the same moment answers the same.
+    pub fn check_same(&self, one: &Plan, other: &Plan) -> Result<(), Failure> {
+        let same = one.actions == other.actions
+            && one.wake_at == other.wake_at
+            && one.report.campaigns == other.report.campaigns
+            && one.report.accounts == other.report.accounts;
+        match same {
+            true => Ok(()),
+            false => self.fails(
+                "planning again answers otherwise",
+                format!("{:?} / {:?}", one.actions, other.actions),
+            ),
+        }
+    }
+
+    /// Nothing is to be done now: everybody waits for a reason, and no moment that is waited for has passed.
+    pub fn check_rest(&self, plan: &Plan) -> Result<(), Failure> {
+        self.check_firings()?;
+        let now = self.wall();
+        for (line, view) in &plan.report.campaigns {
+            let pending = self.observed.campaigns[line].pending();
+            let sum: u64 = view.waiting.iter().map(|wait| wait.count).sum();
+            if sum != pending {
+                return self.fails(
+                    "waits that are not the pending",
+                    format!("{line}: {sum} of {pending}"),
+                );
+            }
+            let moments = view.waiting.iter().filter_map(|wait| wait.until);
+            let gate = match &view.gate {
+                Gate::Waits { until, .. } => *until,
+                _ => None,
+            };
+            if let Some(passed) = moments.chain(gate).find(|at| *at < now) {
+                return self.fails(
+                    "a wait for a moment that has passed",
+                    format!("{line}: {passed}, {view:?}"),
+                );
+            }
+            if let Some(wait) = plan.wake_at.filter(|at| *at <= now) {
+                return self.fails("a wake that has passed", format!("{line}: {wait}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is folded event by event is what the journal gives.
+    pub fn check_fold(&self) -> Result<(), Failure> {
+        match refold(&self.journal) == self.observed {
+            true => Ok(()),
+            false => self.fails("the journal gives another state", String::new()),
+        }
+    }
+
+    /// After days without faults everything is done, or waits for a stated reason.
+    pub fn check_end(&self) -> Result<(), Failure> {
+        self.check_fold()?;
+        let made = plan(&self.inputs());
+        self.check_rest(&made)?;
+        let now = self.wall();
+        for (key, flight) in &self.observed.in_flight {
+            if now.0 - flight.at.0 > 2 * DAY {
+                return self.fails(
+                    "a send without an end",
+                    format!("{key}: {:?}", flight.doubt),
+                );
+            }
+        }
+        for (line, view) in &made.report.campaigns {
+            let gate = match &view.gate {
+                Gate::Waits { reason, until, .. } => vec![(*reason, *until)],
+                _ => Vec::new(),
+            };
+            let waits = view.waiting.iter().map(|wait| (wait.reason, wait.until));
+            for (reason, until) in gate.into_iter().chain(waits) {
+                if until.is_none() && !self.is_stated(line, reason) {
+                    return self.fails(
+                        "a wait without a moment",
+                        format!("{line}: {reason}, {view:?}"),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether somebody waits for the one account that may write to him, and an edit took that out of the campaign.
+    fn bound_elsewhere(&self, line: &Lineage) -> bool {
+        let recipients = self
+            .observed
+            .campaigns
+            .get(line)
+            .into_iter()
+            .flat_map(|known| known.recipients.values());
+        let gone = |name: &AccountName| {
+            self.spec(line)
+                .is_some_and(|spec| !spec.accounts.contains(&Sim::account_number(name)))
+        };
+        recipients
+            .filter_map(|recipient| self.observed.account_name(recipient.account?))
+            .any(gone)
+    }
+
+    /// Whether a wait without a moment ends by what somebody does, or by what goes on now.
+    fn is_stated(&self, line: &Lineage, reason: Waiting) -> bool {
+        let troubled = !self.checker.shadow.troubled.is_empty();
+        let campaign = self.spec(line);
+        match reason {
+            // A warm-up waits for its account.
+            Waiting::Delay | Waiting::AccountCap
+                if campaign.is_some_and(|campaign| campaign.kind == Kind::Warmup) =>
+            {
+                troubled
+            }
+            Waiting::AwaitingApproval
+            | Waiting::Canary
+            | Waiting::Paused
+            | Waiting::Suspended
+            | Waiting::Held => true,
+            Waiting::AccountUnavailable => troubled || self.bound_elsewhere(line),
+            Waiting::OwnerPlan => self.loaded_limits.max_running.is_some(),
+            Waiting::AccountCap => campaign.is_some_and(|campaign| campaign.per_run.is_some()),
+            Waiting::LookingUp => {
+                campaign.is_some_and(|campaign| campaign.refresh_hours.is_some())
+                    || !self.answers.is_empty()
+                    || troubled
+            }
+            Waiting::AudienceNotCollected => true,
+            _ => false,
+        }
+    }
+}
