@@ -15,7 +15,15 @@ const POLL: Duration = Duration::from_millis(25);
 /// it ends, so that a pid left in the file is no obstacle.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would not be enough: a child that another thread is just starting has a copy of it until
+        // its own program begins, and the lock goes with the last copy. Where unlocking fails, closing still does it.
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -54,7 +62,7 @@ impl Lock {
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| writeln!(file, "{}", std::process::id()));
         written.map_err(|cause| StoreError::io("write", &path, &cause))?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
@@ -77,4 +85,25 @@ pub(crate) fn holder(dir: &Path) -> Option<u32> {
         std::thread::sleep(Duration::from_millis(5));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_let_go_is_free_while_a_child_still_has_a_copy_of_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path(), Duration::ZERO).unwrap();
+        // What a child that is being started has until its own program begins.
+        let copy = lock.file.try_clone().unwrap();
+        let held = Lock::take(dir.path(), Duration::ZERO).unwrap_err();
+        assert!(
+            matches!(held, StoreError::Locked { pid, .. } if pid == Some(std::process::id())),
+            "{held:?}"
+        );
+        drop(lock);
+        Lock::take(dir.path(), Duration::ZERO).unwrap();
+        drop(copy);
+    }
 }
