@@ -161,6 +161,35 @@ async fn after_forget_a_search_of_the_state_finds_nothing_of_the_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_of_a_spec_that_names_the_person_is_forgotten_too() {
+    let world = world(PEOPLE).await;
+    let settings = std::fs::read_to_string(world.path().join("tidings.yaml")).unwrap();
+    world.write("tidings.yaml", format!("{settings}on_invalid: continue\n"));
+    let named = CAMPAIGN.replace(
+        "  - {type: file, path: audiences/customers.csv}\n",
+        "  - {type: list, peers: ['@boris', '@Zebulonia_x', '+1 (555) 027-81-01']}\n",
+    );
+    let named = named.replace("contact.fields.city", "contact.username");
+    world.write("campaigns/hello.yaml", mailing("hello", "sales-1", &named));
+    world.once().await.unwrap();
+    assert_eq!(world.who(), [770101, 770102]);
+    let state = world.path().join("state");
+    let has = |what: &str| {
+        let all = unpacked(&state);
+        all.windows(what.len()).any(|w| w == what.as_bytes())
+    };
+    assert!(has("'@Zebulonia_x'"), "the spec is kept");
+    ends_with(&tidings(&world, &["forget", "@boris", "--yes"]).await, 0);
+    assert!(!has("'@boris'"), "what names him is not kept any more");
+    let said = tidings(&world, &["forget", "+15550278101", "--yes"]).await;
+    ends_with(&said, 0);
+    assert!(out(&said).contains("hello.yaml"), "{}", out(&said));
+    nothing_is_left(&world, false);
+    world.once().await.unwrap();
+    nothing_is_left(&world, false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_running_daemon_forgets_and_goes_on() {
     let world = world(PEOPLE).await;
     workspace(&world);

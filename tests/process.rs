@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use child::{Place, Running, Tally, code, ends_with, err, out, run, tidings};
-use common::{FAST, condition, crowd, crowd_of, mailing};
+use common::{FAST, condition, crowd, crowd_of, mailing, message, waits};
 use rustix::process::Signal;
 use tidings::sandbox::{Effect, FaultRule};
 
@@ -548,6 +548,94 @@ async fn a_configuration_that_breaks_while_the_daemon_runs_leaves_the_last_good_
         "{}",
         daemon.said()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_good_version_goes_on_over_a_kill_where_settings_say_so() {
+    let place = Place::new(&crowd(6), &format!("{FAST}on_invalid: continue\n")).await;
+    let spec = mailing(
+        "spring",
+        "sales-1",
+        "templates: [{name: short, file: words.j2}]\ndelays: {between_messages: 0s, per_campaign: {per_day: 2}}\n",
+    );
+    place.write("campaigns/words.j2", "spring: good words");
+    place.write("campaigns/spring.yaml", &spec);
+    let daemon = place.daemon();
+    place
+        .until(SOON, "its share of the day", |place| {
+            place.delivered().len() == 2
+        })
+        .await;
+    daemon.kill();
+    // While nobody runs both files are broken.
+    place.write(
+        "campaigns/spring.yaml",
+        spec.replace("kind: mailing", "knd: mailing"),
+    );
+    place.write("campaigns/words.j2", "spring: bad words {{ contact.nme }}");
+    let broken = place.campaign("spring");
+    assert_eq!(broken["progress"]["pending"], 4, "{broken:#}");
+    let daemon = place.daemon();
+    place
+        .until(SOON, "the report says so", |place| {
+            is_up(place)
+                && condition(&place.campaign("spring"), "SpecValid")
+                    .starts_with("False SpecInvalid")
+        })
+        .await;
+    let goes_on = place.campaign("spring");
+    let said = message(&goes_on, "SpecValid");
+    assert!(
+        said.contains("spring.yaml") && said.contains("knd"),
+        "the error with its place: {said}"
+    );
+    assert!(said.contains("The last valid version goes on"), "{said}");
+    assert_eq!(waits(&goes_on), "CampaignCap 4", "{goes_on:#}");
+    assert_eq!(
+        (&goes_on["generation"], &goes_on["observed_generation"]),
+        (&2.into(), &1.into())
+    );
+    daemon.kill();
+
+    // Without the setting it is held, and what was kept is not brought back by turning it on again.
+    place.write("tidings.yaml", FAST);
+    let daemon = place.daemon();
+    place
+        .until(SOON, "it is held", |place| {
+            is_up(place) && waits(&place.campaign("spring")) == "Held 4"
+        })
+        .await;
+    daemon.kill();
+    place.write("tidings.yaml", format!("{FAST}on_invalid: continue\n"));
+    assert_eq!(waits(&place.campaign("spring")), "Held 4");
+
+    // A valid version is taken up, and is from then on the one that goes on.
+    place.write("campaigns/words.j2", "spring: better words");
+    place.write(
+        "campaigns/spring.yaml",
+        spec.replace("per_day: 2", "per_day: 4"),
+    );
+    let daemon = place.daemon();
+    place
+        .until(SOON, "two more", |place| place.delivered().len() == 4)
+        .await;
+    daemon.kill();
+    place.write("campaigns/spring.yaml", "kind: [");
+    place.write("campaigns/words.j2", "spring: worse words");
+    let daemon = place.daemon();
+    place
+        .until(SOON, "it goes on", |place| {
+            is_up(place) && waits(&place.campaign("spring")) == "CampaignCap 2"
+        })
+        .await;
+    daemon.kill();
+    let texts: Vec<_> = place
+        .delivered()
+        .into_iter()
+        .filter_map(|e| e.text)
+        .collect();
+    assert_eq!(texts[..2], ["spring: good words"; 2]);
+    assert_eq!(texts[2..], ["spring: better words"; 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

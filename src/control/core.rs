@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::operator::suppressed::changes_suppression;
 use super::people_store::PeopleStore;
 use super::requests::Requests;
+use super::versions::Versions;
 use super::{Clock, Workspace};
 use crate::desired::{Desired, History, Known, Resolution};
 use crate::model::{AccountName, Event, Outcome, Recorded};
@@ -78,6 +79,8 @@ pub struct Core {
     /// The commit of each spec's file.
     pub(super) commits: super::commits::Commits,
     journal: Journal,
+    /// The last valid version of each campaign, for `on_invalid: continue`.
+    pub(super) versions: Versions,
     requests: Requests,
     checkpointed: u64,
 }
@@ -137,13 +140,15 @@ impl Core {
             store.as_ref().map(Store::people),
             store.as_ref().map(Store::conversations),
         );
+        let versions = Versions::of(store.as_ref());
         let journal = match (store, how) {
             (None, _) => Journal::None,
             (Some(store), Open::Read) => Journal::Reading(store),
             (Some(store), Open::Write) => Journal::Direct(store),
             (Some(store), Open::Daemon) => Journal::Daemon(StoreHandle::start(store)?),
         };
-        let resolution = workspace.resolve(&history(&observed), None);
+        let resolution =
+            workspace.resolve_with(&history(&observed), None, Some(&|name| versions.get(name)));
         if how == Open::Daemon && !resolution.engine_valid {
             return Err(CoreError::Config(resolution.diagnostics));
         }
@@ -159,6 +164,7 @@ impl Core {
             pulse: std::sync::Arc::default(),
             commits: super::commits::Commits::default(),
             journal,
+            versions,
             requests,
             checkpointed,
         };
@@ -237,10 +243,18 @@ impl Core {
 
     /// Reads the workspace anew and writes down what changed. Answers whether anything did.
     pub(crate) fn reload(&mut self) -> Result<bool, CoreError> {
-        let resolution = self
-            .workspace
-            .resolve(&history(&self.observed), Some(&self.desired));
+        let resolution = self.workspace.resolve_with(
+            &history(&self.observed),
+            Some(&self.desired),
+            Some(&|name| self.versions.get(name)),
+        );
         self.accept(resolution);
+        if !matches!(self.journal, Journal::None | Journal::Reading(_))
+            && self.versions.keep(&self.desired, &self.observed)?
+            && let Some(store) = self.store()
+        {
+            store.sync_database()?;
+        }
         let events = changes(&self.desired, &self.observed);
         let bad_files = self.bad_files();
         let changed = !events.is_empty();

@@ -31,6 +31,7 @@ mod requests;
 mod retry;
 pub mod socket;
 mod systemd;
+mod versions;
 mod workspace;
 
 use std::time::Duration;

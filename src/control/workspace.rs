@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::desired::{Desired, EngineFile, Environment, History, Input, Resolution, resolve};
+use crate::desired::{
+    Desired, EngineFile, Environment, History, Input, KeptVersions, Resolution, resolve,
+};
 use crate::watch;
 
 /// What the command line and the environment say.
@@ -146,6 +148,16 @@ impl Workspace {
 
     /// What the workspace asks for now.
     pub fn resolve(&self, history: &History, previous: Option<&Desired>) -> Resolution {
+        self.resolve_with(history, previous, None)
+    }
+
+    /// The same, where the last valid versions of campaigns were kept.
+    pub fn resolve_with(
+        &self,
+        history: &History,
+        previous: Option<&Desired>,
+        kept: Option<&KeptVersions<'_>>,
+    ) -> Resolution {
         let shown = self
             .config_path
             .strip_prefix(&self.root)
@@ -176,6 +188,7 @@ impl Workspace {
             sessions: sessions.as_deref(),
             history,
             previous,
+            kept,
         })
     }
 }

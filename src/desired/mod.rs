@@ -16,6 +16,7 @@ mod campaign;
 mod digest;
 mod engine;
 mod environment;
+mod last_good;
 mod names;
 mod resolve;
 mod role;
@@ -25,6 +26,7 @@ mod types;
 mod tests;
 
 pub use environment::{EnvDefaults, Environment};
+pub use last_good::{KeptVersions, Version};
 pub use names::{History, Known};
 pub use resolve::{EngineFile, Input, Resolution, resolve};
 pub use role::{AiServer, ResolvedRole};

@@ -7,6 +7,7 @@ use super::campaign::{Pace, Resolver, min_delay, named_files};
 use super::digest;
 use super::engine;
 use super::environment::{EnvDefaults, Environment};
+use super::last_good::{KeptVersions, Version};
 use super::names::{self, Claim, History, Verdict};
 use super::types::{Desired, DesiredCampaign, Engine, InvalidFile, SourceKind, SourceRole};
 use crate::spec::check::CheckContext;
@@ -47,6 +48,8 @@ pub struct Input<'a> {
     pub history: &'a History,
     /// What was wanted before: goes on where tidings.yaml is broken, and where it says `on_invalid: continue`.
     pub previous: Option<&'a Desired>,
+    /// The last valid version of a campaign, by its name, as it was kept over a restart.
+    pub kept: Option<&'a KeptVersions<'a>>,
 }
 
 /// What is wanted, and what is wrong.
@@ -404,7 +407,8 @@ fn one(
                 lineage,
                 // No bytes are known: a digest of none, which no readable file has.
                 digest: String::new(),
-                spec: last_good(&name, engine, input),
+                spec: last_good(&name, engine, pace, cx, input),
+                version: None,
                 diagnostics: vec![(**diagnostic).clone()],
                 name,
             };
@@ -424,7 +428,7 @@ fn one(
         .map(|spec: &CampaignSpec| named_files(spec, cx))
         .unwrap_or_default();
     let digest = digest::of_spec(bytes, &files);
-    let mut spec = None;
+    let (mut spec, mut version) = (None, None);
     if let Some(value) = value.filter(|_| valid) {
         let resolver = Resolver {
             cx: *cx,
@@ -441,27 +445,59 @@ fn one(
                 "a file that the spec names changed while it was read",
                 "It is looked at again by itself.",
             ));
+        } else if engine.continue_on_invalid {
+            let before = input.previous.and_then(|p| p.campaigns.get(&name));
+            version = before
+                .and_then(|before| before.version.clone())
+                .filter(|before| before.digest == digest && before.file == entry.path)
+                .or_else(|| Version::of(&digest, bytes, &value, &files, cx).map(Arc::new));
         }
     }
-    let spec = spec.or_else(|| last_good(&name, engine, input));
+    let spec = spec.or_else(|| last_good(&name, engine, pace, cx, input));
     DesiredCampaign {
         name,
         file: entry.path.to_owned(),
         lineage,
         digest,
         spec,
+        version,
         diagnostics,
     }
 }
 
-/// With `on_invalid: continue`, the version that was valid before.
+/// With `on_invalid: continue`, the version that was valid before: the one at hand, else the one that was kept.
 fn last_good(
     name: &str,
     engine: &Engine,
+    pace: Pace,
+    cx: &CheckContext<'_>,
     input: &Input<'_>,
 ) -> Option<Arc<super::types::ResolvedCampaign>> {
-    let previous = input.previous.filter(|_| engine.continue_on_invalid)?;
-    previous.campaigns.get(name)?.spec.clone()
+    if !engine.continue_on_invalid {
+        return None;
+    }
+    let previous = input.previous.and_then(|p| p.campaigns.get(name));
+    if let Some(spec) = previous.and_then(|previous| previous.spec.clone()) {
+        return Some(spec);
+    }
+    let version = input.kept?(name)?;
+    let files = version.over(input.files);
+    let cx = CheckContext {
+        file: &version.file,
+        files: &files,
+        ..*cx
+    };
+    // What has become invalid since without an edit of its own (a limit was lowered) does not go on.
+    let loaded = load_campaign(Parsed::new(version.text.as_bytes()), &cx);
+    let spec = loaded.value.filter(|_| loaded.valid)?;
+    let named = named_files(&spec, &cx);
+    let resolver = Resolver {
+        cx,
+        engine,
+        pace,
+        files: &named,
+    };
+    resolver.campaign(&spec).map(Arc::new)
 }
 
 /// An audience brings the basis under which it was collected; `attested`, where that is among several.

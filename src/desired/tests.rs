@@ -13,6 +13,7 @@ struct World {
     env: Environment,
     history: History,
     previous: Option<Desired>,
+    kept: Option<Version>,
 }
 
 impl World {
@@ -23,6 +24,7 @@ impl World {
             env: Environment::default(),
             history: History::default(),
             previous: None,
+            kept: None,
         }
     }
 
@@ -67,6 +69,7 @@ impl World {
             sessions: None,
             history: &self.history,
             previous: self.previous.as_ref(),
+            kept: Some(&|name| self.kept.clone().filter(|_| name == "a")),
         })
     }
 }
@@ -470,6 +473,63 @@ fn on_invalid_continue_goes_on_with_the_last_good_version() {
             "{setting}"
         );
     }
+}
+
+#[test]
+fn the_last_good_version_goes_on_after_a_restart_with_its_own_texts() {
+    let text = A.replace("text: Hi", "file: hi.j2");
+    let mut world = World::new()
+        .engine("on_invalid: continue")
+        .with("campaigns/hi.j2", "good words")
+        .with("campaigns/a.yaml", &text);
+    let before = world.resolve().desired.campaigns["a"].clone();
+    let bytes = rmp_serde::to_vec(before.version.as_deref().unwrap()).unwrap();
+    world.kept = Some(rmp_serde::from_slice(&bytes).unwrap());
+    let broken = text.replace("mailing", "mail");
+    for (what, spec, template, goes_on) in [
+        ("a broken spec", broken.as_str(), "good words", true),
+        ("a broken template", &text, "{{ contact.nme }}", true),
+        ("no YAML at all", "kind: [", "good words", true),
+        ("both", &broken, "{% if %}", true),
+    ] {
+        let world = World {
+            files: MemoryFiles::new()
+                .with("campaigns/a.yaml", spec)
+                .with("campaigns/hi.j2", template),
+            kept: world.kept.clone(),
+            ..World::new()
+        };
+        let world = world.engine("on_invalid: continue");
+        let a = &world.resolve().desired.campaigns["a"];
+        assert!(a.diagnostics.iter().any(Diagnostic::is_error), "{what}");
+        let spec = a.spec.as_ref();
+        assert_eq!(spec.is_some(), goes_on, "{what}");
+        assert_eq!(
+            spec.map(|spec| &spec.approval_digest),
+            before.spec.as_ref().map(|spec| &spec.approval_digest),
+            "{what}: the very same is approved"
+        );
+        assert!(a.version.is_none(), "{what}: nothing broken is kept");
+        let holds = world.engine("on_invalid: hold");
+        assert!(holds.resolve().desired.campaigns["a"].spec.is_none());
+    }
+    // What the settings forbid since does not go on by it.
+    world.files.put("campaigns/a.yaml", broken);
+    let world = world.engine(
+        "{on_invalid: continue, accounts: {other: {}}, owners: {growth: {accounts: [other]}}}",
+    );
+    assert!(world.resolve().desired.campaigns["a"].spec.is_none());
+}
+
+#[test]
+fn versions_are_kept_only_where_they_may_be_needed() {
+    let kept = |settings: &str| {
+        let campaigns = World::new().engine(settings).resolve().desired.campaigns;
+        campaigns["a"].version.clone()
+    };
+    assert!(kept("on_invalid: hold").is_none() && kept("").is_none());
+    let version = kept("on_invalid: continue").unwrap();
+    assert!(version.mentions("A") && !version.mentions("somebody"));
 }
 
 #[test]

@@ -136,6 +136,8 @@ pub struct DesiredCampaign {
     pub digest: String,
     /// What it asks for; `None` where it is invalid.
     pub spec: Option<Arc<ResolvedCampaign>>,
+    /// With `on_invalid: continue` and a valid file: what is kept of it, in case that it breaks.
+    pub version: Option<Arc<super::Version>>,
     /// Its errors and warnings.
     pub diagnostics: Vec<Diagnostic>,
 }

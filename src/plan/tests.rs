@@ -54,6 +54,7 @@ impl World {
             sessions: None,
             history: &History::default(),
             previous: None,
+            kept: None,
         });
         assert!(
             resolved

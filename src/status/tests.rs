@@ -99,6 +99,7 @@ impl World {
             sessions: None,
             history: &history,
             previous: None,
+            kept: None,
         })
         .desired
     }

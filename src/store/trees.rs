@@ -145,6 +145,20 @@ impl Meta {
         self.0.apply(vec![(Self::key(name)?, None)])
     }
 
+    /// The names that begin so, in order.
+    pub fn names(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let from = Self::key(prefix)?;
+        let end = prefix_end(&from);
+        self.0
+            .keys(from, end)?
+            .into_iter()
+            .map(|key| {
+                String::from_utf8(key)
+                    .map_err(|_| StoreError::corrupt("tree meta", "a name is not text"))
+            })
+            .collect()
+    }
+
     pub(crate) fn own_u64(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let key = format!("{OWN}{name}");
         let Some(value) = self.0.get(key.as_bytes())? else {

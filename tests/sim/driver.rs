@@ -357,6 +357,7 @@ impl Sim {
             sessions: None,
             history: &history(&self.observed),
             previous: Some(&self.desired),
+            kept: None,
         });
         assert!(
             resolved.engine_valid,

@@ -94,6 +94,7 @@ pub(super) fn forget(core: &mut Core, person: &Reference, by: String) -> Result<
     let all: Vec<PersonId> = people.iter().copied().collect();
     let mut lines = 0;
     let rows = core.people.remove(&all)?;
+    core.versions.forget(&references)?;
     if let Some(store) = core.store() {
         for id in &all {
             lines += store.conversations().remove(*id)?;
