@@ -787,6 +787,34 @@ async fn without_api_id_the_engine_runs_and_says_what_to_set() {
             .contains("my.telegram.org"),
         "{account:#}"
     );
+    // What is set and cannot be used is called so, and not repeated: it may be the hash.
+    place.write(".env", "TG_API_ID=c0ffee\nTG_API_HASH=loopback\n");
+    for said in [
+        place.account("sales-1")["message"]
+            .as_str()
+            .unwrap()
+            .to_owned(),
+        out(&place.run(&["account", "check", "sales-1"])),
+        err(&place.run(&["account", "login", "sales-1", "--phone", "+15550100"])),
+    ] {
+        assert!(
+            said.contains(
+                "TG_API_ID is set, but this is no api_id: a positive whole number is expected"
+            ) && said.contains("https://my.telegram.org/apps")
+                && !said.contains("c0ffee")
+                && !said.contains("not set"),
+            "{said}"
+        );
+    }
+    place.write(".env", "TG_API_ID=12345\n");
+    let message = place.account("sales-1")["message"].clone();
+    assert!(
+        message
+            .as_str()
+            .unwrap()
+            .starts_with("TG_API_HASH is not set. "),
+        "{message}"
+    );
     // .env is enough, and real variables win over it.
     place.write(".env", "TG_API_ID=12345\nTG_API_HASH=loopback\n");
     ends_with(&place.run(&["run", "--once", "--horizon", "1s"]), 0);

@@ -290,12 +290,9 @@ impl Failure {
             control::AccountConfigError::Config(diagnostics) => {
                 control::CoreError::Config(diagnostics).into()
             }
-            control::AccountConfigError::NotConfigured => Failure::new(format!(
-                "{} {} (workspace {})",
-                AccountState::NotConfigured.meaning(),
-                AccountState::NotConfigured.remedy(),
-                workspace.root.display()
-            )),
+            control::AccountConfigError::NotConfigured(what) => {
+                Failure::new(format!("{what} (workspace {})", workspace.root.display()))
+            }
         }
     }
 }

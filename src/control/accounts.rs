@@ -19,8 +19,8 @@ use crate::telegram::{
 pub enum AccountConfigError {
     /// tidings.yaml is invalid.
     Config(Vec<Diagnostic>),
-    /// api_id or api_hash are missing.
-    NotConfigured,
+    /// api_id or api_hash are missing; in words.
+    NotConfigured(String),
 }
 
 /// What it takes to open an account of a workspace.
@@ -35,7 +35,9 @@ pub fn account_config(
     if !resolution.engine_valid {
         return Err(AccountConfigError::Config(resolution.diagnostics));
     }
-    config_of(workspace, &resolution.desired, name).ok_or(AccountConfigError::NotConfigured)
+    let desired = &resolution.desired;
+    config_of(workspace, desired, name)
+        .ok_or_else(|| AccountConfigError::NotConfigured(desired.engine.not_configured()))
 }
 
 pub(super) fn config_of(
@@ -231,12 +233,12 @@ pub(super) async fn check_offline(
     }
     Ok(match config_of(workspace, &resolution.desired, name) {
         Some(config) => check_alone(config, name).await,
-        None => shown(&not_configured(name)),
+        None => shown(&not_configured(&resolution.desired, name)),
     })
 }
 
 /// `account check` without api_id and api_hash.
-pub(super) fn not_configured(name: &str) -> Checked {
+pub(super) fn not_configured(desired: &Desired, name: &str) -> Checked {
     Checked {
         name: name.to_owned(),
         state: AccountState::NotConfigured,
@@ -245,11 +247,7 @@ pub(super) fn not_configured(name: &str) -> Checked {
         username: None,
         phone: None,
         premium: None,
-        message: format!(
-            "{} {}",
-            AccountState::NotConfigured.meaning(),
-            AccountState::NotConfigured.remedy()
-        ),
+        message: desired.engine.not_configured(),
     }
 }
 

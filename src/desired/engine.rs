@@ -23,14 +23,18 @@ pub(super) fn resolve(
     out: &mut Vec<Diagnostic>,
 ) -> Engine {
     let telegram = spec.telegram.as_ref();
+    let mut api_id_fault = None;
     let api_id = telegram.and_then(|t| t.api_id).or_else(|| {
-        let text = env.get("TG_API_ID")?;
+        let text = env
+            .get("TG_API_ID")
+            .filter(|text| !text.trim().is_empty())?;
         ApiId::parse(text)
             .map_err(|why| {
                 out.push(super::environment::warning(
                     &format!("TG_API_ID: {why}"),
                     "",
-                ))
+                ));
+                api_id_fault = Some(why);
             })
             .ok()
     });
@@ -56,6 +60,7 @@ pub(super) fn resolve(
     Engine {
         spec: spec.clone(),
         api_id: api_id.map(|id| id.0),
+        api_id_fault,
         api_hash,
         accounts,
         opt_out: opt_out(spec),

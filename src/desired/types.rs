@@ -47,6 +47,8 @@ pub struct Engine {
     pub spec: EngineSpec,
     /// `telegram.api_id`; absent: accounts are `not_configured`.
     pub api_id: Option<i32>,
+    /// What is wrong with the environment's `TG_API_ID`, where it is set and cannot be used.
+    pub api_id_fault: Option<String>,
     /// `telegram.api_hash`.
     pub api_hash: Option<SecretString>,
     /// What no spec may exceed.
@@ -59,6 +61,20 @@ pub struct Engine {
     pub continue_on_invalid: bool,
     /// The server that drafts answers.
     pub ai: super::AiServer,
+}
+
+impl Engine {
+    /// What is said of accounts that are `not_configured`: what is missing or wrong, and where to get it.
+    pub fn not_configured(&self) -> String {
+        let state = crate::model::AccountState::NotConfigured;
+        let what = match (&self.api_id_fault, self.api_id, &self.api_hash) {
+            (Some(fault), None, _) => format!("TG_API_ID is set, but {fault}."),
+            (None, None, Some(_)) => "TG_API_ID is not set.".to_owned(),
+            (_, Some(_), None) => "TG_API_HASH is not set.".to_owned(),
+            _ => state.meaning().to_owned(),
+        };
+        format!("{what} {}", state.remedy())
+    }
 }
 
 /// `limits`.

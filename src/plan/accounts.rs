@@ -302,7 +302,10 @@ fn state_of(
             );
             return (AccountState::Unauthorized, None, message);
         }
-        Some(Link::NotConfigured) => return said(AccountState::NotConfigured),
+        Some(Link::NotConfigured) => {
+            let message = inputs.desired.engine.not_configured();
+            return (AccountState::NotConfigured, None, message);
+        }
         Some(Link::Twin { first }) => {
             let message = format!(
                 "SameAccount: it is the Telegram account of `{first}` under a second name, and held so that it is not \

@@ -24,13 +24,14 @@ impl Engine {
         let config = accounts::config_of(&workspace, &self.core.desired, &name);
         let client = self.tasks.get(&account).map(|task| task.client().clone());
         let Some((force, by)) = removal else {
+            let not_configured = accounts::not_configured(&self.core.desired, &name);
             tokio::spawn(async move {
                 let answer = match (client, config) {
                     (Some(client), _) => {
                         accounts::shown(&crate::accounts::checked(&name, client.me().await))
                     }
                     (None, Some(config)) => accounts::check_alone(config, &name).await,
-                    (None, None) => accounts::shown(&accounts::not_configured(&name)),
+                    (None, None) => accounts::shown(&not_configured),
                 };
                 let _ = reply.send(answer);
             });
