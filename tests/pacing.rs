@@ -485,6 +485,41 @@ people: [{username: anna, first_name: Anna}, {username: boris, first_name: Boris
 // Runs of a schedule, started by somebody else's cron
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_run_once_of_all_performs_the_firing_of_its_minute_too() {
+    let spec = |name: &str, cron: &str| {
+        mailing(
+            name,
+            "sales-1",
+            &format!("schedule: {{timezone: UTC, cron: '{cron}'}}\n"),
+        )
+    };
+    // A Monday, 2030-01-07, ten o'clock and some seconds.
+    let at = |seconds: i64| Timestamp::from_seconds(1_893_974_400 + 10 * 3600 + seconds);
+    for (what, second, people) in [
+        ("in the minute", 20, 3),
+        ("at its end", 59, 3),
+        ("some minutes late", 180, 0),
+    ] {
+        let world = world(&crowd(3)).await;
+        world.write("campaigns/weekly.yaml", spec("weekly", "0 10 * * mon"));
+        assert_eq!(
+            world.once_at(at(second)).await.unwrap(),
+            ExitKind::Done,
+            "{what}"
+        );
+        assert_eq!(world.delivered().len(), people, "{what}");
+        // Whatever was done is done: not by the same schedule in other words, nor by a look at the plan.
+        world.write("campaigns/weekly.yaml", spec("weekly", "0 10 * * *"));
+        assert_eq!(
+            world.once_at(at(second + 10)).await.unwrap(),
+            ExitKind::Done,
+            "{what}"
+        );
+        assert_eq!(world.delivered().len(), people, "{what}: once");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn run_once_performs_the_firing_of_its_minute_and_no_other() {
     let world = world(&crowd(3)).await;
     let spec = |each: &str| {

@@ -588,6 +588,9 @@ pub enum Event {
         campaign: Lineage,
         /// Both, as text; absent where it has no cron any more.
         schedule: Option<String>,
+        /// Firings after this moment count, where it is not the event's own: `run --once` performs those of its minute.
+        #[serde(default)]
+        since: Option<Timestamp>,
     },
     /// A firing was dealt with, and all before it.
     Fired {

@@ -421,10 +421,16 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 state.relooked.insert((index, handle.0));
             }
         }
-        Event::ScheduleSeen { campaign, schedule } => {
+        Event::ScheduleSeen {
+            campaign,
+            schedule,
+            since,
+        } => {
             if let Some(it) = state.campaigns.get_mut(campaign) {
                 it.runs.schedule.clone_from(schedule);
-                it.runs.cursor = at;
+                // A firing that was dealt with stays so, also where the schedule is another one since.
+                let dealt_with = it.runs.cursor.min(at);
+                it.runs.cursor = since.map_or(at, |since| since.max(dealt_with));
                 it.runs.queued = None;
             }
         }

@@ -12,6 +12,12 @@ use crate::time::{Cron, Zone};
 /// `run --once` is started by another cron at the same minute: a firing of the last minute is not missed.
 const ONCE_SLACK: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// While `run --once` starts: the moment from which firings count for it, whatever it sees for the first time.
+fn once_from(inputs: &Inputs<'_>) -> Option<Timestamp> {
+    let since = inputs.runtime.once_since?;
+    (inputs.now < since + ONCE_SLACK).then(|| since - ONCE_SLACK)
+}
+
 /// The firings of a schedule that a plan shows.
 pub const FIRINGS_SHOWN: usize = 5;
 
@@ -114,6 +120,7 @@ pub(super) fn watch(
         plan.actions.push(Action::Record(Event::ScheduleSeen {
             campaign: line.clone(),
             schedule: wanted,
+            since: once_from(inputs).filter(|_| !inputs.runtime.lookups_only),
         }));
     }
     if let Some(next) = next_firings(spec, Some(campaign), inputs.now, 1).first() {
@@ -190,7 +197,12 @@ pub(super) fn turn(
             Some(since) => since - ONCE_SLACK,
             None => inputs.observed.started_at,
         };
-        let missed = firing < up_since.max(campaign.runs.valid_since);
+        let began = match inputs.runtime.once_since {
+            // What it saw when it started was there before it.
+            Some(since) if campaign.runs.valid_since < since + ONCE_SLACK => up_since,
+            _ => up_since.max(campaign.runs.valid_since),
+        };
+        let missed = firing < began;
         if missed && spec.schedule.missed == Missed::Skip {
             record(firing, FiringFate::Missed);
         } else if !open {

@@ -123,7 +123,9 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
         Event::RunOpened { campaign, run } => {
             words("run_opened", format!("Run {run} opened.")).of(campaign, names)
         }
-        Event::ScheduleSeen { campaign, schedule } => words(
+        Event::ScheduleSeen {
+            campaign, schedule, ..
+        } => words(
             "schedule_seen",
             match schedule {
                 Some(schedule) => format!("Its runs start by `{schedule}` from now on."),
