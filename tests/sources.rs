@@ -555,6 +555,64 @@ async fn members_of_an_own_channel_are_read_up_to_telegrams_cap_which_is_reporte
     );
 }
 
+/// Telegram's own caps, at their full size: about 10,000 of a group, 200 of a channel.
+#[tokio::test(flavor = "multi_thread")]
+async fn places_beyond_telegrams_caps_are_read_partly_with_the_way_to_more() {
+    let people: String = (101..10_601)
+        .map(|id| format!("  - {{id: {id}}}\n"))
+        .collect();
+    let world = world(&format!(
+        "accounts: [{{name: sales-1}}]
+people:
+{people}groups:
+  - {{title: Big, username: big_group, creator: sales-1, members: all}}
+  - {{title: News, username: big_news, kind: channel, creator: sales-1, members: 250}}
+"
+    ))
+    .await;
+    let gather = |name: &str, place: &str| {
+        format!(
+            "version: 1\nname: {name}\nkind: collect\naccounts: [sales-1]\nconsent: {{basis: members}}\n\
+             sources: [{{type: members, peer: '{place}'}}]\n"
+        )
+    };
+    world.write("campaigns/group.yaml", gather("group", "@big_group"));
+    world.write("campaigns/news.yaml", gather("news", "@big_news"));
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    for (name, found, why) in [
+        (
+            "group",
+            10_000,
+            "Telegram listed 10000 of 10501 members: of a group it lists about 10,000 at most; a source of type \
+             `authors` finds those who write there, whoever may list the members",
+        ),
+        (
+            "news",
+            200,
+            "Telegram listed 200 of 251 members: of a channel it lists about 200 at most; a source of type \
+             `commenters` finds those who comment under its posts",
+        ),
+    ] {
+        let campaign = world.campaign(name).await;
+        let source = source(&campaign, 0);
+        assert_eq!(source["found"], found, "{name}");
+        assert_eq!(source["complete"], false, "{name}");
+        assert_eq!(source["error"], serde_json::Value::Null, "{name}");
+        assert_eq!(source["partial"], why, "{name}");
+        let (code, text, _) = world.cli(&["status", name]).await;
+        assert!(code == 0 && text.contains(why), "{text}");
+        let (code, text, _) = world.cli(&["plan", name]).await;
+        assert!(code == 0 && text.contains(why), "{text}");
+        let (_, json, _) = world.cli(&["plan", name, "-o", "json"]).await;
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let planned = &json["campaigns"][0]["sources"][0];
+        assert_eq!(planned["complete"], false, "{name}");
+        assert_eq!(planned["partial"], why, "{name}");
+    }
+    let pages = world.calls("channels.getParticipants").len();
+    assert!((52..80).contains(&pages), "pages of 200: {pages}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hidden_members_are_partial_and_authors_are_named_as_the_way() {
     let yaml = common::crowd(6).replace("title: Meetup", "title: Meetup, hidden_members: true");

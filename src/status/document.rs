@@ -169,6 +169,9 @@ pub struct SourcePlan {
     pub complete: bool,
     /// Why not.
     pub error: Option<String>,
+    /// Why a look-up that went well did not show everybody, and how to widen it (an addition).
+    #[serde(default)]
+    pub partial: Option<String>,
 }
 
 /// No campaign has this name.
@@ -454,6 +457,7 @@ fn source_plan(source: &SourceStatus, now: Timestamp) -> SourcePlan {
             .map(|at| u64::try_from(now.since(at.0).as_millis()).unwrap_or(u64::MAX)),
         complete: source.complete,
         error: source.error.clone(),
+        partial: source.partial.clone(),
     }
 }
 

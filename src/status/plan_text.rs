@@ -250,7 +250,11 @@ fn source_words(source: &super::SourcePlan, now: Timestamp) -> String {
             )
         }
         (Some(at), None) => {
-            let cut = if source.complete { "" } else { ", cut off" };
+            let cut = match (&source.partial, source.complete) {
+                (_, true) => String::new(),
+                (Some(partial), false) => format!(", not everybody: {}", plain(partial)),
+                (None, false) => ", cut off".to_owned(),
+            };
             format!(
                 "{label}: {} found, looked up {}{cut}",
                 source.found,

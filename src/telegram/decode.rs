@@ -206,9 +206,15 @@ impl Offset {
     }
 }
 
+/// About how many members of a group, and of a channel, Telegram lists at most, to admins too.
+const MOST_OF_GROUP: i32 = 10_000;
+/// See [`MOST_OF_GROUP`].
+const MOST_OF_CHANNEL: i32 = 200;
+
 /// A page of a supergroup's or channel's members.
 pub(super) fn channel_members(
     answer: enums::channels::ChannelParticipants,
+    kind: PlaceKind,
     offset: Offset,
     account: &AccountName,
     now: Timestamp,
@@ -240,10 +246,14 @@ pub(super) fn channel_members(
         next: (!last).then(|| super::Cursor(next.to_string())),
         total: Some(answer.count),
         partial: (last && next < answer.count).then(|| {
-            format!(
-                "Telegram listed {next} of {} members: it hides the others, or lists no more of so many",
-                answer.count
-            )
+            let why = match kind {
+                PlaceKind::Channel if next >= MOST_OF_CHANNEL => {
+                    "of a channel it lists about 200 at most"
+                }
+                _ if next >= MOST_OF_GROUP => "of a group it lists about 10,000 at most",
+                _ => "it hides the others",
+            };
+            format!("Telegram listed {next} of {} members: {why}", answer.count)
         }),
     })
 }

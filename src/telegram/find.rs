@@ -97,8 +97,7 @@ const SERVICE_ACCOUNT: i64 = 777_000;
 /// How else to find people of a place that does not show them.
 const WIDEN_GROUP: &str =
     "a source of type `authors` finds those who write there, whoever may list the members";
-const WIDEN_CHANNEL: &str =
-    "make the account an admin, or find those who comment with a source of type `commenters`";
+const WIDEN_CHANNEL: &str = "a source of type `commenters` finds those who comment under its posts";
 
 impl Client {
     /// The next step of a look-up. `seen`: who was found by earlier steps; he is not named again.
@@ -182,7 +181,8 @@ impl Client {
         let page = match self.members_page(&place, cursor, MEMBERS_PAGE).await {
             Err(CallError::Rpc(fault)) if fault.base() == "CHAT_ADMIN_REQUIRED" => {
                 return Err(CallError::Unfit(format!(
-                    "{} shows its members to its admins only ({}): {widen}",
+                    "{} shows its members to its admins only ({}): make the account an admin, or use another source: \
+                     {widen}",
                     place.title, fault.message
                 )));
             }

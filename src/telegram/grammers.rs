@@ -297,6 +297,7 @@ impl AccountClient for Client {
             };
             let mut page = decode::channel_members(
                 self.invoke(&request).await?,
+                place.kind,
                 offset,
                 &self.name,
                 super::now(),

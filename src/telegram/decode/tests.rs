@@ -256,6 +256,7 @@ fn page(
 fn read(count: i32, participants: Vec<enums::ChannelParticipant>, offset: i32) -> MembersPage {
     channel_members(
         page(count, participants),
+        PlaceKind::Supergroup,
         Offset(offset),
         &account(),
         Timestamp(0),
