@@ -42,13 +42,13 @@ pub(super) fn run(global: &Global, args: &ExplainArgs) -> Ended {
         &workspace,
         Command::Operator(OperatorCommand::Explain {
             name: args.name.clone(),
-            person: who,
+            person: who.clone(),
         }),
     )?;
     match args.output {
         Form::Json => output::json(&body)?,
         Form::Yaml => output::yaml(&body)?,
-        Form::Table => output::text(&as_text(&body, &output::look(false)))?,
+        Form::Table => output::text(&as_text(&body, &who.to_string(), &output::look(false)))?,
     }
     Ok(DONE)
 }
@@ -92,7 +92,7 @@ fn list(value: &Value) -> Vec<&Value> {
         .unwrap_or_default()
 }
 
-fn as_text(body: &Value, look: &Look) -> String {
+fn as_text(body: &Value, asked: &str, look: &Look) -> String {
     let mut out = String::new();
     let zone = body["timezone"]
         .as_str()
@@ -104,9 +104,12 @@ fn as_text(body: &Value, look: &Look) -> String {
     who.extend(text(&person["name"]));
     who.extend(text(&person["username"]).map(|name| format!("@{name}")));
     who.extend(text(&person["phone"]));
-    // What stands in for somebody who was not looked up says nothing beside his name.
-    let stand_in = |id: &String| id.starts_with("ref:");
-    who.extend(text(&person["person"]).filter(|id| who.is_empty() || !stand_in(id)));
+    // What stands in for somebody who was not looked up is but a hash, which tells nobody anything.
+    let id = text(&person["person"]).filter(|id| !id.starts_with("ref:"));
+    if id.is_none() && who.is_empty() {
+        who.push(plain(asked));
+    }
+    who.extend(id);
     let who = format!(
         "{} in `{}`",
         who.join(", "),

@@ -137,7 +137,11 @@ fn of_refusal(
     now: Timestamp,
 ) -> Verdict {
     let account = &flight.intent.account;
-    let said = fault.message.clone();
+    let said = match fault.base().as_str() {
+        // The number behind it, since when he is there, is our own and tells a reader nothing.
+        base @ "USER_ALREADY_PARTICIPANT" => base.to_owned(),
+        _ => fault.message.clone(),
+    };
     let campaign = (!is_aside(&key.lineage)).then(|| key.lineage.clone());
     // An answer that Telegram refuses for the account's sake is not tried again and again: a human is told.
     if campaign.is_none()

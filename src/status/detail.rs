@@ -208,6 +208,10 @@ fn bar(number: u64, most: u64, columns: usize) -> String {
 
 /// found → excluded → in the audience → where each of them stands.
 fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
+    // A warmup writes to nobody itself.
+    if campaign.kind == "warmup" && campaign.audience.found == 0 {
+        return;
+    }
     heading(out, "Audience", look);
     let audience = &campaign.audience;
     let progress = &campaign.progress;
@@ -386,7 +390,10 @@ fn sources(out: &mut String, campaign: &CampaignStatus, look: &Look) {
             (None, None, false, None) => "-".to_owned(),
         };
         if source.bad_rows > 0 {
-            let _ = write!(result, ", {} rows name nobody", source.bad_rows);
+            let _ = match source.bad_rows {
+                1 => write!(result, ", 1 row names nobody"),
+                rows => write!(result, ", {rows} rows name nobody"),
+            };
         }
         table.add_row(vec![
             Cell::new(format!("{prefix}{}", plain(label))),

@@ -137,7 +137,15 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
             reasons(&people.excluded)
         );
     }
-    line(out, " ", &standing);
+    let said = campaign
+        .ready
+        .as_ref()
+        .filter(|_| campaign.kind == "warmup");
+    match said {
+        // A warmup has no people: how far its ramp is says it.
+        Some(ready) if ready.status == Truth::True => line(out, " ", &plain(&ready.message)),
+        _ => line(out, " ", &standing),
+    }
     if campaign.messages.total > 0 {
         let text = format!(
             "{}: {} may leave now, up to {} today",
