@@ -315,6 +315,91 @@ async fn an_export_into_a_file_is_whole_or_not_there() {
     assert!(!missing.exists());
 }
 
+/// What LibreOffice makes of an export: opened, and written as CSV again. Left out where it is not installed.
+#[tokio::test(flavor = "multi_thread")]
+async fn libreoffice_opens_both_tables_with_every_character() {
+    let there = std::process::Command::new("soffice")
+        .arg("--version")
+        .output();
+    if there.is_err() {
+        println!("left out: LibreOffice (`soffice`) is not here");
+        return;
+    }
+    let world = world(
+        "
+accounts: [{name: sales-1}]
+people:
+  - {id: 101, username: anna, first_name: 'Анна 🎉', last_name: Ёлкина}
+  - {id: 102, first_name: '=HYPERLINK(\"http://x\",\"y\")', last_name: '-2+3'}
+  - {id: 103, first_name: 'Semi;colon, comma', last_name: '\"quoted\"'}
+  - {id: 104, first_name: \"two\\nlines\", last_name: '@SUM(A1)'}
+  - {id: 105, first_name: '00123', last_name: '👨‍👩‍👧‍👦 العربية'}
+groups: [{title: Meetup, username: meetup, creator: sales-1, members: all}]
+",
+    )
+    .await;
+    world.write("campaigns/gather.yaml", COLLECT);
+    world.once().await.unwrap();
+    for format in ["csv", "xlsx"] {
+        let path = world.path().join(format!("people.{format}"));
+        let file = path.to_str().unwrap();
+        let args = [
+            "audience", "export", "gather", "--format", format, "--output", file,
+        ];
+        text(&world, &args).await;
+    }
+    let dir = world.path().to_owned();
+    let convert = move |to: &str, from: &str, into: &str, more: &[&str]| {
+        let done = std::process::Command::new("soffice")
+            .arg(format!(
+                "-env:UserInstallation=file://{}/profile",
+                dir.display()
+            ))
+            .args(["--headless", "--convert-to", to, "--outdir", into])
+            .args(more)
+            .arg(from)
+            .current_dir(&dir)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    // Comma, quote, UTF-8, from line 1; the second with values as they are shown.
+    const READ: &str = "--infilter=Text - txt - csv (StarCalc):44,34,76,1";
+    const WRITE: &str = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false";
+    tokio::task::spawn_blocking(move || {
+        convert("xlsx", "people.csv", "opened", &[READ]);
+        convert(WRITE, "opened/people.xlsx", "from_csv", &[]);
+        convert(WRITE, "people.xlsx", "from_xlsx", &[]);
+    })
+    .await
+    .unwrap();
+    let table = |path: &str| -> Vec<Vec<String>> {
+        let text = std::fs::read_to_string(world.path().join(path)).unwrap();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(text.as_bytes());
+        let rows = reader.records().map(|row| row.unwrap());
+        // It shows a yes or no in capitals.
+        rows.map(|row| {
+            row.iter()
+                .map(|cell| cell.replace("FALSE", "false"))
+                .collect()
+        })
+        .collect()
+    };
+    let ours = table("people.csv");
+    assert_eq!(ours.len(), 6, "{ours:#?}");
+    assert!(
+        ours.iter()
+            .flatten()
+            .any(|cell| cell.contains("Анна 🎉 Ёлкина"))
+    );
+    for theirs in ["from_csv/people.csv", "from_xlsx/people.csv"] {
+        assert_eq!(table(theirs), ours, "{theirs}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_says_which_audiences_there_are() {
     let world = world(WORLD).await;
