@@ -82,7 +82,7 @@ fn unpacked(dir: &Path) -> Vec<u8> {
         all.extend(row.value);
     }
     if let Some(checkpoint) = store.load().unwrap().checkpoint {
-        all.extend(checkpoint.bytes);
+        all.extend(checkpoint.bytes().unwrap());
     }
     assert_eq!(store.verify().unwrap().problems, Vec::<String>::new());
     all

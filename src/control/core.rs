@@ -125,7 +125,7 @@ impl Core {
                 tracing::warn!(%damaged, "a checkpoint is damaged; an older one is used");
             }
             if let Some(checkpoint) = loaded.checkpoint {
-                observed = rmp_serde::from_slice(&checkpoint.bytes)
+                observed = rmp_serde::from_read(checkpoint.reader())
                     .map_err(|error| CoreError::Checkpoint(error.to_string()))?;
                 checkpointed = checkpoint.seq;
             }
@@ -347,13 +347,22 @@ impl Core {
         let (first, appended) = match &self.journal {
             Journal::None | Journal::Reading(_) => (self.observed.seq + 1, None),
             Journal::Direct(store) => {
-                let (first, last) = store.append_encoded(rows)?;
-                store.sync(last)?;
-                (first, None)
+                let mut first = None;
+                for rows in super::requests::batches(rows) {
+                    let (of_these, last) = store.append_encoded(rows)?;
+                    store.sync(last)?;
+                    first.get_or_insert(of_these);
+                }
+                (first.unwrap_or(self.observed.seq + 1), None)
             }
             Journal::Daemon(handle) => {
-                let appended = handle.append_encoded(rows, durability)?;
-                (appended.first, Some(appended))
+                let (mut first, mut appended) = (None, None);
+                for rows in super::requests::batches(rows) {
+                    let these = handle.append_encoded(rows, durability)?;
+                    first.get_or_insert(these.first);
+                    appended = Some(these);
+                }
+                (first.unwrap_or(self.observed.seq + 1), appended)
             }
         };
         for (seq, recorded) in (first..).zip(&recorded) {
@@ -417,10 +426,14 @@ impl Core {
         if since == 0 || (!at_the_end && since < CHECKPOINT_EVERY) {
             return Ok(());
         }
-        let bytes = rmp_serde::to_vec(&self.observed)
-            .map_err(|error| CoreError::Checkpoint(error.to_string()))?;
         if let Some(store) = self.store() {
-            store.save_checkpoint(self.observed.seq, &bytes)?;
+            let observed = &self.observed;
+            store.write_checkpoint(observed.seq, |mut out| {
+                rmp_serde::encode::write(&mut out, observed).map_err(|error| StoreError::Encode {
+                    what: "a checkpoint",
+                    cause: error.to_string(),
+                })
+            })?;
         }
         self.checkpointed = self.observed.seq;
         Ok(())

@@ -47,6 +47,32 @@ pub(super) fn rows(events: &[Recorded]) -> Result<Vec<Row<'_>>, StoreError> {
         .collect()
 }
 
+/// Rows that go into one append, where there are more than the outbox takes at once: an audience of millions, which may
+/// be written down in part.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// The rows in batches, in their order. All but the largest are one batch, which is there whole or not at all.
+pub(super) fn batches(rows: Vec<Row<'_>>) -> Vec<Vec<Row<'_>>> {
+    let size = |row: &Row<'_>| row.0.len() + row.1.len();
+    if rows.iter().map(size).sum::<usize>() <= 2 * BATCH_BYTES {
+        return vec![rows];
+    }
+    let mut batches = vec![Vec::new()];
+    let mut bytes = 0;
+    for row in rows {
+        bytes += size(&row);
+        if bytes > BATCH_BYTES {
+            bytes = size(&row);
+            batches.push(Vec::new());
+        }
+        if let Some(last) = batches.last_mut() {
+            last.push(row);
+        }
+    }
+    batches.retain(|batch| !batch.is_empty());
+    batches
+}
+
 /// The send that an event ends, where it ends one.
 fn ended(event: &Event) -> Option<&SendKey> {
     match event {
@@ -150,5 +176,28 @@ impl Requests {
             }
         }
         settled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_outbox_takes_at_once_stays_one_batch_and_more_is_cut_in_order() {
+        let few = vec![(vec![0; 1 << 20], &[][..]), (vec![1; 6 << 20], &[2][..])];
+        assert_eq!(batches(few.clone()), [few]);
+        let many: Vec<Row<'_>> = (0..20).map(|n| (vec![n; 1 << 20], &[][..])).collect();
+        let cut = batches(many.clone());
+        assert!(cut.len() > 1);
+        for batch in &cut {
+            assert!(batch.iter().map(|row| row.0.len()).sum::<usize>() <= BATCH_BYTES);
+        }
+        assert!(cut.concat() == many);
+        assert_eq!(
+            batches(vec![(vec![7; 9 << 20], &[][..])]).len(),
+            1,
+            "one row is not cut"
+        );
     }
 }

@@ -369,7 +369,10 @@ pub fn stage_backup(
             &making.join("checkpoints"),
             id,
             head.seq,
-            &checkpoint,
+            |out| {
+                out.write_all(&checkpoint)
+                    .map_err(|cause| StoreError::io("write", &making, &cause))
+            },
             &Hooks::default(),
         )?;
     }

@@ -51,8 +51,13 @@ pub(crate) fn seal(key: &[u8], raw: &[u8]) -> Result<Vec<u8>, StoreError> {
     Ok(out)
 }
 
-/// Checks and unwraps what [`seal`] made. The error says what is wrong.
-pub(crate) fn unseal(key: &[u8], value: &[u8]) -> Result<Vec<u8>, String> {
+/// Checks what [`seal`] made without unpacking it. Answers how much it unpacks to.
+pub(crate) fn check(key: &[u8], value: &[u8]) -> Result<usize, String> {
+    opened(key, value).map(|(_, raw_len, _)| raw_len)
+}
+
+/// The compression, the length of what was sealed, and the body, whose checksum is sound.
+fn opened<'a>(key: &[u8], value: &'a [u8]) -> Result<(u8, usize, &'a [u8]), String> {
     let (Some(&version), Some(&codec), Some(raw_len), Some(crc), Some(body)) = (
         value.first(),
         value.get(1),
@@ -72,6 +77,12 @@ pub(crate) fn unseal(key: &[u8], value: &[u8]) -> Result<Vec<u8>, String> {
     if raw_len > MAX_VALUE {
         return Err(format!("a value claims {raw_len} bytes"));
     }
+    Ok((codec, raw_len, body))
+}
+
+/// Checks and unwraps what [`seal`] made. The error says what is wrong.
+pub(crate) fn unseal(key: &[u8], value: &[u8]) -> Result<Vec<u8>, String> {
+    let (codec, raw_len, body) = opened(key, value)?;
     let raw = match codec {
         RAW => body.to_vec(),
         ZSTD => zstd::bulk::decompress(body, raw_len)

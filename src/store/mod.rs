@@ -66,7 +66,7 @@ mod trees;
 mod tests;
 
 pub use archive::{BackupFile, BackupHead, check_backup, commit_staged, stage_backup};
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, CheckpointReader};
 pub use error::StoreError;
 pub use handle::{Appended, Durability, StoreHandle};
 pub use hooks::{Hooks, Point};

@@ -514,6 +514,19 @@ impl<E> Store<E> {
 
     /// Saves the state folded from all events through `seq`, and drops all but the newest two.
     pub fn save_checkpoint(&self, seq: Seq, bytes: &[u8]) -> Result<(), StoreError> {
+        let io = |cause: std::io::Error| StoreError::io("write", self.dir(), &cause);
+        self.write_checkpoint(seq, |out| out.write_all(bytes).map_err(io))
+    }
+
+    /// As [`Store::save_checkpoint`], of a state that `fill` writes piece by piece: it never stands in memory whole.
+    ///
+    /// # Errors
+    /// Those of `fill`, and the store's own.
+    pub fn write_checkpoint(
+        &self,
+        seq: Seq,
+        fill: impl FnOnce(&mut dyn std::io::Write) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         self.inner.check_writable()?;
         // A checkpoint must not know events that a power cut could still take.
         self.inner.sync(seq)?;
@@ -521,7 +534,7 @@ impl<E> Store<E> {
             &self.inner.checkpoints(),
             self.inner.id,
             seq,
-            bytes,
+            fill,
             &self.inner.hooks,
         )
         .map_err(|error| self.inner.fail(error))

@@ -305,7 +305,7 @@ fn load(store: &Store<Recorded>) -> Result<Observed, CoreError> {
     let loaded = store.load()?;
     let mut observed = Observed::default();
     if let Some(checkpoint) = loaded.checkpoint {
-        observed = rmp_serde::from_slice(&checkpoint.bytes)
+        observed = rmp_serde::from_read(checkpoint.reader())
             .map_err(|error| CoreError::Checkpoint(error.to_string()))?;
     }
     for row in loaded.events {
@@ -502,13 +502,13 @@ fn keys_of(present: &Observed, backup: &Observed, line: &Lineage) -> Vec<Event> 
     };
     let before = backup.campaigns.get(line);
     let mut groups = SentGroups::new();
-    for (number, recipient) in &it.recipients {
+    for (number, recipient) in it.recipients.iter() {
         let outcome = match recipient.status {
             Status::Settled(outcome) => outcome,
             Status::InFlight => Outcome::Uncertain,
             Status::Pending | Status::Excluded(_) => continue,
         };
-        let Some(person) = present.persons.id(Handle(*number)) else {
+        let Some(person) = present.persons.id(Handle(number)) else {
             continue;
         };
         let known = backup
@@ -547,7 +547,7 @@ fn keys_of(present: &Observed, backup: &Observed, line: &Lineage) -> Vec<Event> 
     let further: Vec<PersonId> = it
         .recipients
         .keys()
-        .filter_map(|number| present.persons.id(Handle(*number)).map(|id| (*number, id)))
+        .filter_map(|number| present.persons.id(Handle(number)).map(|id| (number, id)))
         .filter(|(number, person)| {
             let then = backup.handle(*person).and_then(|handle| {
                 let steps = &before?.steps;

@@ -475,7 +475,7 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before_and_then_to_the_whole_journ
         assert_eq!(store.load().unwrap().checkpoint.unwrap().seq, 2500);
     }
     let loaded = store.load().unwrap();
-    assert!(loaded.checkpoint.unwrap().bytes == bytes);
+    assert!(loaded.checkpoint.unwrap().bytes().unwrap() == bytes);
     assert_eq!(loaded.events.count(), 510);
     assert_eq!(store.verify().unwrap().problems.len(), 1);
 
@@ -502,7 +502,10 @@ fn a_checkpoint_whose_writing_fails_leaves_the_one_before() {
     assert!(store.save_checkpoint(3000, b"new").is_err());
     drop(store);
     let (store, _) = open(&dir);
-    assert_eq!(store.load().unwrap().checkpoint.unwrap().bytes, b"old");
+    assert_eq!(
+        store.load().unwrap().checkpoint.unwrap().bytes().unwrap(),
+        b"old"
+    );
 }
 
 #[test]

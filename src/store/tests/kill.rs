@@ -92,7 +92,7 @@ fn a_killed_writer_loses_nothing_it_acknowledged() {
         let mut loaded = store.load().unwrap();
         let mut next = 1;
         if let Some(checkpoint) = loaded.checkpoint.take() {
-            assert_eq!(checkpoint.bytes, checkpoint.seq.to_be_bytes());
+            assert_eq!(checkpoint.bytes().unwrap(), checkpoint.seq.to_be_bytes());
             next = checkpoint.seq + 1;
         }
         assert!(loaded.damaged.is_empty(), "round {round}");

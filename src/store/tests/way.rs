@@ -332,7 +332,7 @@ fn a_checkpoint_comes_back_with_the_events_after_it_and_the_oldest_of_three_goes
     let loaded = store.load().unwrap();
     let checkpoint = loaded.checkpoint.unwrap();
     assert_eq!(checkpoint.seq, 4321);
-    assert!(checkpoint.bytes == big);
+    assert!(checkpoint.bytes().unwrap() == big);
     assert!(loaded.damaged.is_empty());
     let seqs: Vec<_> = loaded.events.map(|event| event.unwrap().0).collect();
     assert_eq!(seqs, (4322..=5000).collect::<Vec<_>>());
