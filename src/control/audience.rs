@@ -78,16 +78,11 @@ impl Core {
         let Some(campaign) = line.and_then(|line| self.observed.campaigns.get(line)) else {
             return Vec::new();
         };
-        let mut numbers: Vec<u32> = campaign
+        campaign
             .recipients
             .iter()
             .filter(|(_, recipient)| !matches!(recipient.status, Status::Excluded(_)))
-            .map(|(number, _)| *number)
-            .collect();
-        numbers.sort_unstable();
-        numbers
-            .into_iter()
-            .filter_map(|number| self.observed.persons.id(Handle(number)))
+            .filter_map(|(number, _)| self.observed.persons.id(Handle(number)))
             .collect()
     }
 }

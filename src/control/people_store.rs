@@ -13,6 +13,9 @@ use crate::store::{self, StoreError};
 /// People kept in memory: what the accounts of a workspace have in hand at once, many times over; some 10 MB.
 const MAX_CACHED: usize = 20_000;
 
+/// A change of more people than this is a page of a source: they are read again by the page, when they are asked for.
+const KEPT_AT_ONCE: usize = 64;
+
 /// The people tree as the planner sees it.
 pub(crate) struct PeopleStore {
     tree: Option<store::People>,
@@ -174,23 +177,28 @@ impl PeopleStore {
         let Some(tree) = &self.tree else {
             return Ok(());
         };
+        let ids: Vec<PersonId> = people.iter().map(|(id, _)| *id).collect();
+        let known = tree.known(&ids)?;
         let mut rows: Vec<(PersonId, Vec<u8>)> = Vec::with_capacity(people.len());
-        let mut merged: HashMap<PersonId, Person> = HashMap::with_capacity(people.len());
-        for (id, newer) in people {
-            let known = match merged.remove(&id) {
-                Some(known) => Some(known),
-                None => self.get(id),
-            };
-            let person = match known {
+        let mut merged: Vec<(PersonId, Person)> = Vec::with_capacity(people.len());
+        let mut places: HashMap<PersonId, usize> = HashMap::with_capacity(people.len());
+        for ((id, newer), known) in people.into_iter().zip(known) {
+            if let Some((_, person)) = places.get(&id).and_then(|at| merged.get_mut(*at)) {
+                person.merge(newer);
+                continue;
+            }
+            // Most people of a file are new: nothing is looked for.
+            let person = match known.then(|| self.get(id)).flatten() {
                 Some(mut known) => {
                     known.merge(newer);
                     known
                 }
                 None => newer,
             };
-            merged.insert(id, person);
+            places.insert(id, merged.len());
+            merged.push((id, person));
         }
-        merged.retain(|id, person| !self.suppressed.look(*id, person));
+        merged.retain(|(id, person)| !self.suppressed.look(*id, person));
         for (id, person) in &merged {
             match rmp_serde::to_vec_named(person) {
                 Ok(bytes) => rows.push((*id, bytes)),
@@ -200,12 +208,16 @@ impl PeopleStore {
         tree.put(&rows)?;
         self.unsaved.store(true, Ordering::Release);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if merged.len() > KEPT_AT_ONCE {
+            for id in &ids {
+                cache.remove(id);
+            }
+            return Ok(());
+        }
         if cache.len() + merged.len() > MAX_CACHED {
             cache.clear();
         }
-        if merged.len() <= MAX_CACHED {
-            cache.extend(merged.into_iter().map(|(id, person)| (id, Some(person))));
-        }
+        cache.extend(merged.into_iter().map(|(id, person)| (id, Some(person))));
         Ok(())
     }
 }
@@ -260,15 +272,25 @@ impl People for PeopleStore {
     }
 
     fn get(&self, person: PersonId) -> Option<Person> {
+        let mut found = None;
+        self.show(person, &mut |known| found = known.cloned());
+        found
+    }
+
+    fn show(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = cache.get(&person) {
-            return known.clone();
+            return look(known.as_ref());
         }
-        let rows = match self.tree.as_ref()?.get_with_neighbours(person) {
+        let rows = match self.tree.as_ref() {
+            None => return look(None),
+            Some(tree) => tree.get_with_neighbours(person),
+        };
+        let rows = match rows {
             Ok(rows) => rows,
             Err(error) => {
                 tracing::error!(%error, "a person could not be read");
-                return None;
+                return look(None);
             }
         };
         if cache.len() + rows.len() > MAX_CACHED {
@@ -281,10 +303,6 @@ impl People for PeopleStore {
             // What is in memory is at least as new as its row.
             cache.entry(id).or_insert(known);
         }
-        let known = cache.get(&person).cloned().flatten();
-        if known.is_none() {
-            cache.insert(person, None);
-        }
-        known
+        look(cache.entry(person).or_insert(None).as_ref());
     }
 }

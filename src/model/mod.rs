@@ -14,6 +14,7 @@ mod operator;
 pub mod reaction;
 mod reasons;
 mod replies;
+mod roll;
 mod suppression;
 mod talk;
 mod timestamp;
@@ -33,6 +34,7 @@ pub use notify::NotifyEvent;
 pub use operator::{OperatorCommand, ReportBy, ResolveAs};
 pub use reasons::{AccountState, ConditionType, Exclusion, Outcome, Waiting};
 pub use replies::RepliesCommand;
+pub use roll::Roll;
 pub use suppression::{RefHash, SuppressionKey};
 pub use talk::{
     Aside, DraftHold, Line, LineKey, LineKind, NeedsWhy, OPT_OUT_LINEAGE, Speaker, TEST_LINEAGE,

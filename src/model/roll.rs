@@ -98,6 +98,13 @@ impl Roll {
     }
 }
 
+/// The same people in the same order: the table follows from them.
+impl PartialEq for Roll {
+    fn eq(&self, other: &Roll) -> bool {
+        self.people == other.people
+    }
+}
+
 impl FromIterator<PersonId> for Roll {
     fn from_iter<I: IntoIterator<Item = PersonId>>(people: I) -> Roll {
         let mut roll = Roll::default();

@@ -1,12 +1,12 @@
 //! What is known of a campaign.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
-use super::{ClassId, Handle, Meter, Persons};
+use super::{ClassId, Handle, Handles, Meter, Persons, Table};
 use crate::model::{Exclusion, Lineage, Outcome, SourceId, StallReason, Timestamp};
 
 /// A hold by an operator.
@@ -251,13 +251,13 @@ pub struct Campaign {
     /// The last time that filters were applied to everybody.
     pub judgement: Option<Judgement>,
     /// Everybody who was found.
-    pub recipients: HashMap<u32, Recipient>,
+    pub recipients: Table<Recipient>,
     /// Pending people, by the accounts that can reach them.
-    pub queues: BTreeMap<ClassId, BTreeSet<u32>>,
+    pub queues: BTreeMap<ClassId, Handles>,
     /// Pending people who are only a username or phone yet.
-    pub unresolved: BTreeSet<u32>,
+    pub unresolved: Handles,
     /// Pending people about whom something new is known since filters were applied to them.
-    pub unjudged: BTreeSet<u32>,
+    pub unjudged: Handles,
     /// People whose send has no outcome yet.
     pub in_flight: u64,
     /// Settled people by outcome.
@@ -327,11 +327,7 @@ impl Campaign {
 
     /// Pending people.
     pub fn pending(&self) -> u64 {
-        self.queues
-            .values()
-            .map(|queue| queue.len() as u64)
-            .sum::<u64>()
-            + self.unresolved.len() as u64
+        self.queues.values().map(|queue| queue.len()).sum::<u64>() + self.unresolved.len()
     }
 
     /// Settled people of these outcomes.
@@ -411,11 +407,11 @@ impl Campaign {
 
     /// Takes him out of it.
     pub(super) fn dequeue(&mut self, handle: Handle, class: ClassId) {
-        if self.unresolved.remove(&handle.0) {
+        if self.unresolved.remove(handle.0) {
             return;
         }
         if let Some(queue) = self.queues.get_mut(&class) {
-            queue.remove(&handle.0);
+            queue.remove(handle.0);
             if queue.is_empty() {
                 self.queues.remove(&class);
             }

@@ -12,7 +12,7 @@ use crate::model::{Lineage, Timestamp};
 pub const MONTHLY: usize = 64;
 
 /// What is known of one person over all campaigns, of those who were ever written to or wrote.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Contacted {
     /// The account that talked with him last; it keeps him.
     pub account: Option<u16>,
@@ -30,7 +30,7 @@ pub struct Contacted {
 }
 
 /// Moments, the oldest first. Nearly everybody got one message: it takes no memory of its own.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum Sent {
     /// None.
     #[default]
@@ -42,16 +42,20 @@ pub enum Sent {
 }
 
 impl Sent {
-    /// One more; the oldest of [`MONTHLY`] is given up for it.
-    pub(super) fn push(&mut self, at: Timestamp) {
+    /// One more, in its place; the oldest of [`MONTHLY`] is given up for it.
+    pub(super) fn add(&mut self, at: Timestamp) {
         match self {
             Sent::Never => *self = Sent::Once(at),
-            Sent::Once(first) => *self = Sent::Often(Box::new(vec![*first, at])),
+            Sent::Once(other) => {
+                let other = *other;
+                *self = Sent::Often(Box::new(vec![other.min(at), other.max(at)]));
+            }
             Sent::Often(all) => {
                 if all.len() >= MONTHLY {
                     all.remove(0);
                 }
-                all.push(at);
+                let place = all.partition_point(|other| *other <= at);
+                all.insert(place, at);
             }
         }
     }
@@ -102,4 +106,28 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_kept_in_order_whichever_is_told_first() {
+        let mut sent = Sent::default();
+        let mut all: Vec<Timestamp> = Vec::new();
+        for at in [5, 3, 9, 4, 4] {
+            sent.add(Timestamp(at));
+            all.push(Timestamp(at));
+            all.sort();
+            assert_eq!(*sent, *all);
+            let bytes = rmp_serde::to_vec(&sent).unwrap();
+            assert_eq!(bytes, rmp_serde::to_vec(&all).unwrap());
+            assert_eq!(rmp_serde::from_slice::<Sent>(&bytes).unwrap(), sent);
+        }
+        for at in 0..100 {
+            sent.add(Timestamp(at * 10));
+        }
+        assert_eq!(sent.len(), MONTHLY);
+    }
 }

@@ -180,7 +180,7 @@ pub(super) fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
             let class = class_of(persons, &recipient, handle);
             it.dequeue(handle, class);
         }
-        it.unjudged.remove(&handle.0);
+        it.unjudged.remove(handle.0);
         let variant = match it.variants.get_index_of(&intent.variant) {
             Some(known) => known,
             None => {
@@ -191,8 +191,7 @@ pub(super) fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
         };
         let recipient = it
             .recipients
-            .entry(handle.0)
-            .or_insert(Recipient::of(Status::InFlight));
+            .get_or_insert_with(handle.0, || Recipient::of(Status::InFlight));
         recipient.status = Status::InFlight;
         recipient.account = Some(index);
         recipient.variant = u16::try_from(variant).ok();
@@ -243,7 +242,9 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
     let silenced = state.opted_out.contains(handle.0);
     let is_silenced = state.is_silenced(handle);
     heard_from_us(state, handle, at);
-    let contacted = state.contacted.entry(handle.0).or_default();
+    let contacted = state
+        .contacted
+        .get_or_insert_with(handle.0, Default::default);
     contacted.account = Some(index);
     contacted.last_campaign = Some(key.lineage.clone());
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
@@ -292,13 +293,11 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
 
 /// A message to a person counts for `limits.per_person`.
 fn heard_from_us(state: &mut Observed, handle: Handle, at: Timestamp) {
-    let contacted = state.contacted.entry(handle.0).or_default();
+    let contacted = state
+        .contacted
+        .get_or_insert_with(handle.0, Default::default);
     contacted.last_sent = contacted.last_sent.max(Some(at));
-    if contacted.sent.len() >= super::MONTHLY {
-        contacted.sent.remove(0);
-    }
-    let place = contacted.sent.partition_point(|other| *other <= at);
-    contacted.sent.insert(place, at);
+    contacted.sent.add(at);
 }
 
 /// From in flight to settled.
@@ -383,7 +382,7 @@ pub(super) fn operator_resolved(
         {
             count.sent += 1;
         }
-        let known = contacted.entry(handle.0).or_default();
+        let known = contacted.get_or_insert_with(handle.0, Default::default);
         known.account = recipient.account.or(known.account);
         known.last_sent = known.last_sent.max(Some(at));
         known.last_campaign = Some(key.lineage.clone());
@@ -475,7 +474,7 @@ pub(super) fn settle_pending(state: &mut Observed, line: &str, handle: Handle, o
     }
     let class = class_of(persons, &recipient, handle);
     it.dequeue(handle, class);
-    it.unjudged.remove(&handle.0);
+    it.unjudged.remove(handle.0);
     if let Some(recipient) = it.recipients.get_mut(&handle.0) {
         recipient.status = Status::Settled(outcome);
     }

@@ -615,7 +615,9 @@ fn incoming(
     let index = index_of(state, Some(account));
     let handle = state.persons.intern(person);
     met(state, index, handle, true);
-    let contacted: &mut Contacted = state.contacted.entry(handle.0).or_default();
+    let contacted: &mut Contacted = state
+        .contacted
+        .get_or_insert_with(handle.0, Default::default);
     let last = contacted.handled.entry(index).or_insert(0);
     let before = *last;
     *last = before.max(message_id);

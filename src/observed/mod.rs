@@ -9,6 +9,7 @@
 
 mod account;
 mod campaign;
+mod contacted;
 mod flights;
 mod fold;
 mod lookups;
@@ -21,6 +22,7 @@ mod retry;
 mod runs;
 mod steps;
 mod suppression;
+mod table;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,7 @@ pub use campaign::{
     Approval, Campaign, GuardCounts, Hold, Judgement, LooksLike, Lookup, Recipient, Source, Status,
     VariantCount,
 };
+pub use contacted::{Contacted, MONTHLY, Sent};
 pub use fold::fold;
 pub use meter::Meter;
 pub use persons::{ClassId, Handle, Persons};
@@ -44,6 +47,7 @@ pub use restored::Restored;
 pub use runs::Runs;
 pub use steps::{StepCounts, StepGroup, StepRow, StepTotals, StepWaiter, Steps};
 pub use suppression::{Entry as SuppressionEntry, Suppression};
+pub use table::{Handles, Table};
 pub use talk::{Draft, Notice, Spend, Talk, Talks, Unanswered};
 
 use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp};
@@ -82,27 +86,6 @@ impl InFlight {
     pub fn gap(&self) -> std::time::Duration {
         self.intent.next_allowed_at.since(self.at)
     }
-}
-
-/// Messages to one person whose moments are kept: more than any sensible `limits.per_person.per_month`.
-pub const MONTHLY: usize = 64;
-
-/// What is known of one person over all campaigns, of those who were ever written to or wrote.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Contacted {
-    /// The account that talked with him last; it keeps him.
-    pub account: Option<u16>,
-    /// When the last message of any campaign was accepted.
-    pub last_sent: Option<Timestamp>,
-    /// When each of the last messages was accepted, the oldest first; at most [`MONTHLY`].
-    #[serde(default)]
-    pub sent: Vec<Timestamp>,
-    /// By which campaign.
-    pub last_campaign: Option<Lineage>,
-    /// When he last wrote.
-    pub last_reply: Option<Timestamp>,
-    /// The last message of his that was handled, by account.
-    pub handled: BTreeMap<u16, i32>,
 }
 
 /// A file that cannot be used.
@@ -144,7 +127,8 @@ pub struct Observed {
     /// One's own accounts.
     pub own: RoaringBitmap,
     /// Who was written to or wrote.
-    pub contacted: BTreeMap<u32, Contacted>,
+    #[serde(deserialize_with = "contacted::deserialize")]
+    pub contacted: Table<Contacted>,
     /// People who are owed the one confirmation of their opt-out, and by which account.
     pub confirmations: BTreeMap<u32, u16>,
     /// Chats that Telegram slowed down (SLOWMODE_WAIT): the person waits until then.

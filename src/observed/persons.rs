@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
-use crate::model::PersonId;
+use crate::model::{PersonId, Roll};
 
 /// A person's number in this state. Stable for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,7 +24,7 @@ pub struct ClassId(pub u32);
 /// Everybody, with who can reach him.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Persons {
-    ids: IndexSet<PersonId>,
+    ids: Roll,
     reach: Vec<ClassId>,
     classes: Vec<Vec<u16>>,
     #[serde(with = "super::pairs")]
@@ -38,7 +37,7 @@ pub struct Persons {
 impl Default for Persons {
     fn default() -> Self {
         Persons {
-            ids: IndexSet::new(),
+            ids: Roll::default(),
             reach: Vec::new(),
             classes: vec![Vec::new()],
             by_accounts: BTreeMap::from([(Vec::new(), ClassId(0))]),
@@ -60,30 +59,26 @@ impl Persons {
 
     /// The handle of a person, where he has one.
     pub fn get(&self, person: PersonId) -> Option<Handle> {
-        self.ids
-            .get_index_of(&person)
-            .and_then(|index| u32::try_from(index).ok())
-            .map(Handle)
+        self.ids.number(person).map(Handle)
     }
 
     /// Everybody, in the order in which they were found.
     pub fn ids(&self) -> impl Iterator<Item = PersonId> + '_ {
-        self.ids.iter().copied()
+        self.ids.iter()
     }
 
     /// Who has this handle.
     pub fn id(&self, handle: Handle) -> Option<PersonId> {
-        self.ids.get_index(handle.0 as usize).copied()
+        self.ids.person(handle.0)
     }
 
     /// The handle of a person, a new one where he has none.
     pub(super) fn intern(&mut self, person: PersonId) -> Handle {
-        let (index, new) = self.ids.insert_full(person);
+        let (number, new) = self.ids.enter(person);
         if new {
             self.reach.push(ClassId(0));
         }
-        // 2^32 people are more than Telegram has; the index saturates rather than wraps.
-        Handle(u32::try_from(index).unwrap_or(u32::MAX))
+        Handle(number)
     }
 
     /// The accounts that can reach him, as a class.

@@ -69,7 +69,7 @@ pub(super) fn judged(
     };
     for person in included {
         let handle = persons.intern(persons.resolve(*person));
-        it.unjudged.remove(&handle.0);
+        it.unjudged.remove(handle.0);
         let old = it.recipients.get(&handle.0).copied();
         if let Some(Recipient {
             status: Status::Pending | Status::InFlight | Status::Settled(_),
@@ -121,7 +121,7 @@ pub(super) fn remove_unsettled(
             Status::Pending => {
                 let class = class_of(persons, &recipient, handle);
                 it.dequeue(handle, class);
-                it.unjudged.remove(&handle.0);
+                it.unjudged.remove(handle.0);
                 it.recipients.remove(&handle.0);
                 true
             }

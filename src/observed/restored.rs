@@ -131,15 +131,14 @@ fn unite(state: &mut Observed, line: &Lineage, group: &SettledElsewhere) {
         let handle = state.persons.intern(person);
         if group.outcome == Outcome::Sent {
             let at = Timestamp::from_seconds(i64::from(*sent_at));
-            let known = state.contacted.entry(handle.0).or_default();
+            let known = state
+                .contacted
+                .get_or_insert_with(handle.0, Default::default);
             known.account = account.or(known.account);
             if known.last_sent < Some(at) {
                 known.last_sent = Some(at);
                 known.last_campaign = Some(line.clone());
-                known.sent.push(at);
-                if known.sent.len() > super::MONTHLY {
-                    known.sent.remove(0);
-                }
+                known.sent.add(at);
             }
             state
                 .restored

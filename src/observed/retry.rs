@@ -36,10 +36,10 @@ pub(super) fn reopened(state: &mut Observed, line: &Lineage, outcomes: &[Outcome
             .iter()
             .filter(|(number, recipient)| {
                 recipient.status == Status::Settled(*outcome)
-                    && !suppressed.contains(**number)
-                    && !opted_out.contains(**number)
+                    && !suppressed.contains(*number)
+                    && !opted_out.contains(*number)
             })
-            .map(|(number, _)| *number)
+            .map(|(number, _)| number)
             .collect();
         for number in again {
             super::recipients::uncount(&mut it.outcomes, *outcome);

@@ -97,7 +97,7 @@ pub(super) fn opened(
             Status::Settled(outcome) => !is_for_good(outcome),
             _ => false,
         })
-        .map(|(number, _)| *number)
+        .map(|(number, _)| number)
         .collect();
     for number in again {
         let handle = Handle(number);

@@ -1,7 +1,7 @@
 //! What is kept by handle: small, since there may be a million of each.
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut, Index};
+use std::ops::{Deref, DerefMut};
 
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,13 +13,13 @@ const ROWS: usize = 1 << BITS;
 
 /// A map by handle, ascending. People who are found together have handles in a row: each block of 256 handles is two
 /// lists, and costs a byte a row beside the rows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Table<V> {
     blocks: BTreeMap<u32, Block<V>>,
     len: usize,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 struct Block<V> {
     /// The handles' last bits, ascending.
     keys: Vec<u8>,
@@ -136,17 +136,21 @@ impl<V> Table<V> {
         })
     }
 
+    /// All rows, by ascending handle.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.blocks.values().flat_map(|block| &block.rows)
+    }
+
     /// The handles, ascending.
     pub fn keys(&self) -> impl Iterator<Item = u32> {
         self.iter().map(|(handle, _)| handle)
     }
 }
 
-impl<V> Index<&u32> for Table<V> {
+#[cfg(test)]
+impl<V> std::ops::Index<&u32> for Table<V> {
     type Output = V;
 
-    /// # Panics
-    /// As a map does, where the handle has no row.
     fn index(&self, handle: &u32) -> &V {
         let (block, key) = split(*handle);
         let block = &self.blocks[&block];

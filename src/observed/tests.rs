@@ -383,7 +383,7 @@ fn recount(state: &Observed) {
         let mut excluded: BTreeMap<Exclusion, u64> = BTreeMap::new();
         let (mut replied, mut opted_out) = (0u64, 0u64);
         let mut variants: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
-        for (number, recipient) in &campaign.recipients {
+        for (number, recipient) in campaign.recipients.iter() {
             let queued: Vec<ClassId> = campaign
                 .queues
                 .iter()
@@ -395,7 +395,7 @@ fn recount(state: &Observed) {
                 Status::Pending => {
                     pending += 1;
                     assert_eq!(places, 1, "{line}: {number} waits in one place");
-                    let handle = Handle(*number);
+                    let handle = Handle(number);
                     if let Some(class) = queued.first() {
                         match recipient.account {
                             Some(account) => {
@@ -411,7 +411,7 @@ fn recount(state: &Observed) {
                     assert!(!recipient.bound || recipient.account.is_some());
                     assert!(
                         !state.is_silenced(handle)
-                            || !campaign.recipients.contains_key(number)
+                            || !campaign.recipients.contains_key(&number)
                             || places == 1
                     );
                 }
@@ -527,7 +527,7 @@ fn recount(state: &Observed) {
 fn summary(state: &Observed) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for (line, it) in &state.campaigns {
-        let people: BTreeMap<&u32, &Recipient> = it.recipients.iter().collect();
+        let people: BTreeMap<u32, &Recipient> = it.recipients.iter().collect();
         lines.push(format!(
             "{line} {people:?} {:?} {:?} {:?} {:?}",
             it.queues, it.unresolved, it.unjudged, it.outcomes
@@ -589,7 +589,7 @@ proptest! {
                         .recipients
                         .iter()
                         .filter(|(_, r)| matches!(r.status, Status::Settled(_)))
-                        .map(|(number, _)| (line.clone(), *number)),
+                        .map(|(number, _)| (line.clone(), number)),
                 );
             }
         }
@@ -941,5 +941,5 @@ fn an_account_that_turns_out_to_be_among_the_waiting_is_judged_again() {
         },
     );
     let handle = state.handle(PersonId(2)).unwrap();
-    assert!(state.campaigns["spring"].unjudged.contains(&handle.0));
+    assert!(state.campaigns["spring"].unjudged.contains(handle.0));
 }

@@ -11,6 +11,11 @@ pub trait People {
     /// What is known of a person (or of a reference that was not looked up yet).
     fn get(&self, person: PersonId) -> Option<Person>;
 
+    /// Shows what is known of him to `look`, without a copy where none is needed. `look` asks for nobody else.
+    fn show(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
+        look(self.get(person).as_ref());
+    }
+
     /// What a person and the workspace's accounts said to each other, the oldest first.
     fn conversation(&self, _person: PersonId) -> Vec<(LineKey, Line)> {
         Vec::new()

@@ -69,7 +69,7 @@ pub fn judge(inputs: &Inputs<'_>, line: &Lineage) -> Vec<Event> {
             None => {
                 places += 1;
                 if known.is_none_or(|k| k.status != Status::Pending)
-                    || campaign.unjudged.contains(&number)
+                    || campaign.unjudged.contains(number)
                 {
                     pages.include(person);
                 }
@@ -93,10 +93,10 @@ pub fn judge(inputs: &Inputs<'_>, line: &Lineage) -> Vec<Event> {
                 .is_some_and(|s| s.lookups.values().any(|l| l.ended.is_some()))
         });
     if all_read {
-        for (number, recipient) in &campaign.recipients {
+        for (number, recipient) in campaign.recipients.iter() {
             if matches!(recipient.status, Status::Pending | Status::Excluded(_))
-                && !included.contains(*number)
-                && let Some(person) = inputs.observed.persons.id(Handle(*number))
+                && !included.contains(number)
+                && let Some(person) = inputs.observed.persons.id(Handle(number))
             {
                 pages.drop(person);
             }
@@ -122,6 +122,8 @@ struct Judge<'a> {
     ins: Vec<RoaringBitmap>,
     exclude: RoaringBitmap,
     facts: CampaignFacts,
+    /// Somebody of whom nothing is known.
+    nobody: Person,
 }
 
 impl<'a> Judge<'a> {
@@ -144,13 +146,13 @@ impl<'a> Judge<'a> {
             ins,
             exclude: found(spec, campaign, SourceRole::Exclude),
             facts: super::message::facts(spec, campaign),
+            nobody: Person::default(),
         }
     }
 
     /// The first reason that excludes him, in the order of the promise.
     fn exclusion(&self, handle: Handle, person: PersonId) -> Option<Exclusion> {
         let observed = self.inputs.observed;
-        let filters = &self.spec.filters;
         if observed.own.contains(handle.0) {
             return Some(Exclusion::OwnAccount);
         }
@@ -160,7 +162,24 @@ impl<'a> Judge<'a> {
         if observed.opted_out.contains(handle.0) {
             return Some(Exclusion::OptedOut);
         }
-        let known = self.inputs.people.get(person).unwrap_or_default();
+        let mut reason = None;
+        self.inputs.people.show(person, &mut |known| {
+            reason = match known {
+                Some(known) => self.by_what_is_known(handle, person, known),
+                None => self.by_what_is_known(handle, person, &self.nobody),
+            };
+        });
+        reason
+    }
+
+    /// The first of the reasons that ask who he is.
+    fn by_what_is_known(
+        &self,
+        handle: Handle,
+        person: PersonId,
+        known: &Person,
+    ) -> Option<Exclusion> {
+        let filters = &self.spec.filters;
         // Of a username or phone that nobody looked up, Telegram has told nothing: only what names him is known.
         let looked_up = person.is_user() && !known.hashes.is_empty();
         if looked_up {
@@ -184,7 +203,7 @@ impl<'a> Judge<'a> {
             }
             if let Some(within) = filters.last_seen
                 && !seen_within(
-                    &known,
+                    known,
                     within,
                     self.inputs.now,
                     filters.keep_last_seen_unknown,
@@ -201,7 +220,7 @@ impl<'a> Judge<'a> {
             return Some(Exclusion::NotIn);
         }
         if let Some(only) = &self.inputs.desired.engine.limits.only_to
-            && !is_named(person, Some(&known), only)
+            && !is_named(person, Some(known), only)
         {
             return Some(Exclusion::NotIn);
         }
@@ -221,7 +240,7 @@ impl<'a> Judge<'a> {
                 step: 0,
                 invite_link: None,
             };
-            if !where_.holds(&context) && (looked_up || !may_change(where_.source(), &known)) {
+            if !where_.holds(&context) && (looked_up || !may_change(where_.source(), known)) {
                 return Some(Exclusion::Where);
             }
         }

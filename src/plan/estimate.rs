@@ -681,7 +681,7 @@ fn groups(
     for (class, queue) in &campaign.queues {
         let reached_by = inputs.observed.persons.accounts(*class);
         let accounts: Vec<usize> = reached_by.iter().filter_map(place).filter(mine).collect();
-        let mut left = queue.len() as u64;
+        let mut left = queue.len();
         let kept = keepers.any() && reached_by.len() > 1;
         let resting = resting(inputs, queue, LOOK_THROUGH);
         for ((keeper, from), people) in
@@ -704,7 +704,7 @@ fn groups(
         add(accounts, left, now, false);
     }
     let all: Vec<usize> = (0..senders.len()).filter(mine).collect();
-    add(all, campaign.unresolved.len() as u64, now, true);
+    add(all, campaign.unresolved.len(), now, true);
     groups
 }
 
@@ -754,7 +754,7 @@ fn gaps(inputs: &Inputs<'_>, spec: &ResolvedCampaign, campaign: &Campaign) -> (i
         .iter()
         .flat_map(|(class, queue)| {
             let width = persons.accounts(*class).len();
-            queue.iter().map(move |number| (width, *number))
+            queue.iter().map(move |number| (width, number))
         })
         .collect();
     waiting.sort_unstable();

@@ -144,10 +144,10 @@ impl<'a> Keepers<'a> {
     }
 
     /// How many of these each account keeps.
-    pub(super) fn count<'q>(&self, queue: impl Iterator<Item = &'q u32>) -> Vec<(u16, u64)> {
+    pub(super) fn count(&self, queue: impl Iterator<Item = u32>) -> Vec<(u16, u64)> {
         let mut counts = std::collections::BTreeMap::new();
         for number in queue.take(LOOK_THROUGH) {
-            if let Some(keeper) = self.of(*number) {
+            if let Some(keeper) = self.of(number) {
                 *counts.entry(keeper).or_default() += 1;
             }
         }

@@ -92,8 +92,8 @@ fn both(campaign: &Campaign, other: &Campaign) -> u64 {
             )
         })
         .filter(|(number, _)| {
-            other.steps.wrote_to(crate::observed::Handle(**number))
-                || other.recipients.get(*number).is_some_and(|recipient| {
+            other.steps.wrote_to(crate::observed::Handle(*number))
+                || other.recipients.get(number).is_some_and(|recipient| {
                     matches!(
                         recipient.status,
                         Status::InFlight | Status::Settled(Outcome::Sent | Outcome::Uncertain)

@@ -11,7 +11,7 @@ use super::waits::{SETTLED_A_PASS, unreachable, waits};
 use super::{Action, Gate, Inputs, Plan, audience, gate, invite, steps};
 use crate::desired::ResolvedCampaign;
 use crate::model::{AccountName, Event, Lineage, Outcome, PersonId, Reference, SendKey, Timestamp};
-use crate::observed::{Campaign, Handle};
+use crate::observed::{Campaign, Handle, Observed};
 use crate::people::best_reference;
 use crate::text::CampaignFacts;
 
@@ -50,11 +50,11 @@ impl Turn<'_> {
     pub(super) fn names_phones(&mut self, inputs: &Inputs<'_>) -> bool {
         let unresolved = &self.campaign.unresolved;
         let (any, _) = self.phones.get_or_insert_with(|| {
-            let by_phone = |number: &u32| {
+            let by_phone = |number: u32| {
                 let known = inputs
                     .people
-                    .get(inputs.observed.persons.id(Handle(*number))?)?;
-                matches!(best_reference(&known), Some(Reference::Phone(_))).then_some(*number)
+                    .get(inputs.observed.persons.id(Handle(number))?)?;
+                matches!(best_reference(&known), Some(Reference::Phone(_))).then_some(number)
             };
             let look = unresolved.iter().take(PHONES_LOOKED_AT);
             let phones: VecDeque<u32> = look.filter_map(by_phone).collect();
@@ -159,6 +159,17 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
             waits(inputs, plan, turn);
         }
     }
+}
+
+/// Whether every account that sends has so much in hand that a pass would give none of them more.
+pub fn have_plenty(observed: &Observed) -> bool {
+    let mut sending = observed
+        .accounts
+        .values()
+        .map(|account| account.in_flight.saturating_sub(account.in_doubt) as usize)
+        .filter(|in_hand| *in_hand > 0)
+        .peekable();
+    sending.peek().is_some() && sending.all(|in_hand| in_hand > IN_HAND / 2)
 }
 
 /// How many more messages of a campaign may leave today, all accounts together.
@@ -414,10 +425,10 @@ pub(super) fn candidates<'a>(
         .iter()
         .map(|(class, queue)| (persons.accounts(*class), queue))
         .filter(|(accounts, _)| index.is_some_and(|i| accounts.contains(&i)))
-        .map(|(accounts, queue)| (accounts.len(), queue.iter().copied().peekable()))
+        .map(|(accounts, queue)| (accounts.len(), queue.iter().peekable()))
         .collect();
     if let Some(width) = unresolved {
-        heads.push((width, campaign.unresolved.iter().copied().peekable()));
+        heads.push((width, campaign.unresolved.iter().peekable()));
     }
     std::iter::from_fn(move || {
         let best = heads
@@ -492,7 +503,7 @@ fn take(
                 None => continue,
             }
         }
-        if turn.campaign.unjudged.contains(&number) {
+        if turn.campaign.unjudged.contains(number) {
             let reason = audience::judge_one(inputs, turn.spec, turn.campaign, handle, person);
             let (included, excluded) = match reason {
                 None => (vec![person], Vec::new()),
@@ -591,7 +602,7 @@ fn is_in_hand(inputs: &Inputs<'_>, plan: &Plan, person: PersonId) -> bool {
 /// whom `limits.per_person` gives a rest.
 pub(super) fn resting(
     inputs: &Inputs<'_>,
-    queue: &std::collections::BTreeSet<u32>,
+    queue: &roaring::RoaringBitmap,
     most: usize,
 ) -> BTreeMap<u32, Timestamp> {
     let limits = &inputs.desired.engine.limits;
@@ -608,7 +619,7 @@ pub(super) fn resting(
     queue
         .iter()
         .take(most)
-        .filter_map(|number| Some((*number, until(*number)?)))
+        .filter_map(|number| Some((number, until(number)?)))
         .collect()
 }
 

@@ -53,17 +53,17 @@ pub(super) fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<
         .filter(|(class, _)| !reaches(**class))
     {
         let bound = !persons.accounts(*class).is_empty()
-            && queue.first().is_some_and(|n| {
+            && queue.min().is_some_and(|n| {
                 turn.campaign
                     .recipients
-                    .get(n)
+                    .get(&n)
                     .is_some_and(|r| r.account.is_some())
             });
         for number in queue.iter().take(SETTLED_A_PASS) {
-            if bound || turn.taken.contains(number) {
+            if bound || turn.taken.contains(&number) {
                 continue;
             }
-            let Some(person) = persons.id(Handle(*number)) else {
+            let Some(person) = persons.id(Handle(number)) else {
                 continue;
             };
             let known: Person = inputs.people.get(person).unwrap_or_default();
@@ -111,7 +111,7 @@ pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
             .filter(|(index, _, _)| index.is_some_and(|i| persons.accounts(*class).contains(&i)))
             .map(|(_, _, availability)| availability.clone())
             .fold(none.clone(), Availability::better);
-        let mut count = queue.len() as u64;
+        let mut count = queue.len();
         // Who rests waits for that, whichever account keeps him. A pass that sends looks at the heads of queues only.
         let most = if inputs.report_only {
             LOOK_THROUGH
@@ -157,11 +157,7 @@ pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
             },
             later => later,
         };
-        found.push(wait_of(
-            best,
-            turn.campaign.unresolved.len() as u64,
-            inputs.now,
-        ));
+        found.push(wait_of(best, turn.campaign.unresolved.len(), inputs.now));
     }
     for wait in &found {
         if let Some(until) = wait.until {

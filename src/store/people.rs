@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::StoreError;
 use super::codec::{items, put_item};
 use super::db::{Changes, Tree};
-use crate::model::PersonId;
+use crate::model::{PersonId, Roll};
 
 /// People in a page.
 const PAGE_PEOPLE: usize = 1_000;
@@ -32,8 +32,52 @@ pub struct People {
 
 #[derive(Debug, Default)]
 struct Index {
-    page_of: HashMap<PersonId, u64>,
+    page_of: PageOf,
     pages: BTreeMap<u64, Page>,
+}
+
+/// The newest page of each person: 24 bytes a person, of whom there may be a million.
+#[derive(Debug, Default)]
+struct PageOf {
+    roll: Roll,
+    /// By his number; 0 for somebody who is gone.
+    pages: Vec<u64>,
+    known: usize,
+}
+
+impl PageOf {
+    fn get(&self, person: PersonId) -> Option<u64> {
+        let number = self.roll.number(person)?;
+        self.pages
+            .get(number as usize)
+            .copied()
+            .filter(|page| *page > 0)
+    }
+
+    /// Answers with the page before.
+    fn insert(&mut self, person: PersonId, page: u64) -> Option<u64> {
+        let (number, new) = self.roll.enter(person);
+        if new {
+            self.pages.push(0);
+        }
+        let slot = self.pages.get_mut(number as usize)?;
+        let before = std::mem::replace(slot, page);
+        if before == 0 {
+            self.known += 1;
+        }
+        Some(before).filter(|page| *page > 0)
+    }
+
+    fn remove(&mut self, person: PersonId) {
+        let slot = self
+            .roll
+            .number(person)
+            .and_then(|number| self.pages.get_mut(number as usize));
+        if let Some(slot) = slot.filter(|slot| **slot > 0) {
+            *slot = 0;
+            self.known -= 1;
+        }
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -209,7 +253,7 @@ impl People {
                 ));
             };
             for (person, bytes) in decode(*no, &body)? {
-                if index.page_of.get(&person) == Some(no) {
+                if index.page_of.get(person) == Some(*no) {
                     people.push((person, bytes.to_vec()));
                 }
             }
@@ -242,7 +286,7 @@ impl People {
     ) -> Result<Vec<(PersonId, Vec<u8>)>, StoreError> {
         let mut guard = self.index()?;
         let index = guard.get()?;
-        let Some(page) = index.page_of.get(&person).copied() else {
+        let Some(page) = index.page_of.get(person) else {
             return Ok(Vec::new());
         };
         let Some(body) = self.tree.get(&page.to_be_bytes())? else {
@@ -253,15 +297,25 @@ impl People {
         };
         Ok(decode(page, &body)?
             .into_iter()
-            .filter(|(other, _)| index.page_of.get(other) == Some(&page))
+            .filter(|(other, _)| index.page_of.get(*other) == Some(page))
             .map(|(other, bytes)| (other, bytes.to_vec()))
+            .collect())
+    }
+
+    /// Of each of these people, whether anything is known.
+    pub fn known(&self, people: &[PersonId]) -> Result<Vec<bool>, StoreError> {
+        let mut guard = self.index()?;
+        let index = guard.get()?;
+        Ok(people
+            .iter()
+            .map(|person| index.page_of.get(*person).is_some())
             .collect())
     }
 
     /// How many people are known.
     pub fn len(&self) -> Result<usize, StoreError> {
         let mut guard = self.index()?;
-        Ok(guard.get()?.page_of.len())
+        Ok(guard.get()?.page_of.known)
     }
 
     /// Whether nobody is known.
@@ -277,7 +331,7 @@ impl People {
             let (key, body) = pair?;
             let page = page_no(&key)?;
             for (person, bytes) in decode(page, &body)? {
-                if index.page_of.get(&person) == Some(&page) {
+                if index.page_of.get(person) == Some(page) {
                     each(person, bytes);
                 }
             }
@@ -305,7 +359,7 @@ impl People {
             let mut out = Vec::new();
             let mut live = 0;
             for (person, bytes) in entries {
-                let current = index.page_of.get(&person) == Some(&no);
+                let current = index.page_of.get(person) == Some(no);
                 if current && gone.contains(&person) {
                     removed += 1;
                 } else if current {
@@ -324,7 +378,7 @@ impl People {
         let result = self.tree.apply(changes);
         if result.is_ok() {
             for person in gone {
-                index.page_of.remove(&person);
+                index.page_of.remove(person);
             }
             for (no, page) in pages {
                 if page.live == 0 {

@@ -348,13 +348,13 @@ impl Sim {
                 .collect(),
             SourceKind::Audience { campaign } => {
                 let known = self.observed.campaign(campaign);
-                let recipients = known.into_iter().flat_map(|known| &known.recipients);
+                let recipients = known.into_iter().flat_map(|known| known.recipients.iter());
                 let mut people: Vec<PersonId> = recipients
                     .filter(|(_, recipient)| {
                         !matches!(recipient.status, tidings::observed::Status::Excluded(_))
                     })
                     .filter_map(|(number, _)| {
-                        self.observed.persons.id(tidings::observed::Handle(*number))
+                        self.observed.persons.id(tidings::observed::Handle(number))
                     })
                     .collect();
                 people.sort_unstable();

@@ -103,7 +103,7 @@ impl Engine {
                 .flatten()
                 .any(|at| at < before);
             let set = if over { &mut gone } else { &mut kept };
-            set.extend(campaign.recipients.keys().copied());
+            set.extend(campaign.recipients.keys());
             for source in campaign.sources.values() {
                 *set |= source.found();
             }

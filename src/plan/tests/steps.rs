@@ -156,7 +156,7 @@ fn only_the_account_that_began_goes_on() {
                 world
                     .observed
                     .persons
-                    .id(crate::observed::Handle(*number))
+                    .id(crate::observed::Handle(number))
                     .unwrap(),
                 recipient.account.unwrap(),
             )
