@@ -98,6 +98,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Reports taken in before the planner is asked again: enough to share its work and one write, few enough for the
 /// next order to leave at once.
 const REPORTS_AT_ONCE: usize = 256;
+/// How long reports are gathered while every account has plenty in hand: each would wake the loop, which has nothing to
+/// give them yet. Half a hand takes an account several times as long.
+const GATHER: Duration = Duration::from_millis(1);
 /// Passes one after another that only wrote things down, before the loop looks at what else came.
 const PASSES_AT_ONCE: usize = 64;
 /// The longest pause before a lost connection is tried again (CONTRACT section 6).
@@ -364,6 +367,9 @@ impl Engine {
                 break kind;
             }
             let sleep = self.sleep(&plan);
+            if self.draining_since.is_none() && crate::plan::have_plenty(&self.core.observed) {
+                tokio::time::sleep(GATHER).await;
+            }
             let first = tokio::select! {
                 biased;
                 _ = signals.term.recv() => Input::Stop,

@@ -52,6 +52,7 @@ pub use lookups::limited as found_by;
 pub use reach::LOOKUPS_A_DAY;
 pub use report::{AccountView, CampaignView, Gate, Report, Wait};
 pub use runs::{FIRINGS_SHOWN, next_firings};
+pub use sends::have_plenty;
 pub use warmup::{WarmupDay, warmup_day};
 
 use crate::desired::{Desired, SourceKind};

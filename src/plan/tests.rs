@@ -261,6 +261,45 @@ fn accounts_take_turns() {
 }
 
 #[test]
+fn reports_are_gathered_only_while_a_pass_would_give_nobody_more() {
+    let mut world = World::new(
+        SETTINGS,
+        &[("one", spec("one", "a1, a2", FAST))],
+        &["a1", "a2"],
+    );
+    world.found(1..900);
+    assert!(!have_plenty(&world.observed), "nobody has anything yet");
+    let mut keys = Vec::new();
+    loop {
+        let plan = world.plan();
+        let intended = world.intend(&plan);
+        if intended.is_empty() {
+            break;
+        }
+        keys.extend(intended);
+    }
+    assert_eq!(keys.len(), 512);
+    let mut gathered = 0;
+    // One account is faster: as soon as it has come to its half, nothing is waited for.
+    keys.retain(|key| world.observed.in_flight[key].intent.account.as_ref() == "a1");
+    for key in keys {
+        if !have_plenty(&world.observed) {
+            break;
+        }
+        assert_eq!(sends(&world.plan()).count(), 0);
+        gathered += 1;
+        world.record(Event::Sent {
+            key,
+            message_id: gathered,
+            earlier: false,
+            next_allowed_at: world.now,
+        });
+    }
+    assert_eq!(gathered, 128);
+    assert!(sends(&world.plan()).count() > 0);
+}
+
+#[test]
 fn with_a_delay_an_account_has_one_message_in_hand() {
     let slow = "delays: {between_messages: 30s..90s, per_account: {per_day: 100}}";
     let mut world = World::new(
