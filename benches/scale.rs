@@ -1,7 +1,9 @@
 //! What a large workspace costs: `cargo bench --bench scale -- --report` prints a row for each promise with what it is
 //! measured against in the same run, and writes them to `target/scale.md`.
 //!
-//! `-- --only WORD` takes the rows whose name holds the word; `-- --specs N --people N` another size.
+//! `-- --only WORD` takes the rows whose name holds the word; `-- --specs N --people N --rows N --members N --events N
+//! --accounts N` other sizes, `-- --idle SECONDS` another span. A row is the best of some runs, and CPU time stands beside
+//! wall time, since what else a machine does costs one and not the other.
 
 mod support;
 
@@ -10,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::big::{self, Everybody, Size};
-use support::{Bad, argument, cpu_of, rate, word};
+use support::{Bad, argument, cpu_of, idle, journal, members, rate, word};
 use tidings::control::request;
 use tidings::model::{Command as Ask, RandomKey, Reply, Timestamp};
 use tidings::plan::{Inputs, Link, Runtime, plan};
@@ -42,6 +44,10 @@ impl Report {
 const HEAD: &str = "| what | target | measured | reached |\n|---|---|---|---|";
 
 fn main() -> Result<(), Bad> {
+    // A process of plain clients, for the row that measures one.
+    if let Some(sessions) = word(idle::PLAIN) {
+        return idle::plain(Path::new(&sessions));
+    }
     let mut report = Report {
         rows: Vec::new(),
         only: word("--only"),
@@ -55,7 +61,10 @@ fn main() -> Result<(), Bad> {
     validate(&mut report, size)?;
     passes(&mut report, size)?;
     csv(&mut report)?;
+    looked_up(&mut report)?;
     daemon(&mut report, size)?;
+    connected(&mut report)?;
+    long_journal(&mut report)?;
     sends(&mut report)?;
     if std::env::args().any(|arg| arg == "--report") {
         let text = format!("{HEAD}\n{}\n", report.rows.join("\n"));
@@ -96,17 +105,27 @@ fn tidings(dir: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command to its end: how long, and its peak of memory.
-fn timed(mut command: Command) -> Result<(Duration, f64), Bad> {
+/// What a command took besides its time.
+#[derive(Default)]
+struct Cost {
+    /// CPU time of all its threads.
+    cpu: Duration,
+    /// Its peak of memory, in MB.
+    peak: f64,
+}
+
+/// Runs a command to its end: how long, and what else it took.
+fn timed(mut command: Command) -> Result<(Duration, Cost), Bad> {
     let began = Instant::now();
     let mut child = command.spawn()?;
-    let mut peak = 0f64;
+    let mut cost = Cost::default();
     loop {
-        peak = peak.max(peak_mb(child.id()));
+        cost.peak = cost.peak.max(peak_mb(child.id()));
+        cost.cpu = cost.cpu.max(cpu_of(&child.id().to_string()));
         if child.try_wait()?.is_some() {
-            return Ok((began.elapsed(), peak));
+            return Ok((began.elapsed(), cost));
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -132,11 +151,16 @@ fn validate(report: &mut Report, size: Size) -> Result<(), Bad> {
     }
     let dir = tempfile::tempdir()?;
     big::write_specs(dir.path(), size)?;
-    let (took, peak) = best(3, || timed(tidings(dir.path(), &["validate"])))?;
+    let (took, cost) = best(3, || timed(tidings(dir.path(), &["validate"])))?;
     report.row(
         &name,
         "≤ 500 ms",
-        &format!("{:.0} ms, {peak:.0} MB", millis(took)),
+        &format!(
+            "{:.0} ms ({:.0} ms CPU), {:.0} MB",
+            millis(took),
+            millis(cost.cpu),
+            cost.peak
+        ),
         took <= Duration::from_millis(500),
     );
     Ok(())
@@ -252,7 +276,7 @@ fn csv(report: &mut Report) -> Result<(), Bad> {
          filters: {limit: 10000000, where: contact.fields.city == 'Kazan'}\n\
          templates: [{name: one, text: 'Hi {{ contact.first_name }}!'}]\n",
     )?;
-    let (took, peak) = timed(tidings(dir.path(), &["reconcile", "all"]))?;
+    let (took, Cost { cpu, peak }) = timed(tidings(dir.path(), &["reconcile", "all"]))?;
     let reply = request(
         &big::workspace(dir.path())?,
         Ask::Status { names: Vec::new() },
@@ -267,7 +291,11 @@ fn csv(report: &mut Report) -> Result<(), Bad> {
     report.row(
         &name,
         "≤ 6 s, ≤ 200 MB",
-        &format!("{:.1} s, {peak:.0} MB", took.as_secs_f64()),
+        &format!(
+            "{:.1} s ({:.1} s CPU), {peak:.0} MB",
+            took.as_secs_f64(),
+            cpu.as_secs_f64()
+        ),
         took <= Duration::from_secs(6) && peak <= 200.0,
     );
     Ok(())
@@ -324,18 +352,22 @@ fn daemon(report: &mut Report, size: Size) -> Result<(), Bad> {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    let peak = peak_mb(pid);
+    let (peak, spent) = (peak_mb(pid), cpu_of(&pid.to_string()));
     report.row(
         &format!("daemon: start with {state}, to the first action"),
         "≤ 1.5 s, ≤ 120 MB",
-        &format!("{:.2} s, {peak:.0} MB", first.as_secs_f64()),
+        &format!(
+            "{:.2} s ({:.2} s CPU), {peak:.0} MB",
+            first.as_secs_f64(),
+            spent.as_secs_f64()
+        ),
         first <= Duration::from_millis(1500) && peak <= 120.0,
     );
     std::thread::sleep(Duration::from_secs(5));
     let (cpu, rss, span) = (
         cpu_of(&pid.to_string()),
         memory_mb(pid, "VmRSS:"),
-        Duration::from_secs(30),
+        Duration::from_secs(argument("--idle").unwrap_or(60) as u64),
     );
     std::thread::sleep(span);
     let share = (cpu_of(&pid.to_string()) - cpu).as_secs_f64() / span.as_secs_f64() * 100.0;
@@ -346,11 +378,15 @@ fn daemon(report: &mut Report, size: Size) -> Result<(), Bad> {
         &format!("{share:.2} %, {grown:+.1} MB in {} s", span.as_secs()),
         share <= 0.2 && grown <= 1.0,
     );
-    let (took, _) = best(5, || timed(tidings(dir.path(), &["status", "-o", "json"])))?;
+    let (took, cost) = best(5, || timed(tidings(dir.path(), &["status", "-o", "json"])))?;
     report.row(
         "daemon: `status`, same state",
         "≤ 30 ms",
-        &format!("{:.0} ms", millis(took)),
+        &format!(
+            "{:.0} ms ({:.0} ms CPU of the command)",
+            millis(took),
+            millis(cost.cpu)
+        ),
         took <= Duration::from_millis(30),
     );
     let workspace = big::workspace(dir.path())?;
@@ -378,6 +414,98 @@ fn daemon(report: &mut Report, size: Size) -> Result<(), Bad> {
         "≤ 150 ms beyond the quiet time",
         &format!("{:.0} ms with it", millis(took)),
         took <= Duration::from_millis(300),
+    );
+    Ok(())
+}
+
+fn looked_up(report: &mut Report) -> Result<(), Bad> {
+    let people = argument("--members").unwrap_or(100_000);
+    let name = format!("group of {people} members looked up over MTProto and stored");
+    if !report.wants(&name) {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let (plain, engine) = runtime.block_on(members::measure(people))?;
+    let ratio = plain.as_secs_f64() / engine.as_secs_f64();
+    report.row(
+        &name,
+        "≥ 0.90 of a plain grammers loop",
+        &format!(
+            "{ratio:.2} ({:.2} s, the loop {:.2} s)",
+            engine.as_secs_f64(),
+            plain.as_secs_f64()
+        ),
+        ratio >= 0.9,
+    );
+    Ok(())
+}
+
+fn connected(report: &mut Report) -> Result<(), Bad> {
+    let more = argument("--accounts").unwrap_or(40);
+    let name = "an idle connected account beyond the first";
+    if !report.wants(name) {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let mut each = [0.0; 2];
+    for (at, engine) in [false, true].into_iter().enumerate() {
+        let mut resident = Vec::new();
+        for accounts in [1, 1 + more] {
+            let world = runtime.block_on(idle::World::start(accounts))?;
+            let command = match engine {
+                true => tidings(world.dir.path(), &["run"]),
+                false => world.plain_process()?,
+            };
+            let mut child = Daemon({ command }.spawn()?);
+            world.until_connected(|| match child.0.try_wait()? {
+                Some(ended) => Err(format!("the process ended: {ended}").into()),
+                None => Ok(()),
+            })?;
+            resident.push(memory_mb(child.0.id(), "VmRSS:"));
+        }
+        each[at] = (resident[1] - resident[0]) * 1024.0 / more as f64;
+    }
+    let [plain, engine] = each;
+    report.row(
+        name,
+        "≤ 300 KB, or the plain client's + 10 %",
+        &format!("{engine:.0} KB, the plain client {plain:.0} KB ({more} more of each)"),
+        engine <= 300.0 || engine <= plain * 1.1,
+    );
+    Ok(())
+}
+
+fn long_journal(report: &mut Report) -> Result<(), Bad> {
+    let events = argument("--events").unwrap_or(10_000_000);
+    let name = format!("journal of {events} events");
+    if !report.wants(&name) {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    big::write_specs(
+        dir.path(),
+        Size {
+            specs: 1,
+            people: 1_000,
+            accounts: 1,
+        },
+    )?;
+    let bytes = journal::write(&dir.path().join("state"), events)?;
+    let (took, cost) = best(3, || timed(tidings(dir.path(), &["status", "-o", "json"])))?;
+    report.row(
+        &name,
+        "start ≤ 3 s, disk ≤ 1 GB",
+        &format!(
+            "{:.2} s ({:.2} s CPU), {:.0} MB on the disk",
+            took.as_secs_f64(),
+            cost.cpu.as_secs_f64(),
+            bytes as f64 / 1e6
+        ),
+        took <= Duration::from_secs(3) && bytes <= 1_000_000_000,
     );
     Ok(())
 }

@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
 pub mod big;
+pub mod idle;
+pub mod journal;
+pub mod members;
 pub mod rate;
 
 use std::time::Duration;

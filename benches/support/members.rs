@@ -1,0 +1,129 @@
+//! A large group looked up: the engine, which stores everybody durably, against a plain grammers loop that counts them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidings::control::{RunOptions, Workspace, WorkspaceOptions, run_with};
+use tidings::sandbox::{Sandbox, SandboxOptions, WorldSpec};
+use tidings::telegram::GrammersTelegram;
+
+use super::Bad;
+use super::idle::client;
+
+/// Members asked for at once: Telegram gives no more (core.telegram.org/method/channels.getParticipants).
+const PAGE: i32 = 200;
+
+fn options(people: usize) -> Result<SandboxOptions, Bad> {
+    let mut yaml = String::from("seed: 5\naccounts: [{name: acc-1}]\npeople:\n");
+    for n in 0..people {
+        yaml += &format!("  - {{username: person_{n}, first_name: P{n}}}\n");
+    }
+    yaml += &format!(
+        "groups: [{{title: All, username: everybody, creator: acc-1, members: all, listed: {}}}]\n",
+        people + 1
+    );
+    Ok(SandboxOptions {
+        world: WorldSpec::from_yaml(&yaml)?,
+        ai_port: None,
+        keep_ledger: true,
+        ..SandboxOptions::default()
+    })
+}
+
+/// The plain loop, then the engine, from the first page to the end.
+pub async fn measure(people: usize) -> Result<(Duration, Duration), Bad> {
+    let sandbox = Sandbox::start(options(people)?).await?;
+    let dir = tempfile::tempdir()?;
+    sandbox.write_sessions(dir.path()).await?;
+    let plain = plain_loop(&dir.path().join("acc-1.session"), people).await?;
+    drop(sandbox);
+    let sandbox = Sandbox::start(options(people)?).await?;
+    let engine = engine_run(&sandbox, people).await?;
+    Ok((plain, engine))
+}
+
+async fn plain_loop(session: &std::path::Path, people: usize) -> Result<Duration, Bad> {
+    use grammers_client::tl::{enums, functions, types};
+    let client = client(session).await?;
+    let found = client
+        .invoke(&functions::contacts::ResolveUsername {
+            username: "everybody".to_owned(),
+            referer: None,
+        })
+        .await?;
+    let enums::contacts::ResolvedPeer::Peer(found) = found;
+    let channel = found.chats.into_iter().find_map(|chat| match chat {
+        enums::Chat::Channel(channel) => Some(types::InputChannel {
+            channel_id: channel.id,
+            access_hash: channel.access_hash.unwrap_or_default(),
+        }),
+        _ => None,
+    });
+    let channel = channel.ok_or("the group was not found")?;
+    let began = Instant::now();
+    let mut met = 0;
+    loop {
+        let page = client
+            .invoke(&functions::channels::GetParticipants {
+                channel: enums::InputChannel::Channel(channel.clone()),
+                filter: enums::ChannelParticipantsFilter::ChannelParticipantsRecent,
+                offset: i32::try_from(met)?,
+                limit: PAGE,
+                hash: 0,
+            })
+            .await?;
+        let enums::channels::ChannelParticipants::Participants(page) = page else {
+            return Err("no page".into());
+        };
+        if page.participants.is_empty() {
+            break;
+        }
+        met += page.participants.len();
+    }
+    if met < people {
+        return Err(format!("{met} of {people} members were listed").into());
+    }
+    Ok(began.elapsed())
+}
+
+async fn engine_run(sandbox: &Sandbox, people: usize) -> Result<Duration, Bad> {
+    let dir = tempfile::tempdir()?;
+    std::fs::create_dir(dir.path().join("campaigns"))?;
+    sandbox.write_sessions(&dir.path().join("sessions")).await?;
+    std::fs::write(
+        dir.path().join("tidings.yaml"),
+        "version: 1\ntelegram: {api_id: 1, api_hash: loopback}\nlimits: {max_audience: 10000000}\n",
+    )?;
+    std::fs::write(
+        dir.path().join("campaigns/all.yaml"),
+        "version: 1\nname: all\nkind: collect\nconsent: {basis: members}\naccounts: [acc-1]\n\
+         sources: [{type: members, peer: '@everybody'}]\nfilters: {limit: 10000000}\n",
+    )?;
+    let workspace = Workspace::find(&WorkspaceOptions {
+        directory: Some(dir.path().to_owned()),
+        ..WorkspaceOptions::default()
+    })?;
+    let options = RunOptions {
+        lookups_only: true,
+        ..RunOptions::default()
+    };
+    run_with(workspace, options, Arc::new(GrammersTelegram)).await?;
+    let ended = i64::try_from(
+        std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)?
+            .as_millis(),
+    )?;
+    let pages: Vec<i64> = sandbox
+        .ledger()
+        .entries()
+        .into_iter()
+        .filter(|entry| entry.method == "channels.getParticipants")
+        .map(|entry| entry.at)
+        .collect();
+    let first = pages.iter().min().ok_or("nobody was looked up")?;
+    if pages.len() * (PAGE as usize) < people {
+        return Err(format!("{} pages for {people} people", pages.len()).into());
+    }
+    // All that is stored, the last checkpoint too.
+    Ok(Duration::from_millis(u64::try_from(ended - first)?))
+}
