@@ -230,8 +230,12 @@ impl Engine {
         }
         let ids = |people: &[(PersonId, Person)]| people.iter().map(|(id, _)| *id).collect();
         let (found, unaddressed): (Vec<PersonId>, Vec<PersonId>) = (ids(&reached), ids(&unreached));
-        // Whom a file named a moment ago must be known by now: he may be among these.
-        self.write(events)?;
+        // Whom a file named a moment ago must be known by now: he may be among these. Pages of accounts that came in
+        // together are written down together, their people with one sync.
+        let names = |event: &Event| matches!(event, Event::LookupPage { account: None, .. });
+        if events.iter().any(names) {
+            self.write(events)?;
+        }
         let merged = self.recognised(name, &reached)?;
         if let Some(names) = &mut self.names {
             for (id, person) in &reached {
