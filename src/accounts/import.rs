@@ -38,7 +38,14 @@ pub async fn import(from: &Path, to: &Path) -> Result<(), ImportError> {
     if std::fs::symlink_metadata(to).is_ok() {
         return Err(ImportError::Taken(to.display().to_string()));
     }
-    let holds = read(from).await?;
+    // The library below panics over text that is no UTF-8: in a task of its own that is an error.
+    let path = from.to_owned();
+    let holds = tokio::spawn(async move { read(&path).await })
+        .await
+        .map_err(|_| {
+            let what = "its columns hold what cannot be read".to_owned();
+            ImportError::Foreign(from.display().to_string(), what)
+        })??;
     write_new(to, &holds)
         .await
         .map_err(|why| ImportError::Unwritable(to.display().to_string(), why))
