@@ -270,7 +270,7 @@ groups: [{title: Meetup, username: meetup, creator: sales-1, members: [101, 102]
         .until("both", |world| world.delivered().len() == 2)
         .await;
     world.sandbox.world(|w| {
-        let mut newcomer = w.groups[0].members[1].clone();
+        let mut newcomer = w.groups[0].members[1];
         newcomer.user = (0..w.users.len()).find(|i| w.users[*i].id == 103).unwrap();
         w.groups[0].members.push(newcomer);
     });

@@ -372,8 +372,14 @@ fn inputs_that_are_mutated_for_a_while_end_and_panic_nowhere() {
     let mut specs = of(&[".yaml", ".yml"]);
     specs.push(std::fs::read(root.join("tidings.yaml")).unwrap());
     let whole = |pieces: &[&str]| pieces.iter().map(|p| p.as_bytes().to_vec()).collect();
-    type Entry = fn(&[u8]);
-    let targets: [(&str, Entry, Vec<Vec<u8>>, &[&str]); 6] = [
+    /// A name, what reads the input, whole examples, and pieces to mix in.
+    type Target = (
+        &'static str,
+        fn(&[u8]),
+        Vec<Vec<u8>>,
+        &'static [&'static str],
+    );
+    let targets: [Target; 6] = [
         ("spec", entries::spec, specs, YAML),
         ("template", entries::template, of(&[".j2", ".md"]), TEMPLATE),
         ("people", entries::people, of(&[".csv", ".txt"]), CSV),

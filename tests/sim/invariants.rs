@@ -458,7 +458,7 @@ impl Sim {
         };
         // Of one account.
         let by_it = || ours().filter(|(other, _)| other.account == effect.account);
-        if let Some((last, fact)) = by_it().last()
+        if let Some((last, fact)) = by_it().next_back()
             && effect.at - last.at < fact.gap
             && !self
                 .checker
@@ -599,7 +599,7 @@ impl Sim {
         }
         let gap = gap_hours.map(|hours| hours as i64 * HOUR);
         if let Some(gap) = gap
-            && let Some(last) = to_him().filter(|other| other.wall <= effect.wall).last()
+            && let Some(last) = to_him().rfind(|other| other.wall <= effect.wall)
             && effect.wall - last.wall < gap
         {
             let after = (effect.wall - last.wall) / MINUTE;
