@@ -121,6 +121,11 @@ impl Shared {
         (self.clock)() + self.ahead() * 1000
     }
 
+    /// The protocol's own time in seconds: always the machine's, whatever clock the world goes by.
+    fn wall(&self) -> i64 {
+        chrono::Utc::now().timestamp() + self.ahead()
+    }
+
     fn ahead(&self) -> i64 {
         self.ahead.load(Ordering::Relaxed)
     }
@@ -599,7 +604,7 @@ impl Connection {
         if let (Some(session), Some(key)) = (&mut self.session, &self.key)
             && session.is_waiting()
         {
-            session.flush(key, key.salt(chrono::Utc::now().timestamp()), &mut self.out);
+            session.flush(key, key.salt(self.shared.wall()), &mut self.out);
         }
     }
 
@@ -672,7 +677,7 @@ impl Connection {
 
     fn packet(&mut self, key: &Arc<Key>, packet: Packet) -> Option<End> {
         let ahead = self.shared.ahead();
-        let now = chrono::Utc::now().timestamp() + ahead;
+        let now = self.shared.wall();
         let frame = self.session.as_ref().map_or(0, Session::frame);
         let fresh = self.session.as_ref().is_none_or(|s| s.id != packet.session);
         if fresh {
@@ -738,7 +743,7 @@ impl Connection {
         let id = u32::from_bytes(&message.body).unwrap_or(0);
         // A function's own decoding begins behind its constructor.
         let arguments = message.body.get(4..).unwrap_or_default();
-        let now = chrono::Utc::now().timestamp();
+        let now = self.shared.wall();
         let session = self.session.as_mut()?;
         match id {
             types::MsgsAck::CONSTRUCTOR_ID
@@ -813,11 +818,7 @@ impl Connection {
                 return Some(End::Quietly);
             }
             Outcome::BadSalt => {
-                session.bad_salt(
-                    message.msg_id,
-                    message.seq_no,
-                    key.salt(chrono::Utc::now().timestamp()),
-                );
+                session.bad_salt(message.msg_id, message.seq_no, key.salt(self.shared.wall()));
             }
             Outcome::Half(result) => {
                 self.flush();
