@@ -307,6 +307,11 @@ pub(super) fn answers(inputs: &Inputs<'_>, plan: &mut Plan) {
         if observed.is_silenced(who) || observed.talks.is_human(who) || talk.needs.is_some() {
             continue;
         }
+        // A human is for the person, in whichever dialog he asked for one.
+        if let Some(other) = observed.talks.handed_off(who) {
+            turn.leave_to_human(plan, observed.account_name(other));
+            continue;
+        }
         if let Some(draft) = &talk.draft {
             if draft.hold.is_none() && !draft.sending {
                 turn.send(inputs, plan, draft);
@@ -327,6 +332,20 @@ impl Turn<'_> {
             why,
             detail: detail.into(),
         }));
+    }
+
+    /// What waits for an answer here is for the human whom he asked for in another dialog.
+    fn leave_to_human(&self, plan: &mut Plan, other: Option<&AccountName>) {
+        let waiting = match (&self.talk.draft, &self.talk.unanswered) {
+            (Some(draft), _) if draft.sending => None,
+            (Some(draft), _) => Some(draft.message_id),
+            (None, open) => open.as_ref().map(|open| open.last),
+        };
+        if let Some(message_id) = waiting {
+            let other = other.map_or("another account", |name| name.as_ref());
+            let detail = format!("He asked {other} for a human.");
+            self.flag(plan, message_id, NeedsWhy::Handoff, detail);
+        }
     }
 
     fn is_allowed(&self, inputs: &Inputs<'_>, known: Option<&Person>) -> bool {

@@ -196,3 +196,38 @@ async fn who_says_stop_to_one_account_hears_of_none() {
     assert_eq!(asked(&world).len(), 2);
     daemon.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_one_account_for_a_human_is_answered_by_no_other() {
+    let yaml = super::common::crowd_of(&["sales-1", "sales-2"], 2);
+    let settings = "accounts: {sales-1: {ai_role: {prompt: Hi., delay: 0s, handoff: [human]}}, \
+                    sales-2: {ai_role: {prompt: Hi., delay: 0s}}}\n";
+    let world = talking(&yaml, replies(&["Yes."]), settings).await;
+    let daemon = world.daemon();
+    until_ready(&world, "sales-1").await;
+    until_ready(&world, "sales-2").await;
+    let to = |account: &str, person: i64, text: &str| {
+        let person = Ref::Id(person);
+        world.sandbox.send_as_person(person, account, text).unwrap();
+    };
+    to("sales-1", 101, "A human, please");
+    until_state(&world, "needs_human").await;
+    to("sales-2", 101, "Hello?");
+    let flagged = until_list(&world, "needs_human", "both dialogs are a human's", |all| {
+        all.len() == 2
+    })
+    .await;
+    assert!(
+        flagged.iter().all(|talk| talk["reason"] == "handoff"),
+        "{flagged:?}"
+    );
+    // Who wrote later is answered meanwhile.
+    to("sales-2", 102, "Hello");
+    until_got(&world, 102, 1).await;
+    assert_eq!(world.texts_to(101), [""; 0]);
+    assert_eq!(asked(&world).len(), 1);
+    change(&world, 101, tidings::model::TalkChange::Returned).await;
+    to("sales-2", 101, "And now?");
+    until_got(&world, 101, 1).await;
+    daemon.stop().await.unwrap();
+}

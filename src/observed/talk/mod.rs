@@ -176,6 +176,13 @@ impl Talks {
         self.of(person).any(|(_, talk)| talk.human.is_some())
     }
 
+    /// The account in whose dialog a person asked for a human whom he has not got yet.
+    pub fn handed_off(&self, person: Handle) -> Option<u16> {
+        self.of(person)
+            .find(|(_, talk)| matches!(talk.needs, Some((NeedsWhy::Handoff, ..))))
+            .map(|(by, _)| by)
+    }
+
     /// Answers of the AI to a person in a role, over all accounts.
     pub fn replies(&self, person: Handle, role: &str) -> u32 {
         self.of(person)
