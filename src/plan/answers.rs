@@ -82,7 +82,25 @@ pub fn role_of(inputs: &Inputs<'_>, account: &AccountName, person: PersonId) -> 
     let last = handle
         .and_then(|handle| observed.contacted.get(&handle.0))
         .and_then(|contacted| contacted.last_campaign.as_ref());
-    if let Some(line) = under_way.or(last) {
+    // Where the latest wrote from other accounts only, the latest that wrote from this one.
+    let elsewhere = |line: &&Lineage| matches!(wanted(inputs, line), Some((_, Some(spec))) if !spec.accounts.contains(account));
+    let here = || {
+        let by = observed.account_index(account)?;
+        let wrote = |line: &Lineage| {
+            let got = observed.campaigns.get(line)?.recipients.get(&handle?.0)?;
+            (got.account == Some(by) && got.sent_at > 0).then_some(got.sent_at)
+        };
+        let campaigns = inputs.desired.campaigns.values();
+        campaigns
+            .filter_map(|campaign| Some((wrote(&campaign.lineage)?, &campaign.lineage)))
+            .max_by_key(|(at, _)| *at)
+            .map(|(_, line)| line)
+    };
+    let last = match under_way.or(last) {
+        Some(line) if elsewhere(&line) => here(),
+        other => other,
+    };
+    if let Some(line) = last {
         match wanted(inputs, line) {
             Some((_, Some(spec))) => {
                 if spec.ai_role.is_some() && spec.accounts.contains(account) {

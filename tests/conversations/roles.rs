@@ -376,3 +376,35 @@ async fn what_was_said_is_forgotten_in_time_and_what_was_decided_is_not() {
     );
     daemon.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_that_wrote_from_another_account_takes_no_dialog_over() {
+    let yaml = super::common::crowd_of(&["sales-1", "sales-2"], 2);
+    let settings = "accounts: {sales-2: {ai_role: {prompt: You are the front desk., delay: 0s}}}\n";
+    let world = talking(&yaml, replies(&["Yes."]), settings).await;
+    let campaign = |name: &str, account: &str| {
+        let role = format!("ai_role: {{prompt: You are {name}., delay: 0s, handoff: [human]}}\n");
+        mailing(name, account, &role)
+    };
+    world.write("campaigns/first.yaml", campaign("first", "sales-2"));
+    let daemon = world.daemon();
+    until_got(&world, 101, 1).await;
+    until_got(&world, 102, 1).await;
+    world.write("campaigns/second.yaml", campaign("second", "sales-1"));
+    until_got(&world, 101, 2).await;
+    until_got(&world, 102, 2).await;
+    let to = |person: i64, text: &str| {
+        let person = tidings::sandbox::Ref::Id(person);
+        let sent = world.sandbox.send_as_person(person, "sales-2", text);
+        sent.unwrap();
+    };
+    to(101, "Hello");
+    until_got(&world, 101, 3).await;
+    let system = &question(&asked(&world)[0])[0].1;
+    assert!(system.starts_with("You are first."), "{system}");
+    // With all that this role says.
+    to(102, "A human, please");
+    let flagged = super::common::talk::until_state(&world, "needs_human").await;
+    assert_eq!(flagged["reason"], "handoff");
+    daemon.stop().await.unwrap();
+}
