@@ -323,6 +323,20 @@ fn approve(core: &Core, id: u64, text: Option<String>, by: String) -> Answered {
     let Some(draft) = &talk.draft else {
         return refused(format!("there is no draft {id}"));
     };
+    // It would be taken back at once for not being free to leave.
+    let observed = &core.observed;
+    let campaign = observed.campaigns.get(&draft.role);
+    if observed.suspended.is_some() {
+        return refused(format!(
+            "everything is suspended; draft {id} stays: `tidings resume --all` first"
+        ));
+    }
+    if let Some(campaign) = campaign.filter(|campaign| campaign.suspended.is_some()) {
+        let name = &campaign.name;
+        return refused(format!(
+            "`{name}` is suspended; draft {id} stays: `tidings resume {name}` first"
+        ));
+    }
     let key = draft_key(index, draft.message_id);
     let edited = text.is_some();
     let text = match text.or_else(|| core.people.line(person, &key).map(|line| line.text)) {

@@ -98,17 +98,13 @@ async fn an_answer_that_was_drafted_before_everything_was_suspended_does_not_lea
     says(&world, 101, "Hello");
     let draft = until_state(&world, "draft").await;
     hold(&world, true).await;
-    let approve = RepliesCommand::Approve {
+    let approve = || RepliesCommand::Approve {
         id: draft["id"].as_u64().unwrap(),
         text: None,
         by: "tom".into(),
     };
-    operator(&world, approve).await.unwrap();
-    let flagged = until_state(&world, "needs_human").await;
-    assert_eq!(
-        (&flagged["person"], &flagged["reason"]),
-        (&"id:101".into(), &"held".into())
-    );
+    let refused = operator(&world, approve()).await.unwrap_err();
+    assert!(refused.contains("tidings resume --all"), "{refused}");
     // Of a human's own words no hold keeps any.
     let send = RepliesCommand::Send {
         person: "@person101".into(),
@@ -116,8 +112,14 @@ async fn an_answer_that_was_drafted_before_everything_was_suspended_does_not_lea
         account: None,
         by: "tom".into(),
     };
+    until_state(&world, "draft").await;
+    hold(&world, false).await;
+    operator(&world, approve()).await.unwrap();
+    let got = until_got(&world, 101, 2).await;
+    assert!(got[1].ends_with("Yes."), "{got:?}");
+    hold(&world, true).await;
     operator(&world, send).await.unwrap();
-    assert_eq!(until_got(&world, 101, 2).await[1], "Tom here.");
+    assert_eq!(until_got(&world, 101, 3).await[2], "Tom here.");
     daemon.stop().await.unwrap();
 }
 
@@ -229,5 +231,21 @@ async fn who_asks_one_account_for_a_human_is_answered_by_no_other() {
     change(&world, 101, tidings::model::TalkChange::Returned).await;
     to("sales-2", 101, "And now?");
     until_got(&world, 101, 1).await;
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_taken_and_given_back_without_a_word_is_the_ais_to_answer() {
+    let world = two_roles(", mode: draft").await;
+    let daemon = world.daemon();
+    until_got(&world, 103, 1).await;
+    says(&world, 101, "Hello");
+    let draft = until_state(&world, "draft").await;
+    change(&world, 101, tidings::model::TalkChange::Taken).await;
+    until_state(&world, "human").await;
+    change(&world, 101, tidings::model::TalkChange::Returned).await;
+    let again = until_state(&world, "draft").await;
+    assert_ne!(again["id"], draft["id"], "drafted anew");
+    assert_eq!(asked(&world).len(), 2);
     daemon.stop().await.unwrap();
 }

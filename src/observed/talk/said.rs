@@ -277,9 +277,9 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
         Event::TalkChanged { person, change, .. } => {
             let who = state.persons.intern(*person);
             state.talks_of(who, |talk| match change {
+                // What he wrote before waits on: the human's words answer it, or the AI once it is given back.
                 TalkChange::Taken => {
                     talk.human = Some(at);
-                    talk.unanswered = None;
                     talk.draft = talk.draft.take().filter(|draft| draft.sending);
                     talk.needs = None;
                     talk.closed = false;
