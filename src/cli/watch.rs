@@ -10,7 +10,7 @@ mod tests;
 mod view;
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +29,8 @@ use app::{App, Then, Update};
 const EVERY: Duration = Duration::from_secs(1);
 /// How long a key may wait for the screen to follow.
 const TICK: Duration = Duration::from_millis(100);
+/// How long the screen has to end by itself after a signal, and how often the terminal is looked for.
+const GRACE: Duration = Duration::from_secs(1);
 /// How long the daemon may take to answer: its loop goes round well within.
 const ANSWER: Duration = Duration::from_secs(10);
 /// Events of a story, the newest.
@@ -156,8 +158,20 @@ async fn signals(stop: Arc<AtomicBool>) {
         _ = term.recv() => {}
         _ = hup.recv() => {}
         _ = interrupt.recv() => {}
+        () = terminal_gone() => {}
     }
     stop.store(true, Ordering::Release);
+    // crossterm reads a terminal that is gone again and again and never comes back from it.
+    tokio::time::sleep(GRACE).await;
+    ratatui::restore();
+    std::process::exit(i32::from(DONE));
+}
+
+/// Until nobody can read this any more.
+async fn terminal_gone() {
+    while io::stdin().is_terminal() {
+        tokio::time::sleep(GRACE).await;
+    }
 }
 
 /// The newest events of the campaign whose story is shown, and up to where the journal was looked at.
