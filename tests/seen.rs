@@ -291,6 +291,34 @@ async fn the_live_view_leaves_the_terminal_as_it_was_however_it_ends() {
     }
 }
 
+/// Whether a process still runs; one that only nobody has waited for does not.
+fn runs(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_live_view_ends_where_its_terminal_is_gone() {
+    let (place, _daemon) = place().await;
+    // In the terminal's session the kernel tells it by SIGHUP; outside it nobody does, and it looks for itself.
+    for session in ["", "setsid -w "] {
+        let line = format!("{session}sh -c 'echo pid:$$:; exec tidings status --watch'");
+        let Some(mut terminal) = on_a_terminal(&place, 100, &line) else {
+            return;
+        };
+        terminal.until("spring");
+        let text = terminal.text();
+        let pid = text.split(':').nth(1).unwrap().to_owned();
+        assert!(runs(&pid), "{text}");
+        terminal.child.kill().unwrap();
+        let until = Instant::now() + SOON;
+        while runs(&pid) {
+            assert!(Instant::now() < until, "{session:?}: it goes on for nobody");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
 /// Sends SIGTERM to the `tidings` below a process.
 fn terminate(above: u32) {
     let mut below = vec![above];
