@@ -270,11 +270,7 @@ fn of_refusal(
         }
         Reaction::LoseAccount(state) => vec![
             back(key, again, false, server, said.clone()),
-            Event::AccountChanged {
-                account: account.clone(),
-                state,
-                message: lost(account, state, &said),
-            },
+            lost(account, state, &said),
         ],
         Reaction::Stall { reason } => {
             let mut events = vec![back(key, again, false, server, said.clone())];
@@ -454,9 +450,9 @@ fn unauthorized(account: &str, said: &str) -> String {
     )
 }
 
-/// The sentence for an account that is out of work.
-pub fn lost(account: &str, state: AccountState, said: &str) -> String {
-    match state {
+/// An account is out of work, by what Telegram said.
+pub fn lost(account: &AccountName, state: AccountState, said: &str) -> Event {
+    let message = match state {
         AccountState::Unauthorized => unauthorized(
             account,
             &format!("Telegram no longer accepts its session ({said})"),
@@ -466,6 +462,11 @@ pub fn lost(account: &str, state: AccountState, said: &str) -> String {
             other.meaning(),
             other.remedy()
         ),
+    };
+    Event::AccountChanged {
+        account: account.clone(),
+        state,
+        message,
     }
 }
 

@@ -162,11 +162,7 @@ impl Sim {
     }
 
     fn lost(&mut self, name: &AccountName, state: AccountState, said: &str) {
-        self.record(vec![Event::AccountChanged {
-            account: name.clone(),
-            state,
-            message: outcome::lost(name, state, said),
-        }]);
+        self.record(vec![outcome::lost(name, state, said)]);
     }
 
     pub fn link_lost(&mut self, name: &AccountName, message: String) {

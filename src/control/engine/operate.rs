@@ -104,11 +104,7 @@ impl Engine {
                     }
                     CallError::Rpc(fault) => {
                         if let Reaction::LoseAccount(state) = react(fault) {
-                            events.push(Event::AccountChanged {
-                                account: name.clone(),
-                                state,
-                                message: outcome::lost(name, state, &fault.message),
-                            });
+                            events.push(outcome::lost(name, state, &fault.message));
                         }
                     }
                     _ => {}

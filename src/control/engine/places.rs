@@ -229,11 +229,7 @@ impl Engine {
                     true
                 }
                 Reaction::LoseAccount(state) => {
-                    events.push(Event::AccountChanged {
-                        account: name.clone(),
-                        state,
-                        message: outcome::lost(name, state, &fault.message),
-                    });
+                    events.push(outcome::lost(name, state, &fault.message));
                     true
                 }
                 Reaction::InDoubt => {

@@ -90,11 +90,9 @@ impl Engine {
                         Reaction::Wait { seconds } => {
                             events.push(outcome::flood(name, CallClass::Send, seconds, now));
                         }
-                        Reaction::LoseAccount(state) => events.push(Event::AccountChanged {
-                            account: name.clone(),
-                            state,
-                            message: outcome::lost(name, state, &fault.message),
-                        }),
+                        Reaction::LoseAccount(state) => {
+                            events.push(outcome::lost(name, state, &fault.message))
+                        }
                         _ => events.push(Event::Stalled {
                             campaign,
                             why: crate::model::StallReason {
@@ -360,11 +358,7 @@ impl Engine {
             }
             Err(CallError::Rpc(fault)) => match react(&fault) {
                 Reaction::LoseAccount(state) => {
-                    events.push(Event::AccountChanged {
-                        account: name.clone(),
-                        state,
-                        message: outcome::lost(name, state, &fault.message),
-                    });
+                    events.push(outcome::lost(name, state, &fault.message));
                     self.parked(name);
                 }
                 Reaction::Wait { seconds } => {
@@ -384,11 +378,7 @@ impl Engine {
         let known = self.core.observed.accounts.get(name);
         if known.is_none_or(|known| known.trouble.is_none()) {
             let state = AccountState::Unauthorized;
-            events.push(Event::AccountChanged {
-                account: name.clone(),
-                state,
-                message: outcome::lost(name, state, "404: the key is unknown"),
-            });
+            events.push(outcome::lost(name, state, "404: the key is unknown"));
         }
         self.try_key_again(name);
     }
@@ -452,11 +442,7 @@ impl Engine {
                 match &error {
                     CallError::Rpc(fault) => {
                         if let Reaction::LoseAccount(state) = react(fault) {
-                            events.push(Event::AccountChanged {
-                                account: name.clone(),
-                                state,
-                                message: outcome::lost(name, state, &fault.message),
-                            });
+                            events.push(outcome::lost(name, state, &fault.message));
                         }
                     }
                     CallError::KeyUnknown => self.key_unknown(name, events),
@@ -573,11 +559,9 @@ impl Engine {
                 Reaction::Wait { seconds } => {
                     events.push(outcome::flood(name, CallClass::LookUp, seconds, now))
                 }
-                Reaction::LoseAccount(state) => events.push(Event::AccountChanged {
-                    account: name.clone(),
-                    state,
-                    message: outcome::lost(name, state, &fault.message),
-                }),
+                Reaction::LoseAccount(state) => {
+                    events.push(outcome::lost(name, state, &fault.message))
+                }
                 Reaction::SkipRecipient { outcome, .. } => {
                     events.push(skip(outcome, fault.message))
                 }
