@@ -1,8 +1,9 @@
 //! `tidings audit`
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::Value;
 
+use super::args::Rows;
 use super::columns::columns;
 use super::{DONE, Ended, Global, output};
 use crate::model::{Command, OperatorCommand};
@@ -16,24 +17,13 @@ pub struct AuditArgs {
     pub name: Option<String>,
     /// The form
     #[arg(short, long, value_name = "FORM", default_value = "table")]
-    pub output: Form,
+    pub output: Rows,
     /// At most so many, the newest
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
     /// Only what came after the event of this number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     pub after: u64,
-}
-
-/// The form of the audit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Form {
-    /// For people
-    Table,
-    /// For programs
-    Json,
-    /// For programs, one change a line
-    Jsonl,
 }
 
 pub(super) fn run(global: &Global, args: &AuditArgs) -> Ended {
@@ -51,14 +41,14 @@ pub(super) fn run(global: &Global, args: &AuditArgs) -> Ended {
         .map(|entries| entries.iter().collect())
         .unwrap_or_default();
     match args.output {
-        Form::Json => output::json(&body)?,
-        Form::Jsonl => {
+        Rows::Json => output::json(&body)?,
+        Rows::Jsonl => {
             for entry in entries {
                 output::json_line(entry)?;
             }
         }
-        Form::Table if entries.is_empty() => output::complain("Nobody changed anything yet."),
-        Form::Table => {
+        Rows::Table if entries.is_empty() => output::complain("Nobody changed anything yet."),
+        Rows::Table => {
             let text = |value: &Value| match value {
                 Value::Null => String::new(),
                 Value::String(text) => text.clone(),

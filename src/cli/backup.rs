@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::optout::Form;
+use super::args::Form;
 use super::{DONE, Ended, FAILED, Failure, Global, output};
 use crate::model::{Command, OperatorCommand};
 use crate::status::plain;

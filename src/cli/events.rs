@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::args::Rows;
 use super::{DONE, Ended, Failure, Global, output};
 use crate::control::Workspace;
 use crate::model::Command;
@@ -26,24 +27,13 @@ pub struct EventsArgs {
     pub watch: bool,
     /// The form; JSON with --watch is one event a line
     #[arg(short, long, value_name = "FORM", default_value = "table")]
-    pub output: Form,
+    pub output: Rows,
     /// At most so many, the newest
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
     /// Only what came after the event of this number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     pub after: u64,
-}
-
-/// The form of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Form {
-    /// One a line, for people
-    Table,
-    /// For programs
-    Json,
-    /// For programs, one event a line
-    Jsonl,
 }
 
 /// The newest events after a place, oldest first, and up to where was looked: of a daemon in as many bites as it takes.
@@ -93,12 +83,12 @@ pub(super) fn run(global: &Global, args: &EventsArgs) -> Ended {
     loop {
         let (events, upto) = fetch(&workspace, args.name.as_deref(), after, limit)?;
         match args.output {
-            Form::Json if !args.watch => output::json(&EventsDocument::new(events))?,
-            Form::Table if events.is_empty() && !args.watch => {
+            Rows::Json if !args.watch => output::json(&EventsDocument::new(events))?,
+            Rows::Table if events.is_empty() && !args.watch => {
                 output::complain("Nothing happened yet.");
             }
-            Form::Table => output::text(&status::events_text(&events, output::look(false).width))?,
-            Form::Json | Form::Jsonl => {
+            Rows::Table => output::text(&status::events_text(&events, output::look(false).width))?,
+            Rows::Json | Rows::Jsonl => {
                 for event in &events {
                     output::json_line(event)?;
                 }

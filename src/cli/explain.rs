@@ -3,8 +3,8 @@
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
+use super::args::person;
 use super::columns::columns;
-use super::optout::person;
 use super::{DONE, Ended, Global, output};
 use crate::model::{Command, OperatorCommand};
 use crate::status::{self, Look, Moment, plain, push_wrapped};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Deserialize;
 
-use super::optout::{Form, person};
+use super::args::{Form, person};
 use super::{DONE, Ended, FAILED, Global, output};
 use crate::control;
 use crate::model::{Command, OperatorCommand, Reference};

@@ -6,6 +6,7 @@
 
 mod account;
 mod approve;
+mod args;
 mod audience;
 mod audit;
 mod backup;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+use super::args::{Form, person, reason};
 use super::columns::{columns, csv_line, neutral};
 use super::{DONE, Ended, Failure, Global, output};
 use crate::control;
@@ -13,8 +14,6 @@ use crate::status::plain;
 
 /// Bytes of one request of `import`: the socket takes 64 KiB.
 const MAX_PART: usize = 40 << 10;
-/// The longest reason.
-const MAX_REASON: usize = 500;
 /// Bad lines that are shown one by one.
 const MAX_BAD: usize = 20;
 
@@ -39,15 +38,6 @@ pub struct ListArgs {
     /// The form
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     pub output: Form,
-}
-
-/// The form of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Form {
-    /// For people
-    Table,
-    /// For programs
-    Json,
 }
 
 /// `tidings optout add`
@@ -145,31 +135,6 @@ pub(super) fn run(global: &Global, verb: &OptoutVerb) -> Ended {
         OptoutVerb::Import(args) => import(global, args),
         OptoutVerb::Export(args) => export(global, args),
     }
-}
-
-/// Who is meant.
-pub(super) fn person(text: &str) -> Result<Reference, Failure> {
-    match Reference::parse(text) {
-        Ok(place @ Reference::Invite(_)) => Err(Failure::usage(format!(
-            "{place} names a group or channel, no person"
-        ))),
-        Ok(person) => Ok(person),
-        Err(error) => Err(Failure::usage(error.to_string())),
-    }
-}
-
-/// A reason in one line.
-pub(super) fn reason(text: &str) -> Result<String, Failure> {
-    let text = plain(text).trim().to_owned();
-    if text.is_empty() {
-        return Err(Failure::usage("--reason is empty; say in a few words why"));
-    }
-    if text.chars().count() > MAX_REASON {
-        return Err(Failure::usage(format!(
-            "--reason has over {MAX_REASON} characters; say it shorter"
-        )));
-    }
-    Ok(text)
 }
 
 fn rows(global: &Global) -> Result<(serde_json::Value, Vec<Row>), Failure> {
@@ -421,7 +386,7 @@ mod tests {
         for people in parts {
             let command = Command::Operator(OperatorCommand::OptOutAdd {
                 people,
-                why: "x".repeat(MAX_REASON),
+                why: "x".repeat(super::super::args::MAX_REASON),
                 by: "me".to_owned(),
             });
             let size = serde_json::to_vec(&command).unwrap().len() as u64;

@@ -11,6 +11,7 @@ use crate::desired::{Desired, DesiredCampaign, History, ResolvedCampaign, Varian
 use crate::model::{Command, Contact, EntityKind, Exclusion, Formatted, PersonId};
 use crate::plan::rehearse;
 use crate::spec::TestContact;
+use crate::spec::diagnostic::no_such;
 use crate::text::{ComposeError, Format, limit_units};
 
 /// `tidings render`
@@ -150,15 +151,10 @@ pub(super) fn valid<'a>(
     name: &str,
 ) -> Result<(&'a DesiredCampaign, &'a ResolvedCampaign), Failure> {
     let Some(campaign) = desired.campaigns.get(name) else {
-        let hint = crate::spec::diagnostic::did_you_mean(
+        return Err(Failure::usage(no_such(
+            "campaign",
             name,
             desired.campaigns.keys().map(String::as_str),
-        );
-        let hint = hint
-            .map(|hint| format!(" Did you mean `{hint}`?"))
-            .unwrap_or_default();
-        return Err(Failure::usage(format!(
-            "there is no campaign `{name}`.{hint}"
         )));
     };
     let Some(spec) = &campaign.spec else {

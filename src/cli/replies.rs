@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::events::Form;
+use super::args::Rows;
 use super::{DONE, Ended, Global, output};
 use crate::model::{Command, RepliesCommand, TalkChange};
 use crate::status::{self, RepliesDocument, Reply, ReplyDocument};
@@ -56,7 +56,7 @@ pub struct ListArgs {
     pub follow: bool,
     /// The form; JSON with --follow is one conversation a line
     #[arg(short, long, value_name = "FORM", default_value = "table")]
-    pub output: Form,
+    pub output: Rows,
 }
 
 /// `tidings replies show`
@@ -70,7 +70,7 @@ pub struct ShowArgs {
     pub follow: bool,
     /// The form; JSON with --follow is one line of the conversation a line
     #[arg(short, long, value_name = "FORM", default_value = "table")]
-    pub output: Form,
+    pub output: Rows,
 }
 
 /// `tidings replies approve`
@@ -160,12 +160,12 @@ fn list(global: &Global, args: &ListArgs) -> Ended {
             state: args.state.clone(),
         };
         let body = super::document(&workspace, Command::Replies { what })?;
-        if args.output == Form::Json && !args.follow {
+        if args.output == Rows::Json && !args.follow {
             output::json(&body)?;
             return Ok(DONE);
         }
         let replies: Vec<Reply> = super::read_back::<RepliesDocument>(body)?.replies;
-        if replies.is_empty() && !args.follow && args.output == Form::Table {
+        if replies.is_empty() && !args.follow && args.output == Rows::Table {
             output::complain("No conversations.");
             return Ok(DONE);
         }
@@ -179,9 +179,9 @@ fn list(global: &Global, args: &ListArgs) -> Ended {
             .collect();
         seen = now;
         match args.output {
-            Form::Table if new.is_empty() => {}
-            Form::Table => output::text(&status::replies_text(&new))?,
-            Form::Json | Form::Jsonl => {
+            Rows::Table if new.is_empty() => {}
+            Rows::Table => output::text(&status::replies_text(&new))?,
+            Rows::Json | Rows::Jsonl => {
                 for reply in &new {
                     output::json_line(reply)?;
                 }
@@ -202,7 +202,7 @@ fn show(global: &Global, args: &ShowArgs) -> Ended {
             person: args.person.clone(),
         };
         let body = super::document(&workspace, Command::Replies { what })?;
-        if args.output == Form::Json && !args.follow {
+        if args.output == Rows::Json && !args.follow {
             output::json(&body)?;
             return Ok(DONE);
         }
@@ -220,14 +220,14 @@ fn show(global: &Global, args: &ShowArgs) -> Ended {
             })
             .collect();
         match args.output {
-            Form::Table if new.is_empty() && args.follow => {}
-            Form::Table => {
+            Rows::Table if new.is_empty() && args.follow => {}
+            Rows::Table => {
                 output::text(&status::lines_text(&new, document.name.as_deref()))?;
                 if !args.follow {
                     output::text(&status::replies_text(&document.replies))?;
                 }
             }
-            Form::Json | Form::Jsonl => {
+            Rows::Json | Rows::Jsonl => {
                 for line in &new {
                     output::json_line(line)?;
                 }

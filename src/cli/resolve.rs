@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::optout::{Form, person};
+use super::args::{Form, person};
 use super::{DONE, Ended, Global, output};
 use crate::model::{Command, OperatorCommand, ResolveAs};
 use crate::status::plain;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::Value;
 
+use super::args::Form;
 use super::columns::columns;
-use super::optout::Form;
 use super::{DONE, Ended, FAILED, Failure, Global, output};
 use crate::control::{self, RunOptions, Workspace};
 use crate::model::{Command, OperatorCommand};

@@ -2,11 +2,9 @@
 
 use clap::Args;
 
-use super::{Ended, Failure, Global};
+use super::args::reason;
+use super::{Ended, Global};
 use crate::model::Command;
-
-/// The longest reason: it stands in one line of a table.
-const MAX_REASON: usize = 500;
 
 /// Which campaigns.
 #[derive(Debug, Args)]
@@ -40,19 +38,6 @@ pub struct ResumeArgs {
     /// Why; `tidings events` shows it
     #[arg(long, value_name = "TEXT", default_value = "resumed by hand")]
     pub reason: String,
-}
-
-fn reason(text: &str) -> Result<String, Failure> {
-    let text = crate::status::plain(text).trim().to_owned();
-    if text.is_empty() {
-        return Err(Failure::usage("--reason is empty; say in a few words why"));
-    }
-    if text.chars().count() > MAX_REASON {
-        return Err(Failure::usage(format!(
-            "--reason has over {MAX_REASON} characters; say it shorter"
-        )));
-    }
-    Ok(text)
 }
 
 pub(super) fn suspend(global: &Global, args: &SuspendArgs) -> Ended {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{CONFIG, DONE, Ended, FAILED, Failure, Global, output};
 use crate::control::Workspace;
 use crate::desired::{DesiredCampaign, History, Resolution};
-use crate::spec::diagnostic::Position;
+use crate::spec::diagnostic::{Position, no_such};
 use crate::spec::files::Files as _;
 use crate::spec::{Diagnostic, Findings, Pointer, yaml};
 
@@ -140,14 +140,10 @@ fn all(
         .iter()
         .find(|name| !desired.campaigns.contains_key(*name))
     {
-        let hint = crate::spec::diagnostic::did_you_mean(
+        return Err(Failure::usage(no_such(
+            "campaign",
             unknown,
             desired.campaigns.keys().map(String::as_str),
-        )
-        .map(|hint| format!(" Did you mean `{hint}`?"))
-        .unwrap_or_default();
-        return Err(Failure::usage(format!(
-            "there is no campaign `{unknown}`.{hint}"
         )));
     }
     let chosen: Vec<&DesiredCampaign> = desired

@@ -9,6 +9,7 @@ use crate::desired::{Desired, History};
 use crate::model::{AccountName, AccountState, Event, Reply};
 use crate::observed::Observed;
 use crate::spec::Diagnostic;
+use crate::spec::diagnostic::no_such;
 use crate::store::Durability;
 use crate::telegram::{
     AccountClient, AccountConfig, CallError, GrammersTelegram, Secret, Telegram,
@@ -106,15 +107,8 @@ pub(super) fn without_session(
         )));
     }
     let known = desired.engine.accounts.keys();
-    let near = known
-        .map(|known| (strsim::jaro_winkler(known, name), known))
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map_or(String::new(), |(_, near)| {
-            format!(" Did you mean `{near}`?")
-        });
     Some(Reply::Refused {
-        message: format!("there is no account `{name}`.{near}"),
+        message: no_such("account", name, known.map(AsRef::as_ref)),
         usage: true,
     })
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::core::Open;
 use super::{Clock, Core, RequestError, RunOptions, Workspace};
 use crate::model::{Command, Event, Reply};
+use crate::spec::diagnostic::no_such;
 use crate::status::{self, DaemonInfo};
 use crate::store::Durability;
 use crate::web::Health as _;
@@ -97,14 +98,7 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             .campaigns
             .keys()
             .chain(core.observed.names.keys());
-        let near = known
-            .map(|known| (strsim::jaro_winkler(known, name), known))
-            .filter(|(score, _)| *score > 0.8)
-            .max_by(|(a, _), (b, _)| a.total_cmp(b))
-            .map_or(String::new(), |(_, near)| {
-                format!(" Did you mean `{near}`?")
-            });
-        misused(format!("there is no campaign `{name}`.{near}"))
+        misused(no_such("campaign", name, known.map(AsRef::as_ref)))
     };
     match command {
         Command::Ping => (done("here"), nothing),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use near::{did_you_mean, quote};
+pub use near::{did_you_mean, no_such, quote};
 pub use snippet::snippet;
 use snippet::snippet_from;
 

@@ -38,6 +38,13 @@ pub fn did_you_mean<'a>(
         .map(|(_, candidate)| candidate)
 }
 
+/// The sentence for a name that nothing has: ``there is no campaign `sprnig`. Did you mean `spring`?``
+pub fn no_such<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let hint = did_you_mean(name, known)
+        .map_or_else(String::new, |near| format!(" Did you mean `{near}`?"));
+    format!("there is no {what} `{name}`.{hint}")
+}
+
 /// Lower case without separators, so that `perDay`, `per-day` and `per_day` are one word.
 fn plain(word: &str) -> String {
     word.chars()
