@@ -12,7 +12,7 @@ pub const DEFAULT_OPT_OUT_REPLY: &str = "You won't hear from us again.";
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptOutSettings {
-    /// Messages that opt out: the whole message, any case, punctuation and emoji aside.
+    /// Messages that opt out: the whole message, once or again; case, punctuation, emoji, accents and look-alikes aside.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &["stop", "unsubscribe", "стоп", "отписка", "отпишите меня"])]
     #[schemars(length(min = 1, max = 200), inner(length(min = 1, max = 100)), extend("default" = DEFAULT_OPT_OUT_KEYWORDS))]

@@ -243,13 +243,58 @@ fn an_opt_out_is_the_whole_message_and_nothing_else() {
         ("st-op", true),
         ("stop 1", false),
         ("stops", false),
+        // Letters of another script, with accents, full width, in fancy alphabets.
+        ("ѕtop", true),
+        ("ѕтор", true),
+        ("cтоп", true),
+        ("CTOП", true),
+        ("Ctoп", true),
+        ("śtop", true),
+        ("ＳＴＯＰ", true),
+        ("𝓼𝓽𝓸𝓹", true),
+        ("ⓢⓣⓞⓟ", true),
+        ("s\u{336}t\u{336}o\u{336}p\u{336}", true),
+        ("st0p", true),
+        ("ѕtорѕ", false),
+        ("unsubscríbe", true),
+        ("uпsubscribe", false),
+        // Again and again.
+        ("stop😀stop", true),
+        ("stop stop stop!!!", true),
+        ("Стоп! СТОП! stop", true),
+        ("stopstop", true),
+        ("stop отпишите меня", true),
+        ("stop it stop", false),
+        ("stop st", false),
+        ("отпишите отпишите меня", false),
     ] {
         assert_eq!(is_opt_out(message, &keywords), expected, "{message:?}");
     }
     // Composed and decomposed letters are one; a keyword without letters is none.
     assert!(is_opt_out("de\u{301}sabonner", &["Désabonner"]));
     assert!(!is_opt_out("...", &["!"]));
+    assert!(is_opt_out("desabonner", &["Désabonner"]));
     assert!(is_opt_out("STOPP", &["stopp"]));
+    assert!(is_opt_out("रोको", &["रोको"]));
+    assert!(!is_opt_out("रोक", &["रोको"]));
     assert!(!is_opt_out(&"stop ".repeat(1000), &keywords));
     assert!(is_opt_out(&format!("stop{}", "!".repeat(600)), &keywords));
+}
+
+proptest::proptest! {
+    #[test]
+    fn signs_accents_and_case_make_no_other_word_of_a_keyword(
+        keyword in proptest::sample::select(vec!["stop", "unsubscribe", "стоп", "отписка", "отпишите меня", "aufhören"]),
+        signs in proptest::collection::vec(
+            proptest::sample::select(vec!["", " ", "!", ".", "👋", "🛑\u{fe0f}", "\u{200b}", "…", "—", "\u{301}"]), 1..4),
+        upper in proptest::bool::ANY,
+        times in 1usize..4,
+    ) {
+        let word = if upper { keyword.to_uppercase() } else { keyword.to_owned() };
+        let one = format!("{word}{}", signs.concat());
+        let keywords = ["stop", "unsubscribe", "стоп", "отписка", "отпишите меня", "aufhören"];
+        proptest::prop_assert!(is_opt_out(&one.repeat(times), &keywords), "{}", one.repeat(times));
+        let with_more = format!("{one} please");
+        proptest::prop_assert!(!is_opt_out(&with_more, &keywords));
+    }
 }
