@@ -315,12 +315,13 @@ async fn a_draft_waits_for_an_operator_who_sends_changes_or_throws_it_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_with_a_link_that_is_not_allowed_or_a_denial_waits_for_an_operator() {
-    for (answer, reason) in [
-        ("See evil.example.com/x", "link"),
-        ("No, I'm a human.", "denial"),
+    for (said, answer, reason) in [
+        ("Hello", "See our shop—evil.example.com/x", "link"),
+        ("Hello", "You are talking to a real person.", "denial"),
+        ("Are you a bot?", "No. How can I help?", "denial"),
     ] {
         let (world, daemon) = greeted(1, replies(&[answer]), ", allow_links: [shop.com]").await;
-        says(&world, 101, "Hello");
+        says(&world, 101, said);
         let draft = until_state(&world, "draft").await;
         assert_eq!(draft["reason"], reason, "{draft:#}");
         assert_eq!(world.texts_to(101).len(), 1);

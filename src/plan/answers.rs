@@ -10,14 +10,14 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::accounts::{Availability, may_answer};
-use super::question::{RULES, bounded, facts_of, shared};
+use super::question::{RULES, asked_since, bounded, dialog, facts_of, shared};
 pub use super::question::{Said, tokens_of};
 use super::{Action, Gate, Inputs, Link, Plan, SendAction};
 use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedRole};
 use crate::model::{
     AccountName, DraftHold, Event, Formatted, Line, LineKey, LineKind, Lineage, NeedsWhy, Person,
-    PersonId, RandomKey, Reference, SendKey, Speaker, Timestamp, account_of_role, account_role,
-    answer_key, aside_of, operator_key, utf16_len,
+    PersonId, RandomKey, Reference, SendKey, Timestamp, account_of_role, account_role, answer_key,
+    aside_of, operator_key, utf16_len,
 };
 use crate::observed::{Handle, Talk, Unanswered};
 use crate::people::is_named;
@@ -531,14 +531,8 @@ impl Turn<'_> {
             plan.wake(due, now);
             return;
         }
-        let lines = self.lines(inputs);
-        let asked: Vec<&str> = lines
-            .iter()
-            .filter(|(key, line)| {
-                line.speaker == Speaker::Person && key.number >= open.first.unsigned_abs()
-            })
-            .map(|(_, line)| line.text.as_str())
-            .collect();
+        let lines = dialog(inputs, self.account, self.person);
+        let asked = asked_since(&lines, open.first);
         if let Some(word) = asked.iter().find_map(|text| said_word(text, &role.handoff)) {
             let detail = format!("He said the handoff word `{word}`.");
             return self.flag(plan, open.last, NeedsWhy::Handoff, detail);
@@ -610,17 +604,6 @@ impl Turn<'_> {
             reserve: asked_tokens + max_tokens / 2,
             round: open.failures.saturating_sub(open.unknown),
         })));
-    }
-
-    /// What was said in this dialog, the oldest first.
-    fn lines(&self, inputs: &Inputs<'_>) -> Vec<(LineKey, Line)> {
-        let account = inputs.observed.account_index(self.account);
-        inputs
-            .people
-            .conversation(self.person)
-            .into_iter()
-            .filter(|(key, _)| Some(key.account) == account && key.kind == LineKind::Message)
-            .collect()
     }
 
     fn system(
@@ -700,24 +683,25 @@ fn role_named<'a>(inputs: &Inputs<'a>, line: &Lineage) -> Option<&'a ResolvedRol
     }
 }
 
-/// The answer as it would be sent, and why an operator must see it first.
+/// The answer to what a person wrote as it would be sent, and why an operator must see it first.
 pub fn finished(
     inputs: &Inputs<'_>,
     role: &Lineage,
-    person: PersonId,
+    (account, person): (&AccountName, PersonId),
     answer: &str,
 ) -> (String, Option<DraftHold>) {
     let role = role_named(inputs, role);
     let Some(role) = role else {
         return (answer.trim().to_owned(), Some(DraftHold::Mode));
     };
-    let disclosed = inputs.observed.handle(person).is_some_and(|who| {
-        inputs
-            .observed
-            .talks
-            .of(who)
-            .any(|(_, talk)| talk.disclosed)
-    });
+    let observed = inputs.observed;
+    let who = observed.handle(person);
+    let disclosed = who.is_some_and(|who| observed.talks.of(who).any(|(_, talk)| talk.disclosed));
+    let open = who
+        .zip(observed.account_index(account))
+        .and_then(|(who, by)| observed.talks.get(who, by)?.unanswered.as_ref());
+    let lines = dialog(inputs, account, person);
+    let asked = open.map_or_else(Vec::new, |open| asked_since(&lines, open.first));
     let answer = answer.trim();
     let disclosure = role.disclosure.trim();
     let text = if disclosed || answer.starts_with(disclosure) {
@@ -730,7 +714,7 @@ pub fn finished(
         Some(DraftHold::TooLong)
     } else if forbidden_host(answer, &role.allow_links).is_some() {
         Some(DraftHold::Link)
-    } else if denies_machine(answer) {
+    } else if denies_machine(answer, &asked) {
         Some(DraftHold::Denial)
     } else if role.drafts {
         Some(DraftHold::Mode)

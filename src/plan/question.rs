@@ -1,6 +1,7 @@
 //! What a model is asked: the rules under every role, the end of the conversation, and what may be known of a person.
 
-use crate::model::{Contact, Line, LineKey, Speaker};
+use super::Inputs;
+use crate::model::{AccountName, Contact, Line, LineKey, LineKind, PersonId, Speaker};
 use crate::spec::Share;
 
 /// Lines of the conversation that the model sees.
@@ -36,6 +37,30 @@ pub fn tokens_of(text: &str) -> u64 {
         }
     });
     ascii.div_ceil(4) + other.div_ceil(2)
+}
+
+/// What was said in a dialog, the oldest first.
+pub(super) fn dialog(
+    inputs: &Inputs<'_>,
+    account: &AccountName,
+    person: PersonId,
+) -> Vec<(LineKey, Line)> {
+    let account = inputs.observed.account_index(account);
+    inputs
+        .people
+        .conversation(person)
+        .into_iter()
+        .filter(|(key, _)| Some(key.account) == account && key.kind == LineKind::Message)
+        .collect()
+}
+
+/// Of it what the person wrote from a message on.
+pub(super) fn asked_since(lines: &[(LineKey, Line)], first: i32) -> Vec<&str> {
+    lines
+        .iter()
+        .filter(|(key, line)| line.speaker == Speaker::Person && key.number >= first.unsigned_abs())
+        .map(|(_, line)| line.text.as_str())
+        .collect()
 }
 
 /// The end of a conversation: at most [`LINES`] lines and [`CHARS`] characters, neighbours of one side joined, since

@@ -279,7 +279,7 @@ impl Engine {
                 events.push(needs(NeedsWhy::Model, "The model asked for a human."))
             }
             Ok(Wish::Say(text)) => {
-                let (text, hold) = finished(&self.core.inputs(), role, *person, &text);
+                let (text, hold) = finished(&self.core.inputs(), role, (account, *person), &text);
                 fail::fail_point!("draft.keep");
                 self.keep(
                     account,
