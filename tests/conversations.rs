@@ -4,6 +4,8 @@
 
 mod common;
 
+#[path = "conversations/changed.rs"]
+mod changed;
 #[path = "conversations/held.rs"]
 mod held;
 #[path = "conversations/limits.rs"]

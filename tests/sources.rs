@@ -333,7 +333,8 @@ groups:
         FaultRule::error("FLOOD_WAIT_1")
             .method("messages.getDialogs")
             .account("sales-2")
-            .nth(1),
+            // Of whoever listens, and of the look-up.
+            .times(2),
     );
     world.write(
         "campaigns/hello.yaml",

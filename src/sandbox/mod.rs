@@ -236,6 +236,39 @@ impl Sandbox {
         self.write("person", account, &person.into(), text)
     }
 
+    /// A person changes a message that he wrote to an account: the one of this id in that account's box, or his last.
+    /// Returns its id.
+    ///
+    /// # Errors
+    /// When the world has no such person, account or message.
+    pub fn edit_as_person(
+        &self,
+        person: impl Into<Ref>,
+        account: &str,
+        id: Option<i32>,
+        text: &str,
+    ) -> Result<i32, SandboxError> {
+        let (now, person) = (self.shared.now(), person.into());
+        self.world(|world| {
+            let nobody = || SandboxError::Nobody(person.to_string());
+            let user = world.find_user(&person).ok_or_else(nobody)?;
+            let at = world
+                .account_index(account)
+                .ok_or_else(|| SandboxError::Nobody(account.to_owned()))?;
+            self.shared.ledger.write(Entry {
+                at: now,
+                kind: "person".into(),
+                method: "edit".into(),
+                account: Some(account.to_owned()),
+                peer: world.users.get(user).map(|u| format!("user:{}", u.id)),
+                text: Some(text.to_owned()),
+                effect: true,
+                ..Entry::default()
+            });
+            world.edit_from(user, at, id, text, now).ok_or_else(nobody)
+        })
+    }
+
     /// A person writes in the group, or posts in the channel, of this title.
     ///
     /// # Errors

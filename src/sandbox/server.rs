@@ -291,6 +291,11 @@ impl Shared {
                     account,
                     text,
                 } => ("write", user, account, Some(text)),
+                Deed::Edit {
+                    user,
+                    account,
+                    text,
+                } => ("edit", user, account, Some(text)),
                 Deed::Block { user, account } => ("block", user, account, None),
             };
             self.ledger.write(Entry {

@@ -260,6 +260,7 @@ impl World {
                 .into()
             }),
             date: msg.date,
+            edit_date: msg.edited,
             message: msg.text.to_string(),
             media: msg.media.as_deref().cloned(),
             entities: (!msg.entities.is_empty()).then(|| msg.entities.clone()),
@@ -361,6 +362,16 @@ impl World {
                 let msg = self.accounts.get(account)?.message(id)?;
                 mentioned.message(self, msg);
                 types::UpdateNewMessage {
+                    message: self.show_message(account, msg),
+                    pts,
+                    pts_count: 1,
+                }
+                .into()
+            }
+            Change::Edit(id) => {
+                let msg = self.accounts.get(account)?.message(id)?;
+                mentioned.message(self, msg);
+                types::UpdateEditMessage {
                     message: self.show_message(account, msg),
                     pts,
                     pts_count: 1,

@@ -46,6 +46,7 @@
 //! scripts:                             # how people answer; the first that fits a person is his
 //!   - {people: ["@anna"], reply: [Thanks!, Bye], delay: 2s..5s}
 //!   - {people: 5%, reply: stop}
+//!   - {people: 1%, reply: Thanks, edit: stop, delay: 5s}   # changes his last reply, as long after it again
 //!   - {people: 1%, block: true}
 //! faults:                              # see `faults`
 //!   - {method: messages.sendMessage, nth: 3, error: FLOOD_WAIT_3}
@@ -680,6 +681,9 @@ pub struct ScriptSpec {
     /// What he answers: to the first message the first, to the second the second; then nothing more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply: Option<Replies>,
+    /// What he changes his last reply into, as long after it as it took him.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edit: Option<String>,
     /// After the last reply begin again.
     #[serde(skip_serializing_if = "is_false")]
     pub repeat: bool,

@@ -142,6 +142,8 @@ pub struct Msg {
     pub out: bool,
     /// Unix seconds.
     pub date: i32,
+    /// When its writer changed it last, in Unix seconds.
+    pub edited: Option<i32>,
     /// The text.
     pub text: Arc<str>,
     /// Formatting.
@@ -273,6 +275,8 @@ pub struct Dialog {
 pub enum Change {
     /// A message with this id came to be.
     Message(i32),
+    /// The message with this id was changed by its writer.
+    Edit(i32),
     /// The account read a conversation up to an id.
     ReadInbox(Peer, i32),
     /// The other read a conversation up to an id.
@@ -363,6 +367,15 @@ pub enum Deed {
         /// To which account.
         account: usize,
         /// What.
+        text: String,
+    },
+    /// A user (index) changes the last message that he wrote to an account.
+    Edit {
+        /// Who.
+        user: usize,
+        /// To which account.
+        account: usize,
+        /// Into what.
         text: String,
     },
     /// A user (index) blocks an account.
@@ -608,6 +621,13 @@ impl World {
                 } => {
                     self.write_from(*user, *account, text, now);
                 }
+                Deed::Edit {
+                    user,
+                    account,
+                    text,
+                } => {
+                    self.edit_from(*user, *account, None, text, now);
+                }
                 Deed::Block { user, account } => {
                     if let Some(user) = self.users.get_mut(*user) {
                         user.blocks.insert(*account);
@@ -626,6 +646,45 @@ impl World {
         };
         self.read_by_other(account, Peer::User(from));
         self.store(account, private(from, from, false, text, now), None)
+    }
+
+    /// A user changes a message that he wrote to an account, by its id in that account's box, or the last one. Returns
+    /// its id; nothing where there is none.
+    pub fn edit_from(
+        &mut self,
+        user: usize,
+        account: usize,
+        id: Option<i32>,
+        text: &str,
+        now: i64,
+    ) -> Option<i32> {
+        let peer = Peer::User(self.users.get(user)?.id);
+        let owner = self.accounts.get_mut(account)?;
+        let his = |owner: &Account, id: &i32| {
+            owner
+                .message(*id)
+                .is_some_and(|msg| msg.peer == peer && !msg.out)
+        };
+        let id = match id {
+            Some(id) => Some(id).filter(|id| his(owner, id)),
+            None => {
+                let ids = owner.dialogs.get(&peer)?.ids.iter().rev();
+                ids.copied().find(|id| his(owner, id))
+            }
+        }?;
+        owner.changes.push(Change::Edit(id));
+        let pts = owner.pts();
+        let place = usize::try_from(id).ok()?.checked_sub(1)?;
+        let msg = owner.messages.get_mut(place)?;
+        msg.text = text.into();
+        msg.entities = Vec::new();
+        msg.edited = Some(secs(now));
+        self.pushes.push(Push {
+            account,
+            except: None,
+            what: Pushed::Change(Change::Edit(id), pts),
+        });
+        Some(id)
     }
 
     /// The account writes to a user from another client: every connection is told. Returns the message's id.
@@ -744,6 +803,17 @@ impl World {
                 },
             );
         }
+        if let Some(text) = script.edit.filter(|_| turn + 1 == replies.len()) {
+            let at = now + 2 * wait + 1;
+            self.later(
+                at,
+                Deed::Edit {
+                    user,
+                    account,
+                    text,
+                },
+            );
+        }
         if script.block && turn + 1 >= replies.len() {
             self.later(now + wait, Deed::Block { user, account });
         }
@@ -781,6 +851,7 @@ fn private(with: i64, from: i64, out: bool, text: &str, now: i64) -> Msg {
         from: Some(from),
         out,
         date: secs(now),
+        edited: None,
         text: text.into(),
         entities: Vec::new(),
         media: None,

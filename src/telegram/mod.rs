@@ -293,6 +293,20 @@ pub struct Incoming {
     pub state: Option<UpdatesState>,
     /// The account wrote it: by the engine, or by a human in another client.
     pub out: bool,
+    /// How it came to be heard.
+    pub heard: Heard,
+}
+
+/// How a message came to be heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Heard {
+    /// It was written.
+    #[default]
+    Written,
+    /// Its writer changed it: the text is the new one. Told each time, of messages that were never told too.
+    Changed,
+    /// It was the last word of its dialog when the account was first listened to.
+    Found,
 }
 
 /// What comes in by itself.

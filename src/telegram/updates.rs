@@ -15,16 +15,16 @@ use grammers_tl_types::{Deserializable, RemoteCall, enums, functions, types};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+mod clock;
 mod reread;
 
 use crate::model::reaction::{Reaction, react};
 use crate::model::{AccountName, PersonId, Timestamp};
 
-use super::connect::Connector;
-use super::{CallError, Incoming, Received, UpdatesState, decode};
+use clock::{Clock, GAP_PATIENCE};
 
-/// How long a gap may close by itself before it is asked about (core.telegram.org/api/updates: 0.5 s).
-const GAP_PATIENCE: Duration = Duration::from_millis(500);
+use super::connect::Connector;
+use super::{CallError, Heard, Incoming, Received, UpdatesState, decode};
 
 /// After so long without a word from Telegram it is asked. Telegram names 15 minutes; a third of that finds a
 /// connection that died without a sign sooner.
@@ -83,6 +83,8 @@ struct Inbox {
     known: HashSet<i64>,
     /// Messages of people that Telegram named by id only: the difference tells who they are.
     held: Vec<Incoming>,
+    /// What was said before the account was listened to was read.
+    begun: bool,
 }
 
 impl Inbox {
@@ -95,6 +97,7 @@ impl Inbox {
             told_order: VecDeque::new(),
             known: HashSet::new(),
             held: Vec::new(),
+            begun: false,
         }
     }
 
@@ -198,6 +201,10 @@ impl Inbox {
         {
             self.tell(incoming, taken);
         }
+        if let enums::Update::EditMessage(edit) = update {
+            let changed = self.changed(&edit.message, users, now);
+            taken.messages.extend(changed);
+        }
     }
 
     fn take_short(&mut self, short: types::UpdateShortMessage, taken: &mut Taken) {
@@ -210,6 +217,7 @@ impl Inbox {
             contact: None,
             state: self.state,
             out: short.out,
+            heard: Heard::Written,
         };
         // This short form names him by id only; whoever is new is asked about, before the count moves on.
         if told && !short.out && self.state.is_some() && !self.known.contains(&short.user_id) {
@@ -275,6 +283,10 @@ impl Inbox {
             {
                 self.tell(incoming, taken);
             }
+            if let enums::Update::EditMessage(edit) = update {
+                let changed = self.changed(&edit.message, &users, now);
+                taken.messages.extend(changed);
+            }
         }
         let before = self.state;
         self.state = Some(state_of(&state));
@@ -286,9 +298,29 @@ impl Inbox {
     fn take_said(&mut self, said: &reread::Said, now: Timestamp, taken: &mut Taken) {
         self.learn(&said.users);
         for message in &said.messages {
-            if let Some(incoming) = self.incoming(message, &said.users, now) {
+            let before = reread::date_of(message).is_some_and(|date| date < said.since);
+            if !before && let Some(incoming) = self.incoming(message, &said.users, now) {
                 self.tell(incoming, taken);
             }
+            // It may have been told before it was changed.
+            if matches!(message, enums::Message::Message(one) if one.edit_date.is_some()) {
+                let changed = self.changed(message, &said.users, now);
+                taken.messages.extend(changed);
+            }
+        }
+    }
+
+    /// Takes the last words of dialogs that were there before the account was listened to.
+    fn take_found(&mut self, found: &reread::Said, now: Timestamp, taken: &mut Taken) {
+        self.learn(&found.users);
+        for message in &found.messages {
+            let told = self.incoming(message, &found.users, now);
+            taken
+                .messages
+                .extend(told.filter(|one| !one.out).map(|one| Incoming {
+                    heard: Heard::Found,
+                    ..one
+                }));
         }
     }
 
@@ -389,7 +421,25 @@ impl Inbox {
                 .map(|met| met.person),
             state: None,
             out: message.out,
+            heard: Heard::Written,
         })
+    }
+
+    /// A message of a private dialog that the person changed. `edit_hide`: something around the text changed.
+    fn changed(
+        &self,
+        message: &enums::Message,
+        users: &[enums::User],
+        now: Timestamp,
+    ) -> Option<Incoming> {
+        match message {
+            enums::Message::Message(one) if !one.out && !one.edit_hide => Some(Incoming {
+                state: self.state,
+                heard: Heard::Changed,
+                ..self.incoming(message, users, now)?
+            }),
+            _ => None,
+        }
     }
 }
 
@@ -428,68 +478,6 @@ enum CaughtUp {
     Later(Duration),
     /// There is no connection, in these words: again after so long.
     Broken(Duration, String),
-}
-
-/// When Telegram is asked next.
-struct Clock {
-    ask_at: Instant,
-    /// Something is missing: a word from Telegram does not put the question off.
-    urgent: bool,
-    /// A failed question is not put again before.
-    not_before: Instant,
-    /// How long a gap may close by itself; grows while questions about gaps bring nothing.
-    patience: Duration,
-    back_off: Duration,
-}
-
-impl Clock {
-    fn new() -> Clock {
-        let now = Instant::now();
-        Clock {
-            ask_at: now,
-            urgent: true,
-            not_before: now,
-            patience: GAP_PATIENCE,
-            back_off: BACK_OFF.0,
-        }
-    }
-
-    fn heard(&mut self, gap: bool) {
-        let now = Instant::now();
-        if gap {
-            let soon = (now + self.patience).max(self.not_before);
-            self.ask_at = if self.urgent {
-                self.ask_at.min(soon)
-            } else {
-                soon
-            };
-            self.urgent = true;
-        } else if !self.urgent {
-            self.ask_at = now + SILENCE;
-        }
-    }
-
-    fn ask_now(&mut self) {
-        self.ask_at = Instant::now().max(self.not_before);
-        self.urgent = true;
-    }
-
-    fn caught_up(&mut self, brought_something: bool) {
-        self.back_off = BACK_OFF.0;
-        self.patience = match brought_something {
-            true => GAP_PATIENCE,
-            false => (self.patience * 2).min(BACK_OFF.1),
-        };
-        self.ask_at = Instant::now() + SILENCE;
-        self.urgent = false;
-    }
-
-    fn failed(&mut self, pause: Duration) {
-        self.back_off = (self.back_off * 2).min(BACK_OFF.1);
-        self.not_before = Instant::now() + pause;
-        self.ask_at = self.not_before;
-        self.urgent = true;
-    }
 }
 
 /// A connection that broke is made anew by the next question: only where that fails too it is told as lost.
@@ -621,15 +609,7 @@ async fn catch_up(
     back_off: Duration,
 ) -> Option<CaughtUp> {
     let Some(mut state) = inbox.state else {
-        return Some(
-            match invoke(connector, &functions::updates::GetState {}).await {
-                Ok(state) => {
-                    inbox.state = Some(state_of(&state)).filter(|state| state.pts > 0);
-                    CaughtUp::Yes
-                }
-                Err(error) => put_off(inbox, &error, back_off),
-            },
-        );
+        return begin(connector, inbox, out, back_off).await;
     };
     for _ in 0..MAX_SLICES {
         let request = functions::updates::GetDifference {
@@ -668,6 +648,49 @@ async fn catch_up(
     }
     // The rest comes in its turn; live updates first.
     Some(CaughtUp::Later(GAP_PATIENCE))
+}
+
+/// Asks where the account stands, and what was said last in its dialogs: it may have been listened to by something else
+/// before. Where the account stands is known after that, so that whatever ends this begins it anew.
+async fn begin(
+    connector: &Connector,
+    inbox: &mut Inbox,
+    out: &mpsc::Sender<Received>,
+    back_off: Duration,
+) -> Option<CaughtUp> {
+    let state = match invoke(connector, &functions::updates::GetState {}).await {
+        Ok(state) => state_of(&state),
+        Err(error) => return Some(put_off(inbox, &error, back_off)),
+    };
+    if !inbox.begun {
+        let mut taken = Taken::default();
+        match reread::last_words(connector, state.date).await {
+            Ok(found) => inbox.take_found(&found, super::now(), &mut taken),
+            Err(error) if is_passing(&error) => return Some(put_off(inbox, &error, back_off)),
+            Err(error) => tracing::warn!(
+                account = %inbox.account, %error,
+                "what was said in this account's dialogs before cannot be read: who told it to stop before is not known"
+            ),
+        }
+        for message in taken.messages {
+            out.send(Received::Message(Box::new(message))).await.ok()?;
+        }
+        inbox.begun = true;
+    }
+    inbox.state = Some(state).filter(|state| state.pts > 0);
+    Some(CaughtUp::Yes)
+}
+
+/// Whether a question may be answered if it is put again.
+fn is_passing(error: &CallError) -> bool {
+    match error {
+        CallError::NotSent { .. } | CallError::InDoubt { .. } => true,
+        CallError::Rpc(fault) => matches!(
+            react(fault),
+            Reaction::Wait { .. } | Reaction::InDoubt | Reaction::LoseAccount(_)
+        ),
+        _ => false,
+    }
 }
 
 /// How long to leave Telegram alone after a failed question.

@@ -128,8 +128,13 @@ pub(super) fn judge(
     let mut handed: BTreeSet<String> = BTreeSet::new();
     for (at, entry) in entries.iter().enumerate() {
         let peer = entry.peer.clone().unwrap_or_default();
-        if entry.kind == "person" && entry.method == "write" {
-            if entry.text.as_deref().is_some_and(&is_opt_out) {
+        let opts_out = entry.text.as_deref().is_some_and(&is_opt_out);
+        if entry.kind == "person" && entry.method == "edit" && !opts_out {
+            // What he corrects is no new question.
+            continue;
+        }
+        if entry.kind == "person" && matches!(&*entry.method, "write" | "edit") {
+            if opts_out {
                 asking.remove(&peer);
                 out.insert(peer);
             } else if entry.text.as_deref().is_some_and(&is_handoff) {

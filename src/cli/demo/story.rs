@@ -104,7 +104,7 @@ impl Story {
                         consequence(error)
                     ),
                 )?;
-            } else if entry.kind == "person" && entry.method == "write" {
+            } else if entry.kind == "person" && matches!(&*entry.method, "write" | "edit") {
                 let who = names.get(entry);
                 screen.line(&format!("{at}  {who} answers {account}: {}", shown(text)))?;
                 if is_opt_out(text) {

@@ -5,7 +5,7 @@ use super::asking::Ended;
 use super::*;
 use crate::model::{Aside, Line, LineKey, LineKind, NeedsWhy, Speaker, aside_of, own_print};
 use crate::plan::notices::PostAction;
-use crate::telegram::Incoming;
+use crate::telegram::{Heard, Incoming};
 
 /// The most bytes that are kept of one message: four times what Telegram allows.
 const MAX_LINE: usize = 16 * 1024;
@@ -58,6 +58,9 @@ impl Engine {
         let handle = observed.handle(person);
         if handle.is_some_and(|handle| observed.own.contains(handle.0)) {
             return Ok(());
+        }
+        if incoming.heard != Heard::Written {
+            return self.heard_again(name, incoming, events);
         }
         if incoming.out {
             return self.spoke(name, incoming, events);
@@ -135,6 +138,50 @@ impl Engine {
                 why: NeedsWhy::Handoff,
                 detail: format!("He said the handoff word `{word}`."),
             });
+        }
+        Ok(())
+    }
+
+    /// A message that its writer changed, or that stood there before the account was listened to: a refusal counts
+    /// whenever it is seen, and nothing else does. Nobody is answered twice.
+    fn heard_again(
+        &mut self,
+        name: &AccountName,
+        incoming: Incoming,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        let person = incoming.person;
+        let observed = &self.core.observed;
+        let silenced = observed
+            .handle(person)
+            .is_some_and(|handle| observed.is_silenced(handle));
+        let keywords = &self.core.desired.engine.opt_out.keywords;
+        if incoming.out || silenced || !crate::text::is_opt_out(&incoming.text, keywords) {
+            return Ok(());
+        }
+        if let Some(contact) = incoming.contact {
+            self.core
+                .people
+                .merge(vec![(person, contact)])
+                .map_err(CoreError::from)?;
+        }
+        fail::fail_point!("optout.heard");
+        let changed = incoming.heard == Heard::Changed;
+        events.push(Event::OptedOut {
+            person,
+            // Who said so long ago is not written to for it.
+            account: changed.then(|| name.clone()),
+        });
+        self.call_off();
+        if changed {
+            self.keep(
+                name,
+                person,
+                LineKind::Message,
+                incoming.message_id.unsigned_abs(),
+                Speaker::Person,
+                incoming.text,
+            )?;
         }
         Ok(())
     }

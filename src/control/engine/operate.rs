@@ -85,6 +85,7 @@ impl Engine {
                             contact: None,
                             state: None,
                             out: false,
+                            heard: crate::telegram::Heard::Written,
                         };
                         self.received(name, Received::Message(Box::new(incoming)), events)?;
                     }

@@ -269,6 +269,7 @@ impl Call<'_> {
             from: Some(own_id),
             out: true,
             date: secs(now),
+            edited: None,
             text: Arc::clone(&text),
             entities,
             media: media.map(Box::new),

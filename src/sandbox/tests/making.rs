@@ -160,7 +160,7 @@ fn the_world_file_of_the_documentation_can_be_read() {
     assert_eq!(spec.groups[0].members, Some(Choice::Word("60%".into())));
     assert_eq!(
         (spec.scripts.len(), spec.faults.len(), spec.ai.faults.len()),
-        (3, 1, 1)
+        (4, 1, 1)
     );
 }
 

@@ -20,15 +20,60 @@ const DEEP: usize = 20;
 pub(super) struct Said {
     pub(super) messages: Vec<enums::Message>,
     pub(super) users: Vec<enums::User>,
+    /// Since when; what is older was changed since.
+    pub(super) since: i32,
 }
 
-/// Reads it.
-pub(super) async fn since(connector: &Connector, since: i32) -> Result<Said, CallError> {
+/// When a message was written.
+pub(super) fn date_of(message: &enums::Message) -> Option<i32> {
+    match message {
+        enums::Message::Message(one) => Some(one.date),
+        enums::Message::Service(one) => Some(one.date),
+        enums::Message::Empty(_) => None,
+    }
+}
+
+/// When it was written or changed last.
+fn touched(message: &enums::Message) -> Option<i32> {
+    let changed = match message {
+        enums::Message::Message(one) => one.edit_date,
+        _ => None,
+    };
+    date_of(message).max(changed)
+}
+
+/// The last word of each private dialog, from before a moment (Unix seconds).
+pub(super) async fn last_words(connector: &Connector, before: i32) -> Result<Said, CallError> {
     let mut said = Said {
         messages: Vec::new(),
         users: Vec::new(),
+        since: 0,
     };
-    let mut request = functions::messages::GetDialogs {
+    let mut request = first_page();
+    for _ in 0..PAGES {
+        let page = decode::dialogs(invoke(connector, &request).await?)?;
+        let people = people_of(&page);
+        let is_theirs = |message: &enums::Message| match message {
+            enums::Message::Message(one) => match &one.peer_id {
+                enums::Peer::User(peer) => people.iter().any(|(id, _)| *id == peer.user_id),
+                _ => false,
+            },
+            _ => false,
+        };
+        let last = page.messages.iter().filter(|message| {
+            is_theirs(message) && date_of(message).is_some_and(|date| date < before)
+        });
+        said.messages.extend(last.cloned());
+        said.users.extend(page.users.iter().cloned());
+        if !turn(&mut request, page.next) {
+            break;
+        }
+    }
+    Ok(said)
+}
+
+fn first_page() -> functions::messages::GetDialogs {
+    functions::messages::GetDialogs {
         exclude_pinned: false,
         folder_id: None,
         offset_date: 0,
@@ -36,7 +81,32 @@ pub(super) async fn since(connector: &Connector, since: i32) -> Result<Said, Cal
         offset_peer: enums::InputPeer::Empty,
         limit: DIALOGS,
         hash: 0,
+    }
+}
+
+/// Asks for the page that begins there; false where it is the same one.
+fn turn(request: &mut functions::messages::GetDialogs, next: Option<decode::AfterDialog>) -> bool {
+    // Pinned dialogs come first, whenever they are of; after the first page all are by date.
+    match next {
+        Some(next) if (next.date, next.id) != (request.offset_date, request.offset_id) => {
+            request.exclude_pinned = true;
+            request.offset_date = next.date;
+            request.offset_id = next.id;
+            request.offset_peer = next.peer;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Reads it.
+pub(super) async fn since(connector: &Connector, since: i32) -> Result<Said, CallError> {
+    let mut said = Said {
+        messages: Vec::new(),
+        users: Vec::new(),
+        since,
     };
+    let mut request = first_page();
     for _ in 0..PAGES {
         let page = decode::dialogs(invoke(connector, &request).await?)?;
         for (id, hash) in &people_of(&page) {
@@ -50,18 +120,9 @@ pub(super) async fn since(connector: &Connector, since: i32) -> Result<Said, Cal
                 dialog(connector, *id, *hash, since, &mut said).await?;
             }
         }
-        match page.next {
-            // Pinned dialogs come first, whenever they are of; after the first page all are by date.
-            Some(next)
-                if next.date >= since
-                    && (next.date, next.id) != (request.offset_date, request.offset_id) =>
-            {
-                request.exclude_pinned = true;
-                request.offset_date = next.date;
-                request.offset_id = next.id;
-                request.offset_peer = next.peer;
-            }
-            _ => break,
+        let next = page.next.filter(|next| next.date >= since);
+        if !turn(&mut request, next) {
+            break;
         }
     }
     said.messages.sort_by_key(enums::Message::id);
@@ -96,11 +157,10 @@ async fn dialog(
         let oldest = messages.iter().map(enums::Message::id).min();
         let count = messages.len();
         let before = said.messages.len();
-        said.messages
-            .extend(messages.into_iter().filter(|message| match message {
-                enums::Message::Message(message) => message.date >= since,
-                _ => false,
-            }));
+        said.messages.extend(messages.into_iter().filter(|message| {
+            matches!(message, enums::Message::Message(_))
+                && touched(message).is_some_and(|date| date >= since)
+        }));
         match oldest {
             Some(oldest)
                 if oldest != offset_id
@@ -144,7 +204,7 @@ fn tops_of(page: &decode::DialogsPage) -> Vec<(i64, i32)> {
     page.messages
         .iter()
         .filter_map(|message| match message {
-            enums::Message::Message(one) => Some((&one.peer_id, one.date)),
+            enums::Message::Message(one) => Some((&one.peer_id, touched(message)?)),
             enums::Message::Service(one) => Some((&one.peer_id, one.date)),
             enums::Message::Empty(_) => None,
         })

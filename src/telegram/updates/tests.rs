@@ -283,6 +283,101 @@ fn login_codes_groups_and_notes_to_oneself_are_nobodys_message() {
     );
 }
 
+fn changed(id: i32, pts: i32, change: impl FnOnce(&mut types::Message)) -> enums::Update {
+    let enums::Message::Message(mut message) = message(id, 7, false) else {
+        panic!("a message");
+    };
+    message.edit_date = Some(1001);
+    change(&mut message);
+    types::UpdateEditMessage {
+        message: message.into(),
+        pts,
+        pts_count: 1,
+    }
+    .into()
+}
+
+fn heard(taken: &Taken) -> Vec<(i32, Heard)> {
+    let messages = taken.messages.iter();
+    messages.map(|one| (one.message_id, one.heard)).collect()
+}
+
+#[test]
+fn a_change_is_told_as_such_and_hides_no_message() {
+    let mut inbox = inbox(10);
+    let taken = inbox.take(batch(vec![changed(1, 11, |_| {})]), Timestamp(0));
+    assert_eq!(heard(&taken), [(1, Heard::Changed)]);
+    assert_eq!(taken.messages[0].state.map(|state| state.pts), Some(11));
+    assert!(taken.messages[0].contact.is_some());
+    // The message itself may come after it.
+    let taken = inbox.take(batch(vec![new(1, 12)]), Timestamp(0));
+    assert_eq!(heard(&taken), [(1, Heard::Written)]);
+    let mut asked = Taken::default();
+    let enums::updates::Difference::Difference(mut all) =
+        difference(vec![message(1, 7, false), message(2, 8, false)], 15)
+    else {
+        panic!("a difference");
+    };
+    all.other_updates = vec![changed(2, 14, |_| {}), changed(1, 15, |_| {})];
+    inbox.take_difference(all.into(), Timestamp(0), &mut asked);
+    assert_eq!(
+        heard(&asked),
+        [
+            (2, Heard::Written),
+            (2, Heard::Changed),
+            (1, Heard::Changed)
+        ]
+    );
+}
+
+#[test]
+fn what_the_account_changes_or_what_changes_around_a_text_is_not_told() {
+    let mut inbox = inbox(10);
+    for (pts, update) in [
+        (11, changed(1, 11, |message| message.out = true)),
+        (12, changed(1, 12, |message| message.edit_hide = true)),
+        (
+            13,
+            changed(1, 13, |message| {
+                message.peer_id = types::PeerChat { chat_id: 7 }.into();
+            }),
+        ),
+    ] {
+        let taken = inbox.take(batch(vec![update]), Timestamp(0));
+        assert_eq!(
+            (heard(&taken), inbox.state.map(|s| s.pts)),
+            (vec![], Some(pts))
+        );
+    }
+}
+
+#[test]
+fn what_was_said_before_is_told_as_found_and_what_is_older_than_the_gap_as_changed() {
+    let mut inbox = Inbox::new("sales-1".into(), None);
+    let said = |messages, since| reread::Said {
+        messages,
+        users: vec![user(7)],
+        since,
+    };
+    let mut taken = Taken::default();
+    let words = vec![message(1, 7, false), message(2, 7, true)];
+    inbox.take_found(&said(words, 0), Timestamp(0), &mut taken);
+    assert_eq!(heard(&taken), [(1, Heard::Found)]);
+    let mut taken = Taken::default();
+    let edited = |id| {
+        let enums::Message::Message(mut message) = message(id, 7, false) else {
+            panic!("a message");
+        };
+        message.edit_date = Some(2001);
+        enums::Message::Message(message)
+    };
+    inbox.take_said(&said(vec![edited(1)], 2000), Timestamp(0), &mut taken);
+    assert_eq!(heard(&taken), [(1, Heard::Changed)]);
+    let mut taken = Taken::default();
+    inbox.take_said(&said(vec![edited(3)], 900), Timestamp(0), &mut taken);
+    assert_eq!(heard(&taken), [(3, Heard::Written), (3, Heard::Changed)]);
+}
+
 #[test]
 fn a_broken_connection_or_update_is_a_gap() {
     for update in [
