@@ -850,6 +850,32 @@ async fn an_uploaded_file_that_telegram_forgot_is_uploaded_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_a_server_error_ends_is_tried_again_by_itself() {
+    let world = world(&crowd(2)).await;
+    world.write(
+        "campaigns/banner.png",
+        b"\x89PNG\r\n\x1a\n not much of a picture",
+    );
+    world.write(
+        "campaigns/hello.yaml",
+        mailing(
+            "hello",
+            "sales-1",
+            "templates: [{name: a, text: 'Look', media: banner.png}]\n",
+        ),
+    );
+    world.sandbox.fault(
+        FaultRule::error("INTERNAL_SERVER_ERROR")
+            .method("upload.saveFilePart")
+            .nth(1),
+    );
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    assert_eq!(world.who().len(), 2);
+    assert_nobody_twice(&world);
+    assert_eq!(world.calls("upload.saveFilePart").len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_own_account_that_cannot_connect_is_known_by_its_session_file_and_not_written_to() {
     use grammers_session::Session as _;
     let world = world(&crowd_of(&["sales-1", "sales-2"], 3)).await;

@@ -116,7 +116,7 @@ const FIRST_TRY: Duration = Duration::from_secs(5);
 const KEY_AGAIN: Duration = Duration::from_secs(30);
 /// How often session files are looked for: a login shows within this.
 const SESSIONS_EVERY: Duration = Duration::from_secs(1);
-/// How often a file that Telegram forgot is uploaded anew in the life of a process.
+/// How often in a row a file that Telegram forgot is uploaded anew before anything is sent.
 const UPLOADS_AGAIN: u32 = 20;
 /// The largest file that goes with a message: 50 MB, more than a picture or document of a campaign needs.
 const MAX_MEDIA: u64 = 50 << 20;

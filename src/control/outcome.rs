@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::model::reaction::{CallClass, Reaction, RpcFault, react};
 use crate::model::{
-    AccountName, AccountState, Event, InDoubtWhy, Outcome, SendKey, StallReason, Timestamp,
-    is_aside,
+    AccountName, AccountState, Event, InDoubtWhy, Lineage, Outcome, SendKey, StallReason,
+    Timestamp, is_aside,
 };
 use crate::observed::{InFlight, OPT_OUT_LINEAGE, Observed};
 use crate::telegram::{CallError, Delivered, HistoryMessage, Membership};
@@ -51,6 +51,43 @@ impl Verdict {
             link_lost: None,
             upload_again: false,
         }
+    }
+}
+
+/// What a file that could not be uploaded means: a wait, a lost account or a campaign that cannot go on. What passes by
+/// itself is tried again with the connection.
+pub fn of_failed_upload(
+    account: &AccountName,
+    campaign: Lineage,
+    path: &str,
+    error: CallError,
+    now: Timestamp,
+) -> Verdict {
+    let fault = match error {
+        CallError::Rpc(fault) => fault,
+        other => {
+            return Verdict {
+                link_lost: Some(other.to_string()),
+                ..Verdict::of(Vec::new())
+            };
+        }
+    };
+    match react(&fault) {
+        Reaction::Wait { seconds } => {
+            Verdict::of(vec![flood(account, CallClass::Send, seconds, now)])
+        }
+        Reaction::LoseAccount(state) => Verdict::of(vec![lost(account, state, &fault.message)]),
+        Reaction::InDoubt => Verdict {
+            link_lost: Some(fault.to_string()),
+            ..Verdict::of(Vec::new())
+        },
+        _ => Verdict::of(vec![Event::Stalled {
+            campaign,
+            why: StallReason {
+                reason: "MediaRefused".to_owned(),
+                message: format!("Telegram refused the file {path}: {}.", fault.message),
+            },
+        }]),
     }
 }
 

@@ -86,25 +86,14 @@ impl Engine {
                         self.media.insert(key.clone(), handle);
                         self.core.runtime.media.insert(key);
                     }
-                    Err(CallError::Rpc(fault)) => match react(&fault) {
-                        Reaction::Wait { seconds } => {
-                            events.push(outcome::flood(name, CallClass::Send, seconds, now));
+                    Err(error) => {
+                        let verdict =
+                            outcome::of_failed_upload(name, campaign, &key.1.path, error, now);
+                        events.extend(verdict.events);
+                        if let Some(why) = verdict.link_lost {
+                            self.link_lost(name, why);
                         }
-                        Reaction::LoseAccount(state) => {
-                            events.push(outcome::lost(name, state, &fault.message))
-                        }
-                        _ => events.push(Event::Stalled {
-                            campaign,
-                            why: crate::model::StallReason {
-                                reason: "MediaRefused".to_owned(),
-                                message: format!(
-                                    "Telegram refused the file {}: {}.",
-                                    key.1.path, fault.message
-                                ),
-                            },
-                        }),
-                    },
-                    Err(error) => self.link_lost(name, error.to_string()),
+                    }
                 }
             }
             Report::LookedBack { key, result } => {
@@ -218,6 +207,7 @@ impl Engine {
                 key, message_id, ..
             } = event
             {
+                self.uploads_again.remove(name);
                 self.keep_sent(name, key, *message_id)?;
                 unseen.extend(self.own_unseen(name, key, *message_id));
             }
