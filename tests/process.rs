@@ -6,6 +6,8 @@ mod child;
 mod common;
 #[path = "process/disk.rs"]
 mod disk;
+#[path = "process/memory.rs"]
+mod memory;
 #[path = "process/state.rs"]
 mod state;
 #[path = "process/supervision.rs"]
