@@ -132,7 +132,8 @@ pub fn telethon(bytes: &[u8]) {
     if std::fs::write(&from, bytes).is_err() {
         return;
     }
-    let done = runtime.block_on(tidings::accounts::import(&from, &to));
+    let vault = tidings::telegram::Vault::new(dir.path().to_owned(), None, None);
+    let done = runtime.block_on(tidings::accounts::import(&from, &to, &vault));
     assert_eq!(done.is_ok(), to.exists(), "half of a session was made");
     assert!(std::fs::read(&from).is_ok_and(|after| after == bytes));
 }

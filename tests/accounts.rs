@@ -4,6 +4,8 @@
 
 mod child;
 mod common;
+#[path = "accounts/sealed.rs"]
+mod sealed;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;

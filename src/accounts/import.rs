@@ -2,11 +2,13 @@
 //! (`telethon/sessions/sqlite.py`, schema versions 1 to 8).
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libsql::Value;
 
+use crate::telegram::Vault;
 use crate::telegram::login::{Holds, write_new};
+use crate::telegram::private::PrivateCopy;
 
 /// The newest schema that was looked at; a newer one may mean something else by the same columns.
 const NEWEST: i64 = 8;
@@ -30,13 +32,19 @@ pub enum ImportError {
     Unwritable(String, String),
 }
 
-/// Makes a session file of a Telethon session. No network; the original stays as it is.
+/// Makes a session file of a Telethon session, encrypted where the folder's are. No network; the original stays as it is.
+/// The path of what was made.
 ///
 /// # Errors
 /// [`ImportError`]; nothing was made then.
-pub async fn import(from: &Path, to: &Path) -> Result<(), ImportError> {
+pub async fn import(from: &Path, to: &Path, vault: &Vault) -> Result<PathBuf, ImportError> {
     if std::fs::symlink_metadata(to).is_ok() {
         return Err(ImportError::Taken(to.display().to_string()));
+    }
+    if vault.is_used() {
+        vault
+            .unlock()
+            .map_err(|why| ImportError::Unwritable(to.display().to_string(), why.to_string()))?;
     }
     // The library below panics over text that is no UTF-8: in a task of its own that is an error.
     let path = from.to_owned();
@@ -46,7 +54,7 @@ pub async fn import(from: &Path, to: &Path) -> Result<(), ImportError> {
             let what = "its columns hold what cannot be read".to_owned();
             ImportError::Foreign(from.display().to_string(), what)
         })??;
-    write_new(to, &holds)
+    write_new(to, &holds, vault)
         .await
         .map_err(|why| ImportError::Unwritable(to.display().to_string(), why))
 }
@@ -63,7 +71,7 @@ async fn read(path: &Path) -> Result<Holds, ImportError> {
         return Err(unreadable(format!("it has {} bytes", about.len())));
     }
     // A copy: SQLite would write beside the original, which another program may have open.
-    let copy = tempfile_of(path).map_err(|error| unreadable(error.to_string()))?;
+    let copy = PrivateCopy::of(path).map_err(|error| unreadable(error.to_string()))?;
     let mut head = [0u8; 16];
     std::fs::File::open(&copy.file)
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut head))
@@ -177,53 +185,6 @@ async fn number(connection: &libsql::Connection, sql: &str) -> Result<Option<i64
         }),
         None => Ok(None),
     }
-}
-
-/// A copy that nobody else can read, gone with this value.
-struct Copy {
-    folder: std::path::PathBuf,
-    file: std::path::PathBuf,
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-fn tempfile_of(path: &Path) -> std::io::Result<Copy> {
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    let folder = std::env::temp_dir().join(format!(
-        "tidings-import-{}-{:x}",
-        std::process::id(),
-        rand::random::<u64>()
-    ));
-    std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
-    let copy = Copy {
-        file: folder.join("copy.session"),
-        folder,
-    };
-    for end in ["", "-wal", "-journal"] {
-        let beside = |path: &Path| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(end);
-            name
-        };
-        let mut from = match std::fs::File::open(beside(path)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !end.is_empty() => {
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        let mut to = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(beside(&copy.file))?;
-        std::io::copy(&mut from, &mut to)?;
-    }
-    Ok(copy)
 }
 
 #[cfg(test)]

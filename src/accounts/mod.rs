@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::AccountState;
 use crate::model::reaction::{Reaction, RpcFault, react};
-use crate::telegram::{CallError, Me};
+use crate::telegram::{CallError, Me, plain_path};
 
 pub use import::{ImportError, import};
 pub use login::{Asker, LoggedIn, LoginError, login};
@@ -88,6 +88,7 @@ pub fn checked(name: &str, answer: Result<Me, CallError>) -> Checked {
             AccountState::Missing.remedy().to_owned(),
         ),
         Err(CallError::Session(why)) => state_of(AccountState::Unauthorized, why),
+        Err(CallError::Locked(why)) => state_of(AccountState::NotConfigured, format!("{why}.")),
         Err(error) => state_of(AccountState::Unreachable, format!("{error}.")),
     }
 }
@@ -112,13 +113,14 @@ pub fn is_logged_out(error: &CallError) -> bool {
     }
 }
 
-/// Deletes a session file, and what SQLite keeps beside it.
+/// Deletes a session file, plain or encrypted, and what SQLite keeps beside it.
 ///
 /// # Errors
 /// The first file that cannot be deleted; the session itself is the last one that is tried.
 pub fn delete_session(path: &Path) -> std::io::Result<()> {
-    for end in ["-wal", "-shm", "-journal", ""] {
-        let mut name = path.as_os_str().to_owned();
+    let plain = plain_path(path);
+    for end in ["-wal", "-shm", "-journal", "", ".age"] {
+        let mut name = plain.as_os_str().to_owned();
         name.push(end);
         match std::fs::remove_file(&name) {
             Ok(()) => {}
@@ -231,7 +233,7 @@ mod tests {
     fn a_session_goes_with_all_that_stands_beside_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.session");
-        for end in ["", "-wal", "-shm"] {
+        for end in ["", "-wal", "-shm", ".age"] {
             std::fs::write(folder.path().join(format!("a.session{end}")), "x").unwrap();
         }
         std::fs::write(folder.path().join("ab.session"), "x").unwrap();

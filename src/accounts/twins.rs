@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::telegram::Vault;
 use crate::telegram::login::marks;
 
 /// Names of one account, the first in the order of names leading.
@@ -17,12 +18,12 @@ pub struct Twins {
 }
 
 /// Looks into session files; those that cannot be read are passed over.
-pub async fn twins(files: &[(String, std::path::PathBuf)]) -> Vec<Twins> {
+pub async fn twins(files: &[(String, std::path::PathBuf)], vault: &Vault) -> Vec<Twins> {
     let mut keys: BTreeMap<[u8; 32], String> = BTreeMap::new();
     let mut ids: BTreeMap<i64, String> = BTreeMap::new();
     let mut found = Vec::new();
     for (name, path) in files {
-        let Some((key, own)) = marks(Path::new(path)).await else {
+        let Some((key, own)) = marks(Path::new(path), vault).await else {
             continue;
         };
         let by_key = key.and_then(|key| keys.get(&key).cloned());

@@ -1,5 +1,7 @@
 //! `tidings account`
 
+mod seal;
+
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
@@ -25,6 +27,10 @@ pub enum AccountVerb {
     Check(CheckArgs),
     /// Log an account out and delete its session file
     Remove(RemoveArgs),
+    /// Encrypt session files by a passphrase (TIDINGS_PASSPHRASE_FILE, TIDINGS_PASSPHRASE, or asked for)
+    Encrypt(seal::SealArgs),
+    /// Decrypt session files again
+    Decrypt(seal::SealArgs),
 }
 
 /// `tidings account list`
@@ -100,6 +106,8 @@ pub(super) fn run(global: &Global, verb: &AccountVerb) -> Ended {
         AccountVerb::Import(args) => import(global, args),
         AccountVerb::Check(args) => check(global, args),
         AccountVerb::Remove(args) => remove(global, args),
+        AccountVerb::Encrypt(args) => seal::encrypt(global, args),
+        AccountVerb::Decrypt(args) => seal::decrypt(global, args),
     }
 }
 
@@ -191,7 +199,7 @@ fn import(global: &Global, args: &ImportArgs) -> Ended {
     named(&args.name)?;
     let workspace = global.workspace()?;
     let path = workspace.session_path(&args.name);
-    block_on(crate::accounts::import(&args.file, &path))?
+    let path = block_on(crate::accounts::import(&args.file, &path, &workspace.vault))?
         .map_err(|error| Failure::new(plain(&error.to_string())))?;
     output::line(&format!(
         "{} is made of it. `tidings account check {}` asks Telegram who it is.",
@@ -295,6 +303,14 @@ impl Failure {
             }
         }
     }
+}
+
+/// Who may be asked for the passphrase of session files: whoever sits at the terminal, if anybody does.
+pub(super) fn asker() -> Option<crate::telegram::Ask> {
+    fn ask(question: &str) -> Option<Secret> {
+        Typed.password(question)
+    }
+    (io::stdin().is_terminal() && io::stderr().is_terminal()).then_some(ask as _)
 }
 
 /// Standard input: a terminal is asked, anything else is read line by line.

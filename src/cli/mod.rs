@@ -222,7 +222,9 @@ impl Global {
     /// # Errors
     /// Where there is none.
     pub fn workspace(&self) -> Result<Workspace, Failure> {
-        Ok(Workspace::find(&self.options())?)
+        let mut workspace = Workspace::find(&self.options())?;
+        workspace.vault = workspace.vault.asking(account::asker());
+        Ok(workspace)
     }
 }
 

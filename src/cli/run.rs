@@ -43,6 +43,10 @@ pub(super) fn run(global: &Global, args: &RunArgs) -> Ended {
         horizon: Some(args.horizon),
         ..RunOptions::default()
     };
+    if workspace.has_sealed_sessions() {
+        // Asked for before there is anything else to see; the account's own sentence says what is wrong.
+        let _ = workspace.vault.unlock();
+    }
     match control::run(workspace.clone(), options)? {
         ExitKind::Done => Ok(DONE),
         ExitKind::NeedsPerson => {

@@ -90,7 +90,11 @@ fn same_accounts(workspace: &Workspace) -> Result<Vec<Diagnostic>, Failure> {
     if files.len() < 2 {
         return Ok(Vec::new());
     }
-    let found = super::account::block_on(crate::accounts::twins(&files))?;
+    let found = super::account::block_on(crate::accounts::twins(
+        &files,
+        // Nobody is asked for a passphrase here.
+        &workspace.vault.clone().asking(None),
+    ))?;
     Ok(found
         .into_iter()
         .map(|twins| {

@@ -56,6 +56,7 @@ pub(super) fn config_of(
         api_id,
         Secret::new(api_hash.expose()),
     );
+    config.vault = workspace.vault.clone();
     config.proxy = engine
         .accounts
         .get(name)
@@ -130,13 +131,13 @@ pub(super) fn in_hand(observed: &Observed, name: &str) -> Option<Reply> {
 
 /// Logs an account out and deletes its files. What stands of it in the state stays.
 pub(super) async fn log_out_and_delete(
-    client: Option<Arc<dyn AccountClient>>,
+    client: Result<Arc<dyn AccountClient>, CallError>,
     workspace: &Workspace,
     name: &str,
     force: bool,
 ) -> Reply {
     if let Some(other) = same_session(workspace, name).await {
-        if let Some(client) = &client {
+        if let Ok(client) = &client {
             client.close();
         }
         let path = workspace.session_path(name);
@@ -149,15 +150,13 @@ pub(super) async fn log_out_and_delete(
             Err(error) => refused(format!("{} cannot be deleted: {error}", path.display())),
         };
     }
-    let out = match &client {
-        Some(client) => {
+    let out = match client {
+        Ok(client) => {
             let answer = client.log_out().await;
             client.close();
             answer
         }
-        None => Err(CallError::Session(
-            "its session file cannot be used".to_owned(),
-        )),
+        Err(error) => Err(error),
     };
     let told = match &out {
         Ok(()) => "is logged out, and its session file is deleted.".to_owned(),
@@ -187,6 +186,11 @@ pub(super) async fn log_out_and_delete(
     }
 }
 
+/// Why nobody can be told of a log-out, where nothing says more.
+pub(super) fn unusable() -> CallError {
+    CallError::Session("its session file cannot be used".to_owned())
+}
+
 /// Another name whose file holds the same key: logging one out would log both out.
 async fn same_session(workspace: &Workspace, name: &str) -> Option<String> {
     let mut files: Vec<(String, std::path::PathBuf)> = workspace
@@ -197,7 +201,7 @@ async fn same_session(workspace: &Workspace, name: &str) -> Option<String> {
         .collect();
     // The one that leaves comes last, so that it is the second of a pair.
     files.push((name.to_owned(), workspace.session_path(name)));
-    let found = crate::accounts::twins(&files).await;
+    let found = crate::accounts::twins(&files, &workspace.vault).await;
     found
         .into_iter()
         .find(|twins| twins.second == name && twins.same_key)
@@ -284,8 +288,8 @@ pub(super) async fn remove_offline(
         )),
         config => {
             let client = match config {
-                Some(config) => GrammersTelegram.open(config).await.ok(),
-                None => None,
+                Some(config) => GrammersTelegram.open(config).await,
+                None => Err(unusable()),
             };
             log_out_and_delete(client, workspace, name, force).await
         }

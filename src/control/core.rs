@@ -189,6 +189,12 @@ impl Core {
                     crate::telegram::no_session(&self.workspace.session_path(name))
                 {
                     Link::Unusable { message }
+                } else if crate::telegram::is_sealed(&self.workspace.session_path(name))
+                    && !self.workspace.vault.has_passphrase()
+                {
+                    Link::Locked {
+                        message: crate::telegram::Vault::missing(),
+                    }
                 } else if !self.state_is_ours(name) {
                     Link::StateLost
                 } else {

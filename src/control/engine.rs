@@ -42,8 +42,7 @@ use crate::plan::{Action, Link, Plan, SendAction, audience};
 use crate::spec::files::Files;
 use crate::store::{Durability, StoreError};
 use crate::telegram::{
-    AccountConfig, CallError, Delivered, Me, MediaHandle, Received, Secret, Telegram, UpdatesState,
-    encode_send, text_of,
+    CallError, Delivered, Me, MediaHandle, Received, Telegram, UpdatesState, encode_send, text_of,
 };
 
 /// How a run ended.
@@ -562,13 +561,12 @@ impl Engine {
         } else {
             self.core.clock.until(at)
         };
-        if self
-            .core
-            .runtime
-            .links
-            .values()
-            .any(|link| matches!(link, Link::Missing | Link::Unusable { .. }))
-            || !self.tasks.is_empty()
+        if self.core.runtime.links.values().any(|link| {
+            matches!(
+                link,
+                Link::Missing | Link::Unusable { .. } | Link::Locked { .. }
+            )
+        }) || !self.tasks.is_empty()
         {
             sleep = sleep.min(SESSIONS_EVERY * 2);
         }

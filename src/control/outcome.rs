@@ -123,17 +123,19 @@ pub fn of_send(
                 upload_again: false,
             }
         }
-        Err(error @ (CallError::NotSent { .. } | CallError::Session(_))) => Verdict {
-            events: vec![back(
-                key,
-                again,
-                false,
-                InDoubtWhy::Connection,
-                error.to_string(),
-            )],
-            link_lost: Some(error.to_string()),
-            upload_again: false,
-        },
+        Err(error @ (CallError::NotSent { .. } | CallError::Session(_) | CallError::Locked(_))) => {
+            Verdict {
+                events: vec![back(
+                    key,
+                    again,
+                    false,
+                    InDoubtWhy::Connection,
+                    error.to_string(),
+                )],
+                link_lost: Some(error.to_string()),
+                upload_again: false,
+            }
+        }
         Err(error @ CallError::KeyUnknown) => Verdict::of(vec![
             back(key, again, false, InDoubtWhy::Connection, error.to_string()),
             Event::AccountChanged {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::desired::{
     Desired, EngineFile, Environment, History, Input, KeptVersions, Resolution, resolve,
 };
+use crate::telegram::{PASSPHRASE, PASSPHRASE_FILE, Secret, Vault, is_sealed, sealed_path};
 use crate::watch;
 
 /// What the command line and the environment say.
@@ -60,6 +61,8 @@ pub struct Workspace {
     pub config_path: PathBuf,
     /// Real variables over those of `.env`.
     pub env: Environment,
+    /// What opens encrypted session files.
+    pub vault: Vault,
     /// `--config` named it: then it must be there.
     config_named: bool,
     files: Arc<watch::Workspace>,
@@ -103,12 +106,20 @@ impl Workspace {
                 |path| std::path::absolute(path).unwrap_or_else(|_| path.clone()),
             )
         };
+        let env = environment(&root)?;
+        let sessions_dir = beside(&options.sessions_dir, "sessions");
+        let said = |name: &str| env.get(name).filter(|value| !value.is_empty());
         Ok(Workspace {
             state_dir: beside(&options.state_dir, "state"),
-            sessions_dir: beside(&options.sessions_dir, "sessions"),
+            vault: Vault::new(
+                sessions_dir.clone(),
+                said(PASSPHRASE).map(Secret::new),
+                said(PASSPHRASE_FILE).map(|path| root.join(path)),
+            ),
+            sessions_dir,
             config_path: beside(&options.config, "tidings.yaml"),
             config_named: options.config.is_some(),
-            env: environment(&root)?,
+            env,
             files: Arc::new(watch::Workspace::new(&root)),
             root,
         })
@@ -119,8 +130,20 @@ impl Workspace {
         self.state_dir.join("tidings.sock")
     }
 
-    /// An account's session file.
+    /// An account's session file: the plain one, or else the encrypted one that is there. Of both, which a killed
+    /// `account encrypt` or `decrypt` leaves, the plain one counts.
     pub fn session_path(&self, account: &str) -> PathBuf {
+        let plain = self.plain_session_path(account);
+        let sealed = sealed_path(&plain);
+        let is_there = |path: &Path| std::fs::symlink_metadata(path).is_ok();
+        match !is_there(&plain) && is_there(&sealed) {
+            true => sealed,
+            false => plain,
+        }
+    }
+
+    /// The name of an account's session file where it is not encrypted.
+    pub fn plain_session_path(&self, account: &str) -> PathBuf {
         self.sessions_dir.join(format!("{account}.session"))
     }
 
@@ -134,11 +157,28 @@ impl Workspace {
         let mut names: Vec<String> = std::fs::read_dir(&self.sessions_dir)
             .ok()?
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter_map(|name| name.strip_suffix(".session").map(str::to_owned))
+            .filter_map(|name| {
+                let plain = name.strip_suffix(".age").unwrap_or(&name);
+                plain.strip_suffix(".session").map(str::to_owned)
+            })
             .filter(|name| !name.starts_with('.'))
             .collect();
         names.sort();
+        names.dedup();
         Some(names)
+    }
+
+    /// Whether an account's session file is encrypted.
+    pub fn has_sealed_sessions(&self) -> bool {
+        let names = self.session_names().unwrap_or_default();
+        names.iter().any(|name| is_sealed(&self.session_path(name)))
+    }
+
+    /// Whether any encrypted session file is there, beside a plain one too.
+    pub fn has_sealed_files(&self) -> bool {
+        let names = self.session_names().unwrap_or_default();
+        let mut plain = names.iter().map(|name| self.plain_session_path(name));
+        plain.any(|path| sealed_path(&path).exists())
     }
 
     /// The workspace's files as they are now.

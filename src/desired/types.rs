@@ -71,7 +71,7 @@ impl Engine {
             (Some(fault), None, _) => format!("TG_API_ID is set, but {fault}."),
             (None, None, Some(_)) => "TG_API_ID is not set.".to_owned(),
             (_, Some(_), None) => "TG_API_HASH is not set.".to_owned(),
-            _ => state.meaning().to_owned(),
+            _ => "TG_API_ID or TG_API_HASH is not set.".to_owned(),
         };
         format!("{what} {}", state.remedy())
     }

@@ -639,7 +639,10 @@ pub fn stops_the_account(error: &CallError) -> bool {
                 )
         }
         CallError::InDoubt { why, .. } => *why != crate::model::InDoubtWhy::Server,
-        CallError::NotSent { .. } | CallError::KeyUnknown | CallError::Session(_) => true,
+        CallError::NotSent { .. }
+        | CallError::KeyUnknown
+        | CallError::Session(_)
+        | CallError::Locked(_) => true,
         _ => false,
     }
 }

@@ -129,7 +129,7 @@ closed_list! {
         Banned = "banned": "Telegram deactivated the account." => "Write to Telegram's support; other accounts never take over its refused people.",
         Frozen = "frozen": "Telegram froze the account." => "Appeal in the Telegram app.",
         Unreachable = "unreachable": "Telegram does not answer." => "Check the network; it is tried again by itself.",
-        NotConfigured = "not_configured": "TG_API_ID or TG_API_HASH is not set." => "Get both at https://my.telegram.org/apps and put them into `.env`.",
+        NotConfigured = "not_configured": "TG_API_ID or TG_API_HASH is not set; or its session file is encrypted and the passphrase (TIDINGS_PASSPHRASE_FILE) is missing or wrong." => "Get both at https://my.telegram.org/apps and put them into `.env`.",
         Missing = "missing": "There is no session file for it." => "`tidings account login NAME --phone …`, or put its session file into sessions/.",
     }
 }

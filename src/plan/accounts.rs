@@ -71,7 +71,7 @@ pub(super) fn usable(inputs: &Inputs<'_>, name: &AccountName) -> Result<(), Avai
         Some(Link::Connecting) | None => {
             Err(Availability::later(Waiting::AccountUnavailable, None))
         }
-        Some(Link::Missing | Link::NotConfigured | Link::Unusable { .. }) => {
+        Some(Link::Missing | Link::NotConfigured | Link::Unusable { .. } | Link::Locked { .. }) => {
             Err(Availability::later(Waiting::AccountUnavailable, None))
         }
     }
@@ -305,6 +305,9 @@ fn state_of(
         Some(Link::NotConfigured) => {
             let message = inputs.desired.engine.not_configured();
             return (AccountState::NotConfigured, None, message);
+        }
+        Some(Link::Locked { message }) => {
+            return (AccountState::NotConfigured, None, format!("{message}."));
         }
         Some(Link::Twin { first }) => {
             let message = format!(

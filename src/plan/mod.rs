@@ -97,6 +97,11 @@ pub enum Link {
     },
     /// Its session belongs to another state (`StateLost`).
     StateLost,
+    /// Its session file is encrypted, and the passphrase is missing or wrong.
+    Locked {
+        /// What to do about it.
+        message: String,
+    },
     /// It is the Telegram account of another name, which goes on alone.
     Twin {
         /// That name.

@@ -115,7 +115,7 @@ fn accounts(inputs: &Inputs<'_>, plan: &mut Plan, events: &mut Vec<Event>) {
         // As the report shows it: a file that is not there before anything else.
         let reason = match inputs.runtime.links.get(name) {
             Some(Link::Missing) => Some("missing"),
-            Some(Link::NotConfigured) => Some("not_configured"),
+            Some(Link::NotConfigured | Link::Locked { .. }) => Some("not_configured"),
             Some(Link::Unusable { .. }) => Some("unauthorized"),
             Some(Link::Twin { .. }) => Some("SameAccount"),
             // Telegram's word is told as it comes.

@@ -30,7 +30,7 @@ impl Telegram for GrammersTelegram {
         config: AccountConfig,
     ) -> BoxFuture<'_, Result<Arc<dyn AccountClient>, CallError>> {
         Box::pin(async move {
-            let file = session::read(&config.session_path).await?;
+            let file = session::read(&config.session_path, &config.vault).await?;
             let connector = Arc::new(Connector::new(&config, file));
             Ok(Arc::new(Client {
                 name: config.name,

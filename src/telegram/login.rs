@@ -8,7 +8,6 @@
 
 use std::fs;
 use std::net::{SocketAddrV4, SocketAddrV6};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -25,9 +24,11 @@ use crate::model::InDoubtWhy;
 use crate::model::reaction::RpcFault;
 
 use super::connect::{CONNECT_LIMIT, address, fault, introduction, panicked, words};
+use super::private::PrivateCopy;
 use super::probe::{Unmet, clock_ahead, introduce};
 use super::session::{self, Found};
-use super::{AccountConfig, CallError, Me, Secret, decode};
+use super::vault::Vault;
+use super::{AccountConfig, CallError, Me, Secret, decode, draft};
 
 /// A connection that was silent for so long while somebody typed is made anew: Telegram may have ended it.
 const IDLE: Duration = Duration::from_secs(20);
@@ -85,8 +86,12 @@ impl Login {
     pub async fn begin(config: AccountConfig) -> Result<Login, CallError> {
         let path = &config.session_path;
         let existed = fs::symlink_metadata(path).is_ok();
+        if !existed && config.vault.is_used() {
+            // Before anybody is asked for a code: the new file is to be encrypted as the others are.
+            config.vault.unlock()?;
+        }
         let at = match existed {
-            true => session::look(path, true).await?,
+            true => session::look(path, true, &config.vault).await?,
             false => {
                 let option = known(None).ok_or_else(|| {
                     CallError::Unexpected("no data centre of Telegram is known".to_owned())
@@ -331,8 +336,10 @@ impl Login {
         };
         let path = &self.config.session_path;
         match self.existed {
-            true => write_into(path, &holds).await,
-            false => write_new(path, &holds).await,
+            true => write_into(path, &holds, &self.config.vault).await,
+            false => write_new(path, &holds, &self.config.vault)
+                .await
+                .map(|_| ()),
         }
         .map_err(|why| {
             CallError::Session(format!(
@@ -346,12 +353,9 @@ impl Login {
     async fn move_to(&mut self, dc: i32) -> Result<(), CallError> {
         let option = match self.existed {
             true => {
-                let shown = self.config.session_path.display();
-                let session = SqliteSession::open(&self.config.session_path)
-                    .await
-                    .map_err(|error| {
-                        CallError::Session(format!("session file {shown}: {error}"))
-                    })?;
+                let path = &self.config.session_path;
+                let copy = session::copied(path, &self.config.vault).await?;
+                let session = session::opened(path, copy.file.clone()).await?;
                 session.dc_option(dc).ok().flatten()
             }
             false => known(Some(dc)),
@@ -645,8 +649,20 @@ impl Holds {
     }
 }
 
-/// Adds to a session file that is there. SQLite's transactions keep it whole.
-async fn write_into(path: &Path, holds: &Holds) -> Result<(), String> {
+/// Adds to a session file that is there. SQLite's transactions keep it whole; an encrypted one is replaced whole.
+async fn write_into(path: &Path, holds: &Holds, vault: &Vault) -> Result<(), String> {
+    if !session::is_sealed(path) {
+        return fill_file(path, holds).await;
+    }
+    let words = |error: CallError| error.to_string();
+    let copy = session::copied(path, vault).await.map_err(words)?;
+    fill_file(&copy.file, holds).await?;
+    let plain = session::whole(&copy.file, vault).await.map_err(words)?;
+    let sealed = vault.seal(&plain).map_err(|error| error.to_string())?;
+    draft::replace(path, &sealed).map_err(|error| error.to_string())
+}
+
+async fn fill_file(path: &Path, holds: &Holds) -> Result<(), String> {
     let session = SqliteSession::open(path)
         .await
         .map_err(|error| error.to_string())?;
@@ -657,63 +673,45 @@ async fn write_into(path: &Path, holds: &Holds) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// Makes a session file that only its owner can read: whole or not at all, and never over another one.
+/// Makes a session file that only its owner can read: whole or not at all, and never over another one. Where the folder's
+/// sessions are encrypted, this one is too. The path of the file that was made.
 ///
 /// # Errors
 /// In words.
-pub async fn write_new(path: &Path, holds: &Holds) -> Result<(), String> {
+pub async fn write_new(path: &Path, holds: &Holds, vault: &Vault) -> Result<PathBuf, String> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .ok_or("its name is no text")?;
+    if path.file_name().and_then(|name| name.to_str()).is_none() {
+        return Err("its name is no text".to_owned());
+    }
     if !folder.is_dir() {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(folder).map_err(|error| error.to_string())?;
     }
-    let draft = Draft(folder.join(format!(".{name}.{}.new", std::process::id())));
-    let _ = fs::remove_file(&draft.0);
-    fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft.0)
-        .map_err(|error| error.to_string())?;
-    let session = SqliteSession::open(&draft.0)
+    let copy = PrivateCopy::holding(&[]).map_err(|error| error.to_string())?;
+    fill_file(&copy.file, holds).await?;
+    let plain = session::whole(&copy.file, vault)
         .await
         .map_err(|error| error.to_string())?;
-    holds.fill(&session).await?;
-    drop(session);
-    fs::File::open(&draft.0)
-        .and_then(|file| file.sync_all())
-        .map_err(|error| error.to_string())?;
-    // A link never takes the place of another file, as a rename would.
-    fs::hard_link(&draft.0, path).map_err(|error| match error.kind() {
+    let written = match vault.is_used() {
+        true => {
+            let sealed = vault.seal(&plain).map_err(|error| error.to_string())?;
+            let path = session::sealed_path(path);
+            draft::write_new(&path, &sealed).map(|()| path)
+        }
+        false => draft::write_new(path, &plain).map(|()| path.to_owned()),
+    };
+    written.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => "a file of that name is there by now".to_owned(),
         _ => error.to_string(),
-    })?;
-    fs::File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| error.to_string())
-}
-
-/// A file that is gone with this value, whatever happens.
-struct Draft(PathBuf);
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        for end in ["", "-wal", "-shm", "-journal"] {
-            let _ = fs::remove_file(session::beside(&self.0, end));
-        }
-    }
+    })
 }
 
 /// What tells two session files of one account without asking Telegram: a mark of the key, and the user id where the
 /// file says it. The mark gives nothing of the key away. Reads and changes nothing.
-pub async fn marks(path: &Path) -> Option<(Option<[u8; 32]>, Option<i64>)> {
-    let found = session::look(path, false).await.ok()?;
+pub async fn marks(path: &Path, vault: &Vault) -> Option<(Option<[u8; 32]>, Option<i64>)> {
+    let found = session::look(path, false, vault).await.ok()?;
     let key = found
         .auth_key
         .map(|key| crate::model::RandomKey::of_auth_key(&key).0);
@@ -769,19 +767,20 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("sessions/a.session");
+        let vault = Vault::new(folder.path().join("sessions"), None, None);
         let address = "127.0.0.1:4430".parse().expect("an address");
         let mut holds = Holds::of_address(2, address, [7; 256]).expect("holds");
         holds.own = Some((42, Some(9)));
-        write_new(&path, &holds).await.expect("writes");
+        write_new(&path, &holds, &vault).await.expect("writes");
         assert_eq!(
             fs::metadata(&path).expect("is there").permissions().mode() & 0o777,
             0o600
         );
-        let found = session::look(&path, true).await.expect("reads");
+        let found = session::look(&path, true, &vault).await.expect("reads");
         assert_eq!((found.dc, found.own), (2, Some(42)));
         assert_eq!(found.ipv4.to_string(), "127.0.0.1:4430");
         assert_eq!(found.auth_key, Some([7; 256]));
-        let again = write_new(&path, &holds).await;
+        let again = write_new(&path, &holds, &vault).await;
         assert!(again.is_err_and(|why| why.contains("is there by now")));
         let left: Vec<_> = fs::read_dir(folder.path().join("sessions"))
             .expect("lists")

@@ -8,19 +8,23 @@
 
 mod connect;
 mod decode;
+mod draft;
 mod encode;
 mod find;
 mod grammers;
 pub mod login;
 mod places;
+pub(crate) mod private;
 mod probe;
+mod seal;
 mod session;
 mod since;
 mod updates;
+mod vault;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +39,10 @@ pub use encode::{encode_send, text_of, to_oneself};
 pub use find::{Find, FoundPage};
 pub use grammers::GrammersTelegram;
 pub use places::{Joined, Membership, encode_invite, is_invite};
-pub use session::no_session;
+pub use seal::{Sealed, decrypt, encrypt};
+pub use session::{is_sealed, no_session, plain_path, sealed_path};
 pub use since::WrittenSince;
+pub use vault::{Ask, KEY_FILE, PASSPHRASE, PASSPHRASE_FILE, Vault, VaultError};
 
 /// The most time a call takes (contract, section 6).
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,8 +81,10 @@ impl fmt::Debug for Secret {
 pub struct AccountConfig {
     /// Its name: people found through it get their access hash under it.
     pub name: AccountName,
-    /// Its session file (a `grammers-session` `SqliteSession`).
+    /// Its session file: a `grammers-session` `SqliteSession`, or one encrypted (`NAME.session.age`).
     pub session_path: PathBuf,
+    /// What opens an encrypted one.
+    pub vault: Vault,
     /// From <https://my.telegram.org/apps>.
     pub api_id: i32,
     /// From <https://my.telegram.org/apps>; only a login sends it.
@@ -88,15 +96,20 @@ pub struct AccountConfig {
 }
 
 impl AccountConfig {
-    /// With the default limit and no proxy.
+    /// With the default limit, no proxy and no passphrase.
     pub fn new(
         name: AccountName,
         session_path: PathBuf,
         api_id: i32,
         api_hash: Secret,
     ) -> AccountConfig {
+        let folder = session_path
+            .parent()
+            .map(Path::to_owned)
+            .unwrap_or_default();
         AccountConfig {
             name,
+            vault: Vault::new(folder, None, None),
             session_path,
             api_id,
             api_hash,
@@ -132,6 +145,9 @@ pub enum CallError {
     /// The session file cannot be used.
     #[error("{0}")]
     Session(String),
+    /// The session file is encrypted, and the passphrase is missing or wrong.
+    #[error("{0}")]
+    Locked(String),
     /// The username belongs to a group or channel.
     #[error("{0} is a group or channel, a person is expected")]
     NotAPerson(Reference),

@@ -1,25 +1,32 @@
 //! Session files: read once, never written.
 //!
-//! A file is a `grammers-session` SQLite database. It is the credential: who holds it is the account. So it is opened
-//! as immutable (no lock, no `-wal`, no `-shm`; a read-only mount will do), and the protocol library gets a session in
-//! memory that hands out the file's address and key once and lets nobody change them.
+//! A file is a `grammers-session` SQLite database, or one of age that holds such a database (`vault`). It is the
+//! credential: who holds it is the account. So it is opened as immutable (no lock, no `-wal`, no `-shm`; a read-only
+//! mount will do), and the protocol library gets a session in memory that hands out the file's address and key once and
+//! lets nobody change them.
 
 use std::fs;
 use std::io::Read as _;
 use std::net::{SocketAddrV4, SocketAddrV6};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use grammers_session::storages::SqliteSession;
 use grammers_session::types::{DcOption, PeerId, PeerInfo, UpdateState, UpdatesState};
 use grammers_session::{BoxFuture, Session};
 
+use age::secrecy::zeroize::Zeroizing;
+
 use super::CallError;
+use super::private::PrivateCopy;
+use super::vault::Vault;
 
 /// The largest session file that is read. One of an account that met 100,000 people has about 5 MB.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
+/// The last part of an encrypted session file's name.
+const SEALED: &str = "age";
 
 /// What a session file says.
 #[derive(Clone)]
@@ -67,18 +74,40 @@ pub fn no_session(path: &Path) -> Option<String> {
 fn no_database(path: &Path) -> Option<String> {
     let mut head = [0u8; 16];
     let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut head));
+    let (expected, what) = match is_sealed(path) {
+        true => (b"age-encryption.o", "a file of age"),
+        false => (b"SQLite format 3\0", "an SQLite database"),
+    };
     match read {
         Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
             Some(format!("cannot be read: {error}"))
         }
-        Ok(()) if &head == b"SQLite format 3\0" => None,
-        _ => Some("is no session file: an SQLite database is expected".to_owned()),
+        Ok(()) if &head == expected => None,
+        _ => Some(format!("is no session file: {what} is expected")),
+    }
+}
+
+/// Whether this is the name of an encrypted session file.
+pub fn is_sealed(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == SEALED)
+}
+
+/// The name of the encrypted session file in place of this plain one.
+pub fn sealed_path(plain: &Path) -> PathBuf {
+    beside(plain, ".age")
+}
+
+/// The name of the plain session file in place of this encrypted one; a plain one's own.
+pub fn plain_path(path: &Path) -> PathBuf {
+    match is_sealed(path) {
+        true => path.with_extension(""),
+        false => path.to_owned(),
     }
 }
 
 /// Reads a session file, after tightening its mode.
-pub(super) async fn read(path: &Path) -> Result<SessionFile, CallError> {
-    let found = look(path, true).await?;
+pub(super) async fn read(path: &Path, vault: &Vault) -> Result<SessionFile, CallError> {
+    let found = look(path, true, vault).await?;
     match found.auth_key {
         Some(auth_key) => Ok(SessionFile {
             dc: found.dc,
@@ -96,9 +125,8 @@ pub(super) async fn read(path: &Path) -> Result<SessionFile, CallError> {
 
 /// Reads a session file whether anybody is logged in with it or not; `tightened` makes it readable to its owner only
 /// before.
-pub(super) async fn look(path: &Path, tightened: bool) -> Result<Found, CallError> {
-    let shown = path.display();
-    let refuse = |what: String| CallError::Session(format!("session file {shown}: {what}"));
+pub(super) async fn look(path: &Path, tightened: bool, vault: &Vault) -> Result<Found, CallError> {
+    let refuse = |what: String| refused(path, &what);
     let about = match fs::metadata(path) {
         Ok(about) => about,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -128,29 +156,15 @@ pub(super) async fn look(path: &Path, tightened: bool) -> Result<Found, CallErro
     }
 
     // What another program has not yet written back into the file stands beside it; an immutable look would miss it.
-    let pending = ["-wal", "-journal"]
-        .map(|end| beside(path, end))
-        .into_iter()
-        .any(|file| fs::metadata(file).is_ok_and(|about| about.len() > 0));
-    let copy = match pending {
-        true => Some(
-            PrivateCopy::of(path)
-                .map_err(|error| refuse(format!("cannot be copied aside: {error}")))?,
-        ),
+    let copy = match is_sealed(path) || is_pending(path) {
+        true => Some(copied(path, vault).await?),
         false => None,
     };
     let database = match &copy {
         Some(copy) => copy.file.clone(),
         None => immutable(path).map_err(|error| refuse(format!("cannot be found: {error}")))?,
     };
-    // The library below takes other types in a column for impossible and panics: in a task of its own that is an error.
-    let opened = tokio::spawn(async move { SqliteSession::open(&database).await })
-        .await
-        .map_err(|_| {
-            refuse("is no session file of this kind: its columns hold other types".to_owned())
-        })?;
-    let session =
-        opened.map_err(|error| refuse(format!("is no session file of this kind: {error}")))?;
+    let session = opened(path, database).await?;
     let dc = session
         .home_dc_id()
         .map_err(|error| refuse(error.to_string()))?;
@@ -173,6 +187,69 @@ pub(super) async fn look(path: &Path, tightened: bool) -> Result<Found, CallErro
             "names data centre {dc}, but not its address"
         ))),
     }
+}
+
+fn refused(path: &Path, what: &str) -> CallError {
+    CallError::Session(format!("session file {}: {what}", path.display()))
+}
+
+/// Whether another program has not yet written all of it back into the file.
+fn is_pending(path: &Path) -> bool {
+    ["-wal", "-journal"]
+        .map(|end| beside(path, end))
+        .into_iter()
+        .any(|file| fs::metadata(file).is_ok_and(|about| about.len() > 0))
+}
+
+/// A private copy of a session file, decrypted where it is encrypted.
+pub(super) async fn copied(path: &Path, vault: &Vault) -> Result<PrivateCopy, CallError> {
+    let aside = |error: std::io::Error| refused(path, &format!("cannot be copied aside: {error}"));
+    if !is_sealed(path) {
+        return PrivateCopy::of(path).map_err(aside);
+    }
+    let (at, vault) = (path.to_owned(), vault.clone());
+    // The passphrase takes a quarter of a second, or a person who types it.
+    tokio::task::spawn_blocking(move || {
+        let sealed =
+            fs::read(&at).map_err(|error| refused(&at, &format!("cannot be read: {error}")))?;
+        let plain = vault.open(&at, &sealed)?;
+        PrivateCopy::holding(&plain)
+            .map_err(|error| refused(&at, &format!("cannot be copied aside: {error}")))
+    })
+    .await
+    .map_err(|error| refused(path, &error.to_string()))?
+}
+
+/// The whole of a session as one file's bytes, with what stands beside it written back.
+pub(super) async fn whole(path: &Path, vault: &Vault) -> Result<Zeroizing<Vec<u8>>, CallError> {
+    let copy = copied(path, vault).await?;
+    if !is_sealed(path) && is_pending(path) {
+        // Opened and closed by the only one who has it, a database takes its log in.
+        drop(opened(path, copy.file.clone()).await?);
+        if is_pending(&copy.file) {
+            return Err(refused(
+                path,
+                "another program has not closed it: end that program first",
+            ));
+        }
+    }
+    fs::read(&copy.file)
+        .map(Zeroizing::new)
+        .map_err(|error| refused(path, &format!("cannot be read: {error}")))
+}
+
+/// Opens the database that a session file is. The library takes other types in a column for impossible and panics: in a
+/// task of its own that is an error.
+pub(super) async fn opened(path: &Path, database: PathBuf) -> Result<SqliteSession, CallError> {
+    tokio::spawn(async move { SqliteSession::open(&database).await })
+        .await
+        .map_err(|_| {
+            refused(
+                path,
+                "is no session file of this kind: its columns hold other types",
+            )
+        })?
+        .map_err(|error| refused(path, &format!("is no session file of this kind: {error}")))
 }
 
 /// Makes the file readable to its owner only.
@@ -214,47 +291,6 @@ fn immutable(path: &Path) -> std::io::Result<PathBuf> {
     }
     uri.extend(b"?immutable=1");
     Ok(PathBuf::from(std::ffi::OsString::from_vec(uri)))
-}
-
-/// A copy that nobody else can read, gone with this value.
-struct PrivateCopy {
-    folder: PathBuf,
-    file: PathBuf,
-}
-
-impl PrivateCopy {
-    fn of(path: &Path) -> std::io::Result<PrivateCopy> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("tidings-{}-{count}", std::process::id()));
-        fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        let copy = PrivateCopy {
-            file: folder.join("copy.session"),
-            folder,
-        };
-        for end in ["", "-wal", "-journal"] {
-            let mut from = match fs::File::open(beside(path, end)) {
-                Ok(file) => file,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !end.is_empty() => {
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let mut to = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(beside(&copy.file, end))?;
-            std::io::copy(&mut from, &mut to)?;
-        }
-        Ok(copy)
-    }
-}
-
-impl Drop for PrivateCopy {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
-    }
 }
 
 /// The session that one connection gets: the file's address and key for one attempt to connect, and no change ever.
@@ -359,6 +395,10 @@ impl Session for PinnedSession {
 mod tests {
     use super::*;
 
+    fn none() -> Vault {
+        Vault::new(PathBuf::new(), None, None)
+    }
+
     const ADDRESS: &str = "127.0.0.1:4430";
 
     async fn write(path: &Path, key: Option<[u8; 256]>) {
@@ -380,7 +420,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("a.session");
         write(&path, Some([7; 256])).await;
-        assert_eq!(read(&path).await.expect("reads").self_id, None);
+        assert_eq!(read(&path, &none()).await.expect("reads").self_id, None);
         let note = |id: i64, own: bool| PeerInfo::User {
             id,
             auth: None,
@@ -393,7 +433,10 @@ mod tests {
                 session.cache_peer(peer).await.expect("writes");
             }
         }
-        assert_eq!(read(&path).await.expect("reads").self_id, Some(777));
+        assert_eq!(
+            read(&path, &none()).await.expect("reads").self_id,
+            Some(777)
+        );
     }
 
     fn mode(path: &Path) -> u32 {
@@ -412,7 +455,7 @@ mod tests {
             let listed = || fs::read_dir(folder.path()).expect("lists").count();
             let count = listed();
 
-            let file = read(&path).await.expect("a session");
+            let file = read(&path, &none()).await.expect("a session");
 
             assert_eq!(
                 (file.dc, file.ipv4.to_string().as_str()),
@@ -434,7 +477,10 @@ mod tests {
         let mut bytes = fs::read(&path).expect("reads");
         bytes[18..20].copy_from_slice(&[2, 2]);
         fs::write(&path, &bytes).expect("writes");
-        assert_eq!(read(&path).await.expect("a session").auth_key, [7; 256]);
+        assert_eq!(
+            read(&path, &none()).await.expect("a session").auth_key,
+            [7; 256]
+        );
         assert_eq!(fs::read(&path).expect("reads"), bytes);
         assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 1);
     }
@@ -445,7 +491,7 @@ mod tests {
         let path = folder.path().join("a.session");
         write(&path, Some([7; 256])).await;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("chmod");
-        read(&path).await.expect("a session");
+        read(&path, &none()).await.expect("a session");
         assert_eq!(mode(&path), 0o600);
     }
 
@@ -455,7 +501,7 @@ mod tests {
         let path = folder.path().join("a.session");
         write(&path, Some([7; 256])).await;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).expect("chmod");
-        read(&path).await.expect("a session");
+        read(&path, &none()).await.expect("a session");
         assert_eq!(mode(&path), 0o400);
     }
 
@@ -476,7 +522,7 @@ mod tests {
             (&new, "holds no key"),
             (&folder.path().to_path_buf(), "is not a file"),
         ] {
-            match read(path).await {
+            match read(path, &none()).await {
                 Err(CallError::Session(sentence)) => {
                     assert!(sentence.contains(expected), "{sentence}");
                 }
@@ -495,7 +541,7 @@ mod tests {
         // A `-wal` with nothing valid in it stands for a program that died: SQLite looks at it and goes on.
         fs::write(beside(&path, "-wal"), [0u8; 64]).expect("writes");
         fs::copy(&path, &aside).expect("copies");
-        let file = read(&path).await.expect("a session");
+        let file = read(&path, &none()).await.expect("a session");
         assert_eq!(file.auth_key, [7; 256]);
         assert_eq!(
             fs::read(&path).expect("reads"),

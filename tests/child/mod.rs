@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use tidings::sandbox::{Entry, Sandbox, SandboxOptions, WorldSpec};
 
 /// Environment variables that mean something to Tidings: a test says itself which ones are set.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 15] = [
     "TIDINGS_CONFIG",
     "TIDINGS_STATE_DIR",
     "TIDINGS_SESSIONS_DIR",
     "TIDINGS_LOG",
+    "TIDINGS_PASSPHRASE",
+    "TIDINGS_PASSPHRASE_FILE",
     "TG_API_ID",
     "TG_API_HASH",
     "OPENAI_API_KEY",

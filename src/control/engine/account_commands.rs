@@ -50,9 +50,9 @@ impl Engine {
         let leaving = self.leaving.clone();
         tokio::spawn(async move {
             let client = match (client, config) {
-                (Some(client), _) => Some(client),
-                (None, Some(config)) => telegram.open(config).await.ok(),
-                (None, None) => None,
+                (Some(client), _) => Ok(client),
+                (None, Some(config)) => telegram.open(config).await,
+                (None, None) => Err(accounts::unusable()),
             };
             let answer = accounts::log_out_and_delete(client, &workspace, &name, force).await;
             leaving

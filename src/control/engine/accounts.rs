@@ -1,6 +1,7 @@
 //! Opening, closing and trying accounts again.
 
 use super::*;
+use crate::control::accounts;
 
 impl Engine {
     /// Opens accounts that are wanted, closes those that are not, tries lost connections again.
@@ -37,7 +38,9 @@ impl Engine {
             let link = self.core.runtime.links.get(&name).cloned();
             match link {
                 None => self.open(&name).await?,
-                Some(Link::Missing | Link::NotConfigured) if look => self.open(&name).await?,
+                Some(Link::Missing | Link::NotConfigured | Link::Locked { .. }) if look => {
+                    self.open(&name).await?;
+                }
                 Some(Link::Unreachable { retry_at, message }) if retry_at <= now => {
                     if self.options.once
                         && self.tries.get(&name).copied().unwrap_or(0) >= RECONNECTS_ONCE
@@ -123,27 +126,20 @@ impl Engine {
     }
 
     pub(super) async fn open(&mut self, name: &AccountName) -> Result<(), RunError> {
-        let engine = &self.core.desired.engine;
-        let (Some(api_id), Some(api_hash)) = (engine.api_id, &engine.api_hash) else {
+        let workspace = &self.core.workspace;
+        let Some(config) = accounts::config_of(workspace, &self.core.desired, name) else {
             self.core
                 .runtime
                 .links
                 .insert(name.clone(), Link::NotConfigured);
             return Ok(());
         };
-        let path = self.core.workspace.session_path(name);
-        if !path.is_file() {
+        if !config.session_path.is_file() {
             self.core.runtime.links.insert(name.clone(), Link::Missing);
             return Ok(());
         }
-        self.session_stamps.insert(name.clone(), stamp_of(&path));
-        let mut config =
-            AccountConfig::new(name.clone(), path, api_id, Secret::new(api_hash.expose()));
-        config.proxy = engine
-            .accounts
-            .get(name)
-            .and_then(|account| account.proxy.as_ref())
-            .map(|proxy| Secret::new(proxy.expose()));
+        self.session_stamps
+            .insert(name.clone(), stamp_of(&config.session_path));
         match self.telegram.open(config).await {
             Ok(client) => {
                 if let Some(first) = self.same_key(name, &client) {
@@ -186,6 +182,17 @@ impl Engine {
                     .runtime
                     .links
                     .insert(name.clone(), Link::Unusable { message });
+            }
+            Err(CallError::Locked(message)) => {
+                let links = &mut self.core.runtime.links;
+                let link = Link::Locked { message };
+                // Tried again and again: said once.
+                if links.get(name) != Some(&link)
+                    && let Link::Locked { message } = &link
+                {
+                    tracing::warn!(account = %name, "it cannot be used: {message}");
+                }
+                links.insert(name.clone(), link);
             }
             Err(error) => self.link_lost(name, error.to_string()),
         }

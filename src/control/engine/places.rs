@@ -242,7 +242,10 @@ impl Engine {
                 self.key_unknown(name, events);
                 true
             }
-            CallError::InDoubt { .. } | CallError::NotSent { .. } | CallError::Session(_) => {
+            CallError::InDoubt { .. }
+            | CallError::NotSent { .. }
+            | CallError::Session(_)
+            | CallError::Locked(_) => {
                 self.link_lost(name, error.to_string());
                 true
             }

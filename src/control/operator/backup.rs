@@ -15,9 +15,12 @@ use crate::status;
 use crate::store::{
     Access, BackupFile, Options, Store, StoreError, check_backup, commit_staged, stage_backup,
 };
+use crate::telegram::KEY_FILE;
 
 /// The largest session file that goes along: a session with many cached people has some megabytes.
 const MAX_SESSION: u64 = 64 << 20;
+/// How the names of an account's session files end.
+const SESSION_ENDS: [&str; 3] = [".session", ".session-wal", ".session.age"];
 /// People in one event.
 const PAGE: usize = 1000;
 
@@ -35,26 +38,24 @@ pub(super) fn backup(
     }
     let mut files = Vec::new();
     if with_sessions {
-        for name in core.workspace.session_names().unwrap_or_default() {
-            for ending in ["session", "session-wal"] {
-                let path = core.workspace.sessions_dir.join(format!("{name}.{ending}"));
-                match read_small(&path) {
-                    Ok(Some(bytes)) => files.push(BackupFile {
-                        name: format!("{name}.{ending}"),
-                        bytes,
-                    }),
-                    Ok(None) => {}
-                    Err(error) => {
-                        return Ok(Acted::said(refused(format!("{}: {error}", path.display()))));
-                    }
+        let names = core.workspace.session_names().unwrap_or_default();
+        let of_accounts = names
+            .iter()
+            .flat_map(|name| SESSION_ENDS.map(|end| format!("{name}{end}")));
+        for name in std::iter::once(KEY_FILE.to_owned()).chain(of_accounts) {
+            let path = core.workspace.sessions_dir.join(&name);
+            match read_small(&path) {
+                Ok(Some(bytes)) => files.push(BackupFile { name, bytes }),
+                Ok(None) => {}
+                Err(error) => {
+                    return Ok(Acted::said(refused(format!("{}: {error}", path.display()))));
                 }
             }
         }
     }
-    let sessions = files
-        .iter()
-        .filter(|f| f.name.ends_with(".session"))
-        .count();
+    let sessions: std::collections::BTreeSet<&str> =
+        files.iter().filter_map(|f| account_of(&f.name)).collect();
+    let sessions = sessions.len();
     // It is in the backup itself that it was taken: whoever restores it knows of it.
     let appended = core.record(
         vec![Event::BackedUp {
@@ -109,6 +110,44 @@ pub(super) fn backup(
     Ok(Acted { reply, appended })
 }
 
+/// Whose session file it is.
+fn account_of(file: &str) -> Option<&str> {
+    let mut ends = SESSION_ENDS.iter();
+    ends.find_map(|end| file.strip_suffix(end))
+}
+
+/// The session files that are put back: an account that is here keeps its own, with what stands beside it. The key of
+/// encrypted ones comes with them only.
+fn wanted(workspace: &crate::control::Workspace, files: Vec<BackupFile>) -> Vec<BackupFile> {
+    let here = workspace.session_names().unwrap_or_default();
+    let is_here = |file: &BackupFile| {
+        account_of(&file.name).is_some_and(|name| here.iter().any(|known| known == name))
+    };
+    let mut files: Vec<BackupFile> = files.into_iter().filter(|file| !is_here(file)).collect();
+    let sealed = |file: &BackupFile| crate::telegram::is_sealed(Path::new(&file.name));
+    if !files
+        .iter()
+        .any(|file| sealed(file) && file.name != KEY_FILE)
+    {
+        files.retain(|file| file.name != KEY_FILE);
+    }
+    files
+}
+
+/// Why a backup's session files cannot be put beside those that are here: they need another key.
+fn other_key(workspace: &crate::control::Workspace, files: &[BackupFile]) -> Option<String> {
+    let theirs = files.iter().find(|file| file.name == KEY_FILE)?;
+    let path = workspace.vault.key_file();
+    let ours = std::fs::read(&path).ok()?;
+    (ours != theirs.bytes).then(|| {
+        format!(
+            "the backup's session files are encrypted with another key than {}: decrypt yours first \
+             (`tidings account decrypt`), or restore without sessions",
+            path.display()
+        )
+    })
+}
+
 fn read_small(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.len() > MAX_SESSION => {
@@ -150,6 +189,13 @@ pub(in crate::control) fn restore(
     let id = ours.unwrap_or(theirs);
     let dir = &workspace.state_dir;
     let (staged, files) = stage_backup(dir, file, id, now.millis())?;
+    let files = match with_sessions {
+        true => wanted(workspace, files),
+        false => Vec::new(),
+    };
+    if let Some(why) = other_key(workspace, &files) {
+        return Ok(refused(why));
+    }
     let taken_at = Timestamp(head.taken_at_ms);
     // A state that went on from the backup knows what was sent since; another one does not.
     let same = ours == Some(theirs);
@@ -212,14 +258,12 @@ pub(in crate::control) fn restore(
     };
     let mut marks = Vec::new();
     let mut sessions = Vec::new();
-    if with_sessions {
-        for file in files {
-            match restore_session(workspace, &file) {
-                Ok(true) => sessions.push(file.name),
-                Ok(false) => {}
-                Err(error) => {
-                    return Ok(refused(format!("{}: {error}", file.name)));
-                }
+    for file in files {
+        match restore_session(workspace, &file) {
+            Ok(true) if file.name != KEY_FILE => sessions.push(file.name),
+            Ok(_) => {}
+            Err(error) => {
+                return Ok(refused(format!("{}: {error}", file.name)));
             }
         }
     }
