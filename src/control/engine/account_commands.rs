@@ -127,6 +127,16 @@ impl Engine {
         }
     }
 
+    /// Who an account is, where that is not written down yet.
+    pub(super) fn identity(&self, account: &AccountName, person: PersonId) -> Option<Event> {
+        let known = self.core.observed.accounts.get(account);
+        let is_new = known.and_then(|known| known.person) != Some(person);
+        is_new.then(|| Event::AccountIs {
+            account: account.clone(),
+            person,
+        })
+    }
+
     /// Lets go of an account that is another one's second name.
     pub(super) fn hold_twin(
         &mut self,
@@ -136,18 +146,10 @@ impl Engine {
         tracing::warn!(account = %name, %first, "the same Telegram account under two names: this one is held");
         self.close(name)?;
         // Written down, so that `status` says it too where no daemon runs.
-        let accounts = &self.core.observed.accounts;
-        let person = |name: &AccountName| accounts.get(name).and_then(|known| known.person);
-        if let Some(first) = person(&first)
-            && person(name) != Some(first)
-        {
-            self.core.record(
-                vec![Event::AccountIs {
-                    account: name.clone(),
-                    person: first,
-                }],
-                Durability::Soon,
-            )?;
+        let known = self.core.observed.accounts.get(&first);
+        if let Some(person) = known.and_then(|known| known.person) {
+            let identity = self.identity(name, person).into_iter().collect();
+            self.core.record(identity, Durability::Soon)?;
         }
         self.core
             .runtime

@@ -295,25 +295,16 @@ impl Engine {
                 self.core.runtime.lost_since.remove(name);
                 self.write(events)?;
                 let twin = self.same_person(name, me.id)?;
-                let known = self.core.observed.accounts.get(name);
-                if known.and_then(|known| known.person) != Some(me.id) {
-                    events.push(Event::AccountIs {
-                        account: name.clone(),
-                        person: me.id,
-                    });
-                }
+                events.extend(self.identity(name, me.id));
                 // Those held as its second names are told where no daemon runs, too.
-                for (second, link) in &self.core.runtime.links {
-                    let accounts = &self.core.observed.accounts;
-                    if matches!(link, Link::Twin { first } if first == name)
-                        && accounts.get(second).and_then(|known| known.person) != Some(me.id)
-                    {
-                        events.push(Event::AccountIs {
-                            account: second.clone(),
-                            person: me.id,
-                        });
-                    }
-                }
+                let held = self
+                    .core
+                    .runtime
+                    .links
+                    .iter()
+                    .filter(|(_, link)| matches!(link, Link::Twin { first } if first == name));
+                events.extend(held.filter_map(|(second, _)| self.identity(second, me.id)));
+                let known = self.core.observed.accounts.get(name);
                 if known.is_some_and(|known| known.trouble.is_some()) {
                     events.push(Event::AccountChanged {
                         account: name.clone(),
