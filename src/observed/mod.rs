@@ -191,6 +191,11 @@ impl Observed {
         u16::try_from(index).unwrap_or(Source::NO_ACCOUNT)
     }
 
+    /// Where a conversation of a person with an account stands; both are known from now on.
+    fn place(&mut self, person: PersonId, account: &AccountName) -> (Handle, u16) {
+        (self.persons.intern(person), self.index(account))
+    }
+
     /// The name at a position.
     pub fn account_name(&self, index: u16) -> Option<&AccountName> {
         self.accounts

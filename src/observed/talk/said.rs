@@ -18,7 +18,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             message_id,
             role,
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             let silent = state.is_silenced(who);
             state.talk(who, by, |talk| {
                 let Some(role) = role.clone().filter(|_| !silent) else {
@@ -64,7 +64,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
         Event::HumanSpoke {
             account, person, ..
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             state.talk(who, by, |talk| {
                 talk.human = Some(at);
                 talk.unanswered = None;
@@ -81,7 +81,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             role,
             tokens,
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             let asking = Asking {
                 message_id: *message_id,
                 role: role.clone(),
@@ -97,7 +97,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
         } => {
             state.spent(role, *tokens, at);
             if let (Some(account), Some(person)) = (account, person) {
-                let (who, by) = (state.persons.intern(*person), state.index(account));
+                let (who, by) = state.place(*person, account);
                 state.talks.asking.remove(&(who.0, by));
             }
         }
@@ -108,7 +108,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             role,
             tokens,
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             state.talks.asking.remove(&(who.0, by));
             state.spent(role, *tokens, at);
             state.talk(who, by, |talk| {
@@ -124,7 +124,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             person,
             print,
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             state.talk(who, by, |talk| {
                 if talk.unseen.len() >= UNSEEN {
                     talk.unseen.remove(0);
@@ -138,7 +138,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             message_id,
             print,
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             if let (Ok(id), Some(account)) =
                 (u32::try_from(*message_id), state.accounts.get_mut(account))
             {
@@ -156,7 +156,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             message_id,
             hold,
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             let id = state.seq;
             let mut role = None;
             state.talk(who, by, |talk| {
@@ -191,7 +191,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             unknown,
             ..
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             state.talk(who, by, |talk| {
                 if let Some(open) = &mut talk.unanswered {
                     let asked = Duration::from_secs(u64::from(wait.unwrap_or(0)));
@@ -208,7 +208,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             detail,
             ..
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             let role = state
                 .talks
                 .get(who, by)
@@ -231,7 +231,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             edited,
             ..
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             state.talk(who, by, |talk| {
                 let Some(draft) = talk
                     .draft
@@ -258,7 +258,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             number,
             ..
         } => {
-            let (who, by) = (state.persons.intern(*person), state.index(account));
+            let (who, by) = state.place(*person, account);
             state.talk(who, by, |talk| {
                 talk.operator_count = talk.operator_count.max(*number);
                 talk.operator.push_back(OperatorMessage {

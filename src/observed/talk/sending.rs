@@ -11,8 +11,7 @@ fn place(state: &mut Observed, key: &SendKey) -> Option<(Handle, u16)> {
         Aside::Answer { account, .. } | Aside::Operator { account, .. } => account.to_owned(),
         Aside::OptOut | Aside::Notice { .. } => return None,
     };
-    let who = state.persons.intern(key.person);
-    Some((who, state.index(&account.as_str().into())))
+    Some(state.place(key.person, &account.as_str().into()))
 }
 
 /// Its intent is written.
