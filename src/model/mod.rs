@@ -6,7 +6,6 @@ mod charges;
 mod command;
 mod contact;
 mod event;
-mod event_bytes;
 mod ids;
 mod media;
 mod notify;

@@ -1,5 +1,10 @@
 //! The journal's vocabulary. Events carry ids only: names and texts of people stand in the people tree.
 
+mod bytes;
+mod lookup;
+mod run;
+mod send;
+
 use serde::{Deserialize, Serialize};
 
 use super::reaction::CallClass;
@@ -8,12 +13,9 @@ use super::{
     AccountName, AccountState, Exclusion, Lineage, Outcome, PersonId, RefHash, SendKey,
     SuppressionKey, Timestamp,
 };
-
-/// A source of a campaign: the first 8 bytes of the SHA-256 of what it says, so that it stays the same
-/// while other sources are added and removed around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SourceId(pub u64);
+pub use lookup::{LookupEnd, SourceId};
+pub use run::{FiringFate, HoldReason, JoinEnd, StallReason};
+pub use send::{InDoubtWhy, Intent, SettledElsewhere};
 
 /// An event and when it happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,114 +24,6 @@ pub struct Recorded {
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
-}
-
-/// Everything that one send needs, durable before its first byte leaves.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Intent {
-    /// At most one message is sent for it.
-    pub key: SendKey,
-    /// By which account, and by no other once this is written.
-    pub account: AccountName,
-    /// Telegram's key against duplicates.
-    pub random_id: i64,
-    /// The run in which it is sent.
-    pub run: u32,
-    /// The name of the template's variant.
-    pub variant: String,
-    /// The digest of the spec by which it was made.
-    pub digest: String,
-    /// A first contact under consent `attested`: counts for its own daily limit.
-    #[serde(default)]
-    pub attested: bool,
-    /// The request, serialised; the same bytes go out again when in doubt.
-    #[serde(with = "serde_bytes")]
-    pub request: Vec<u8>,
-    /// The account sends nothing before this moment.
-    pub next_allowed_at: Timestamp,
-}
-
-impl Intent {
-    /// In the place of a `random_id` where Telegram takes none: an invite. A message never has it
-    /// ([`SendKey::random_id`]).
-    pub const NO_RANDOM_ID: i64 = 0;
-
-    /// Whether it adds somebody to a place, instead of writing to him.
-    pub fn is_invite(&self) -> bool {
-        self.random_id == Intent::NO_RANDOM_ID
-    }
-}
-
-/// How an account's join ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum JoinEnd {
-    /// It is in.
-    In,
-    /// The place's admins decide.
-    Requested,
-    /// It cannot.
-    Failed {
-        /// Telegram's own words.
-        detail: String,
-    },
-}
-
-/// Why it is not known whether a send took effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InDoubtWhy {
-    /// The engine stopped between the intent and its outcome.
-    Restart,
-    /// No answer in time.
-    Timeout,
-    /// The connection broke.
-    Connection,
-    /// Telegram had an internal error (5xx, negative codes).
-    Server,
-    /// The dialog, or the place's members, could not be read: nothing was sent by that.
-    Unread,
-    /// A repeat was refused so: whether the first try had arrived the dialog says.
-    Refused(super::Outcome),
-}
-
-/// How a look-up of one source by one account ended.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LookupEnd {
-    /// Everybody that the source holds was read.
-    pub complete: bool,
-    /// Why it failed, in Telegram's or the file's words.
-    pub error: Option<String>,
-    /// The failure passes by itself (Telegram's own errors, a broken connection): a retry is worth its while.
-    #[serde(default)]
-    pub passing: bool,
-    /// It went well, and yet not everybody was shown: why, and how to widen it.
-    #[serde(default)]
-    pub partial: Option<String>,
-    /// The account is creator or admin of the place (consent `members`); true for other sources.
-    pub admin: bool,
-    /// Lines of a file that name nobody, counted.
-    pub bad_rows: u32,
-}
-
-/// Why a campaign is held until a person decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum HoldReason {
-    /// Sources that the consent does not admit.
-    ConsentMismatch,
-    /// The accounts belong to another state.
-    StateLost,
-    /// Most of its audience was contacted by a campaign that is gone.
-    LooksRenamed,
-}
-
-/// Why a campaign stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StallReason {
-    /// CamelCase, as the condition shows it.
-    pub reason: String,
-    /// One sentence with Telegram's own words.
-    pub message: String,
 }
 
 /// What happened. Adding a variant or an optional field keeps old journals readable.
@@ -908,38 +802,4 @@ pub enum Event {
         /// The account sends nothing before.
         next_allowed_at: Timestamp,
     },
-}
-
-/// People who are settled alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SettledElsewhere {
-    /// How.
-    pub outcome: Outcome,
-    /// By which account.
-    pub account: Option<AccountName>,
-    /// With which variant.
-    pub variant: Option<String>,
-    /// Who, and when it was accepted, in seconds of Unix time; 0 where it was not.
-    pub people: Vec<(PersonId, u32)>,
-}
-
-/// What became of a firing of a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FiringFate {
-    /// It opens a run.
-    Opens {
-        /// Counted from 1.
-        run: u32,
-        /// `each_run: everyone`.
-        everyone: bool,
-    },
-    /// No daemon ran at it (`missed: skip`).
-    Missed,
-    /// The run before was open still (`overlap: skip`).
-    Overlaps,
-    /// It opens a run as soon as the one before is settled (`overlap: queue`).
-    Queued,
-    /// The campaign was paused, suspended or stalled.
-    Held,
 }
