@@ -533,7 +533,12 @@ impl Turn<'_> {
         }
         let lines = dialog(inputs, self.account, self.person);
         let asked = asked_since(&lines, open.first);
-        if let Some(word) = asked.iter().find_map(|text| said_word(text, &role.handoff)) {
+        // A word that an operator has seen fetches nobody again.
+        let unseen = asked_since(&lines, open.first.max(open.given_back.saturating_add(1)));
+        if let Some(word) = unseen
+            .iter()
+            .find_map(|text| said_word(text, &role.handoff))
+        {
             let detail = format!("He said the handoff word `{word}`.");
             return self.flag(plan, open.last, NeedsWhy::Handoff, detail);
         }
@@ -602,7 +607,7 @@ impl Turn<'_> {
             said,
             max_tokens,
             reserve: asked_tokens + max_tokens / 2,
-            round: open.failures.saturating_sub(open.unknown),
+            round: open.round(),
         })));
     }
 

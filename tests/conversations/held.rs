@@ -1,12 +1,12 @@
 //! What silences the AI: a hold over everything, and a human who writes from another client.
 
-use tidings::model::{Command, RepliesCommand, Reply};
+use tidings::model::{Command, RepliesCommand, Reply, TalkChange};
 use tidings::sandbox::{FaultRule, Ref};
 
 use super::common::World;
 use super::common::talk::{
-    answered, answering, asked, change, operator, replies, says, talking, until_got, until_heard,
-    until_list, until_ready, until_state,
+    answered, answering, asked, change, greeted, list, operator, replies, says, talking, until_got,
+    until_heard, until_list, until_ready, until_state,
 };
 use super::people;
 
@@ -158,7 +158,7 @@ async fn a_message_whose_id_telegram_never_said_hides_no_human() {
     // Who wrote later is answered meanwhile.
     answered(&world, 102, "Hello", 2).await;
     assert_eq!((world.texts_to(101).len(), asked(&world).len()), (1, 2));
-    change(&world, 101, tidings::model::TalkChange::Returned).await;
+    change(&world, 101, TalkChange::Returned).await;
     human("Hi P101!");
     until_list(&world, "human", "a human took it again", |all| {
         all.len() == 1
@@ -228,7 +228,7 @@ async fn who_asks_one_account_for_a_human_is_answered_by_no_other() {
     until_got(&world, 102, 1).await;
     assert_eq!(world.texts_to(101), [""; 0]);
     assert_eq!(asked(&world).len(), 1);
-    change(&world, 101, tidings::model::TalkChange::Returned).await;
+    change(&world, 101, TalkChange::Returned).await;
     to("sales-2", 101, "And now?");
     until_got(&world, 101, 1).await;
     daemon.stop().await.unwrap();
@@ -241,11 +241,64 @@ async fn who_is_taken_and_given_back_without_a_word_is_the_ais_to_answer() {
     until_got(&world, 103, 1).await;
     says(&world, 101, "Hello");
     let draft = until_state(&world, "draft").await;
-    change(&world, 101, tidings::model::TalkChange::Taken).await;
+    change(&world, 101, TalkChange::Taken).await;
     until_state(&world, "human").await;
-    change(&world, 101, tidings::model::TalkChange::Returned).await;
+    change(&world, 101, TalkChange::Returned).await;
     let again = until_state(&world, "draft").await;
     assert_ne!(again["id"], draft["id"], "drafted anew");
     assert_eq!(asked(&world).len(), 2);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_has_answered_is_the_ais_once_it_is_given_back() {
+    let (world, daemon) = greeted(3, replies(&["Yes."]), ", mode: draft, handoff: [human]").await;
+    // A draft was rejected: another one is made, and the server is asked a question of its own.
+    says(&world, 101, "Hello");
+    let draft = until_state(&world, "draft").await["id"].as_u64().unwrap();
+    let by = "tom".to_owned();
+    operator(&world, RepliesCommand::Reject { id: draft, by })
+        .await
+        .unwrap();
+    until_state(&world, "needs_human").await;
+    change(&world, 101, TalkChange::Returned).await;
+    let again = until_state(&world, "draft").await;
+    assert_ne!(again["id"].as_u64(), Some(draft), "drafted anew");
+    let questions = asked(&world);
+    assert_eq!(questions.len(), 2);
+    assert_ne!(questions[0].query, questions[1].query, "no repetition");
+    change(&world, 101, TalkChange::Closed).await;
+
+    // He asked for a human, and the human leaves it to the AI.
+    says(&world, 102, "A human, please");
+    until_state(&world, "needs_human").await;
+    change(&world, 102, TalkChange::Returned).await;
+    let draft = until_state(&world, "draft").await;
+    assert_eq!(draft["person"], "id:102");
+    // Who says it again gets one.
+    says(&world, 102, "No, a human");
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(flagged["reason"], "handoff", "{flagged:#}");
+    change(&world, 102, TalkChange::Closed).await;
+
+    // The campaign was held.
+    let paused = format!("{}paused: true\n", answering("hello", ""));
+    world.write("campaigns/hello.yaml", paused);
+    world
+        .until_campaign("hello", "it is paused", |c| c["generation"] == 2)
+        .await;
+    says(&world, 103, "Hello");
+    until_state(&world, "needs_human").await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    world
+        .until_campaign("hello", "it goes on", |c| c["generation"] == 3)
+        .await;
+    assert_eq!(list(&world, Some("needs_human")).await.len(), 1);
+    change(&world, 103, TalkChange::Returned).await;
+    let got = until_got(&world, 103, 2).await;
+    assert!(got[1].ends_with("Yes."), "{got:?}");
+    // What he says then is answered once.
+    let got = answered(&world, 103, "Thanks", 3).await;
+    assert_eq!(got[2], "Yes.");
     daemon.stop().await.unwrap();
 }

@@ -44,6 +44,28 @@ pub struct Unanswered {
     /// Of them those whose answer the server may have all the same.
     #[serde(default)]
     pub unknown: u32,
+    /// Rounds of questions that are over: what is asked now is another question, also where nothing new was said.
+    #[serde(default)]
+    pub rounds: u32,
+    /// Up to this message an operator gave it back to the AI: no word in it fetches a human any more.
+    #[serde(default)]
+    pub given_back: i32,
+}
+
+impl Unanswered {
+    /// Tries whose end is known, over all that was said since `first`.
+    pub fn round(&self) -> u32 {
+        self.rounds + self.failures.saturating_sub(self.unknown)
+    }
+
+    /// The tries begin anew.
+    fn anew(&mut self) {
+        self.rounds = self.round() + 1;
+        self.failures = 0;
+        self.unknown = 0;
+        self.retry_at = Timestamp::MIN;
+        self.detail.clear();
+    }
 }
 
 /// A question to the model whose end is not known yet.

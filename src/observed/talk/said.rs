@@ -35,7 +35,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                             | NeedsWhy::NotSent
                     )
                 };
-                talk.needs = talk.needs.take().filter(|(why, _, _)| !passing(why));
+                let passed = talk.needs.take_if(|(why, _, _)| passing(why)).is_some();
                 // What he adds changes what there is to say; what is being sent is not changed any more.
                 talk.draft = talk.draft.take().filter(|draft| draft.sending);
                 match &mut talk.unanswered {
@@ -44,6 +44,10 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                         open.last = open.last.max(*message_id);
                         open.last_at = at;
                         open.role = role;
+                        if passed {
+                            open.since = at;
+                            open.anew();
+                        }
                     }
                     None => {
                         talk.unanswered = Some(Unanswered {
@@ -56,6 +60,8 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                             retry_at: Timestamp::MIN,
                             detail: String::new(),
                             unknown: 0,
+                            rounds: 0,
+                            given_back: 0,
                         });
                     }
                 }
@@ -215,8 +221,8 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                 .and_then(|talk| talk.unanswered.as_ref())
                 .map(|open| open.role.clone());
             state.talk(who, by, |talk| {
+                // What he wrote waits on: a human's words answer it, or the AI once it is given back.
                 talk.needs = Some((*why, at, detail.clone()));
-                talk.unanswered = None;
                 talk.draft = talk.draft.take().filter(|draft| draft.sending);
             });
             let message = format!("{person}, who writes to {account}, needs a human. {detail}");
@@ -246,7 +252,6 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                     draft.edited = *edited;
                 } else {
                     talk.draft = None;
-                    talk.unanswered = None;
                     let detail = "The draft was rejected; the person has no answer.".to_owned();
                     talk.needs = Some((NeedsWhy::Rejected, at, detail));
                 }
@@ -288,6 +293,10 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                     talk.human = None;
                     talk.needs = None;
                     talk.closed = false;
+                    if let Some(open) = &mut talk.unanswered {
+                        open.anew();
+                        open.given_back = open.last;
+                    }
                 }
                 TalkChange::Closed => {
                     talk.human = None;
