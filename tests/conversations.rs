@@ -18,6 +18,8 @@ mod roles;
 mod trouble;
 
 use common::talk::{
+#[path = "conversations/unread.rs"]
+mod unread;
     answered, answering, asked, change, greeted, list, operator, question, replies, says, talking,
     until_got, until_heard, until_list, until_ready, until_state,
 };

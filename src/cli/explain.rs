@@ -166,6 +166,18 @@ fn as_text(body: &Value, asked: &str, look: &Look) -> String {
             )
         }),
     );
+    row(
+        "Follow-up",
+        body["follow_up"]["step"].as_u64().map(|step| {
+            let due = when(&body["follow_up"]["due_at"])
+                .map(|due| format!(", due {due}"))
+                .unwrap_or_default();
+            let waits = text(&body["follow_up"]["waits_for"]["reason"])
+                .map(|reason| format!(", waits: {reason}"))
+                .unwrap_or_default();
+            format!("{step}{due}{waits}")
+        }),
+    );
     let accounts: Vec<String> = list(&body["accounts"])
         .into_iter()
         .filter_map(text)

@@ -245,6 +245,14 @@ impl Steps {
         self.done.insert(key, done);
     }
 
+    /// The steps that somebody waits for, run by run.
+    pub fn waiting(&self, handle: Handle) -> impl Iterator<Item = (StepGroup, StepWaiter)> {
+        self.chains
+            .range((handle.0, 0)..=(handle.0, u32::MAX))
+            .filter(|(_, chain)| chain.ended.is_none() && !chain.in_flight)
+            .map(|(key, chain)| Self::place(*key, *chain))
+    }
+
     /// Where a person stands, for `explain`: by run, the step that comes next and why there is none.
     pub fn of(&self, handle: Handle) -> impl Iterator<Item = (u32, u16, Option<Outcome>)> {
         self.chains

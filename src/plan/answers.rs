@@ -257,6 +257,26 @@ impl DraftAction {
     }
 }
 
+/// Whether something that he wrote waits to be read, and a role of the AI is there to read it: there may be a refusal in
+/// it, as nobody knows but the model or a human.
+pub(super) fn is_unread(inputs: &Inputs<'_>, who: Handle) -> bool {
+    let talks = &inputs.observed.talks;
+    !talks.is_human(who)
+        && talks.of(who).any(|(_, talk)| {
+            let open = talk.unanswered.as_ref();
+            open.is_some_and(|open| has_role(inputs, &open.role))
+        })
+}
+
+/// Whether there is such a role; of a file that is invalid nobody knows, and it is believed.
+fn has_role(inputs: &Inputs<'_>, line: &Lineage) -> bool {
+    match account_of_role(line) {
+        Some(_) => role_named(inputs, line).is_some(),
+        None => wanted(inputs, line)
+            .is_some_and(|(_, spec)| spec.is_none_or(|spec| spec.ai_role.is_some())),
+    }
+}
+
 /// One conversation in which there is something to do.
 struct Turn<'a> {
     account: &'a AccountName,

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::accounts::{Availability, may_contact, may_look_up};
-use super::{Gate, Inputs, Link, Plan, audience, message, sends};
+use super::{Gate, Inputs, Link, Plan, answers, audience, message, sends, steps};
 use crate::desired::{ResolvedCampaign, SourceRole};
 use crate::model::{Exclusion, LastSeen, Lineage, Person, PersonId, SendKey, Timestamp, Waiting};
-use crate::observed::{Campaign, Handle, Status};
+use crate::observed::{Campaign, Handle, Status, StepGroup, StepWaiter};
 use crate::people::best_reference;
 use crate::text::{AccountFacts, Context, compose};
 
@@ -64,6 +64,24 @@ pub struct Explained {
     pub text_error: Option<String>,
     /// What he waits for, where he is pending.
     pub waits_for: Option<WaitsFor>,
+    /// The follow-up that he gets next.
+    pub follow_up: Option<NextStep>,
+}
+
+/// A follow-up to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NextStep {
+    /// 1 is the first.
+    pub step: u16,
+    /// Not before then.
+    #[serde(serialize_with = "moment")]
+    pub due_at: Timestamp,
+    /// What keeps it beside that, where it is he who does.
+    pub waits_for: Option<WaitsFor>,
+}
+
+fn moment<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(at)
 }
 
 /// Explains one person. `report` is the plan of this moment.
@@ -129,6 +147,7 @@ pub fn explain(
         if recipient.is_some_and(|r| r.status == Status::Pending) {
             told.waits_for = waits_for(inputs, report, line, spec, campaign, handle, person);
         }
+        told.follow_up = follow_up(inputs, spec, campaign, handle);
     }
     // Who is only a reference yet gets his variant by his user id, which is not known.
     if person.is_user()
@@ -189,6 +208,32 @@ pub fn explain(
         }
     }
     told
+}
+
+/// The follow-up that comes next, and whether it waits for somebody to read what he wrote.
+fn follow_up(
+    inputs: &Inputs<'_>,
+    spec: &ResolvedCampaign,
+    campaign: &Campaign,
+    handle: Handle,
+) -> Option<NextStep> {
+    let next = |(group, waiter): (StepGroup, StepWaiter)| {
+        let (step, after) = steps::next_step(spec, group)?;
+        Some((waiter.since() + after, step))
+    };
+    let (due_at, step) = campaign.steps.waiting(handle).filter_map(next).min()?;
+    let waits_for = answers::is_unread(inputs, handle).then(|| WaitsFor {
+        reason: Waiting::Held,
+        until: None,
+        message: "He wrote, and nobody has answered him: there may be a refusal in it. The follow-up waits until he has \
+                  an answer, or a human has taken or closed the conversation (`tidings replies`)."
+            .to_owned(),
+    });
+    Some(NextStep {
+        step,
+        due_at,
+        waits_for,
+    })
 }
 
 fn spec_account(spec: &ResolvedCampaign) -> Option<String> {

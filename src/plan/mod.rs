@@ -46,7 +46,7 @@ use std::time::Duration;
 
 pub use accounts::{account_view, allowance};
 pub use answers::role_of;
-pub use explain::{ExcludedFor, Explained, FoundBy, WaitsFor, explain};
+pub use explain::{ExcludedFor, Explained, FoundBy, NextStep, WaitsFor, explain};
 pub use invite::adds;
 pub use lookups::limited as found_by;
 pub use reach::LOOKUPS_A_DAY;

@@ -1,9 +1,10 @@
 //! Follow-ups that are due: before any first contact of the account that must send them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::accounts::{Availability, usable};
+use super::answers::is_unread;
 use super::sends::Turn;
 use super::{Action, Gate, Inputs, Link, Plan};
 use crate::desired::{ResolvedCampaign, ResolvedStep};
@@ -119,14 +120,29 @@ fn started(spec: &ResolvedCampaign, now: Timestamp) -> bool {
     spec.schedule.start.is_none_or(|start| start <= now)
 }
 
+/// Of those who wait for a step, those of whom nothing waits to be read ([`is_unread`]): before that nobody knows whether
+/// they have not refused to hear more.
+fn heard_out<'a>(
+    inputs: &'a Inputs<'_>,
+    queue: &'a BTreeSet<StepWaiter>,
+) -> impl Iterator<Item = &'a StepWaiter> {
+    queue
+        .iter()
+        .filter(move |waiter| !is_unread(inputs, Handle(waiter.handle)))
+}
+
 /// When the next follow-up of a campaign is due, whatever else it waits for.
-pub(super) fn next_at(spec: &ResolvedCampaign, campaign: &Campaign) -> Option<Timestamp> {
+pub(super) fn next_at(
+    inputs: &Inputs<'_>,
+    spec: &ResolvedCampaign,
+    campaign: &Campaign,
+) -> Option<Timestamp> {
     campaign
         .steps
         .groups()
         .filter_map(|(group, queue)| {
             let (_, after) = next_step(spec, group)?;
-            Some(queue.first()?.since() + after)
+            Some(heard_out(inputs, queue).next()?.since() + after)
         })
         .min()
 }
@@ -219,7 +235,7 @@ pub(super) fn due(
             let Some((step, after)) = next_step(turn.spec, group) else {
                 continue;
             };
-            for waiter in queue.iter().take(LOOK_PAST) {
+            for waiter in heard_out(inputs, queue).take(LOOK_PAST) {
                 let at = waiter.since() + after;
                 if at > inputs.now {
                     plan.wake(at, inputs.now);

@@ -259,9 +259,17 @@ impl Asked {
                 .filter(|detail| !detail.is_empty())
                 .map(|detail| format!(" ({detail})"))
                 .unwrap_or_default();
+            let next = told.follow_up.as_ref();
+            let waits = next
+                .and_then(|next| Some((next.step, next.waits_for.as_ref()?)))
+                .map(|(step, waits)| {
+                    let reason = waits.reason.name();
+                    format!(" Follow-up {step} waits: {reason}. {}", waits.message)
+                })
+                .unwrap_or_default();
             return match state.as_str() {
                 "sent" if self.adds => format!("He was added {}{by}.", self.when(last.at)),
-                "sent" => format!("He got the message {}{by}.", self.when(last.at)),
+                "sent" => format!("He got the message {}{by}.{waits}", self.when(last.at)),
                 other => {
                     let meaning = last.outcome.map_or("", Outcome::meaning);
                     format!(

@@ -3,7 +3,7 @@
 use super::source::{broken_off, source_state};
 use super::{blocked, waits};
 use crate::desired::{ResolvedCampaign, ResolvedSource, SourceRole};
-use crate::model::{AccountName, Lineage, PersonId, Timestamp, Waiting};
+use crate::model::{Lineage, PersonId, Timestamp, Waiting};
 use crate::observed::{Campaign, Handle};
 use crate::people::best_reference;
 use crate::plan::accounts::Availability;

@@ -80,7 +80,7 @@ pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
                 follow_up_at: wanted
                     .spec
                     .as_deref()
-                    .and_then(|spec| super::steps::next_at(spec, campaign)),
+                    .and_then(|spec| super::steps::next_at(inputs, spec, campaign)),
             },
         );
     }

@@ -1,6 +1,7 @@
 //! Follow-ups: when, to whom, by whom; and what an edit means for those who wait.
 
 use super::*;
+use crate::model::{NeedsWhy, TalkChange};
 
 const STEPS: &str = "follow_ups:\n  - {after: 3d, templates: [{name: nudge, text: 'Well?'}]}\n  - {after: 4d, if: always, templates: [{name: last, text: 'Step {{ step }}'}]}";
 const DAY: Duration = Duration::from_secs(86_400);
@@ -379,4 +380,59 @@ fn a_doubtful_follow_up_goes_out_again_with_the_same_bytes() {
     });
     assert_eq!(world.step(1), (1, 0, 0));
     assert_eq!(to(&world.deliver()), [(1, 1)]);
+}
+
+#[test]
+fn whose_words_wait_to_be_read_gets_no_step_and_keeps_nobody_else_from_his() {
+    let steps = "ai_role: {prompt: You are Mia.}\nfollow_ups: [{after: 1d, if: always, templates: [{name: x, text: One}]}]";
+    let mut world = written_to(steps, &["a1"], 1..303);
+    for person in 1..=300 {
+        world.says(person);
+        world.record(Event::Written {
+            account: "a1".into(),
+            person: PersonId(person),
+            message_id: 1,
+            role: Some("one".into()),
+        });
+        // The model is being asked.
+        let asked = ("a1".into(), PersonId(person));
+        world.runtime.drafting.insert(asked, ("one".into(), 0));
+    }
+    assert_eq!(to(&world.after(DAY).deliver()), [(301, 1), (302, 1)]);
+    let plan = world.plan();
+    let view = &plan.report.campaigns["one"];
+    assert_eq!(view.next_action_at, None, "nothing is due by itself");
+    // It cannot be asked: a human must look, and has not yet.
+    world.record(Event::NeedsHuman {
+        account: "a1".into(),
+        person: PersonId(7),
+        message_id: 1,
+        why: NeedsWhy::Failed,
+        detail: String::new(),
+    });
+    assert_eq!(to(&world.deliver()), []);
+    let wanted = world.desired.campaigns["one"].spec.clone().unwrap();
+    let told = explain(
+        &world.inputs(),
+        &world.plan(),
+        &"one".into(),
+        &wanted,
+        &world.observed.campaigns["one"],
+        PersonId(7),
+    );
+    let next = told.follow_up.unwrap();
+    assert_eq!((next.step, next.due_at), (1, NOON + DAY));
+    assert_eq!(next.waits_for.unwrap().reason, Waiting::Held);
+    let change = |person, change| Event::TalkChanged {
+        person: PersonId(person),
+        change,
+        by: "tom".to_owned(),
+    };
+    world.record(change(7, TalkChange::Closed));
+    world.record(change(8, TalkChange::Taken));
+    assert_eq!(to(&world.deliver()), [(7, 1), (8, 1)]);
+    // Where the campaign answers nobody any more, nobody is waited for.
+    let without = "follow_ups: [{after: 1d, if: always, templates: [{name: x, text: One}]}]";
+    world.edit(&super::spec("one", "a1", &rest(without)));
+    assert_eq!(world.deliver().len(), 298);
 }
