@@ -12,14 +12,16 @@ mod held;
 mod limits;
 #[path = "conversations/never.rs"]
 mod never;
+#[path = "conversations/orders.rs"]
+mod orders;
 #[path = "conversations/roles.rs"]
 mod roles;
 #[path = "conversations/trouble.rs"]
 mod trouble;
-
-use common::talk::{
 #[path = "conversations/unread.rs"]
 mod unread;
+
+use common::talk::{
     answered, answering, asked, change, greeted, list, operator, question, replies, says, talking,
     until_got, until_heard, until_list, until_ready, until_state,
 };

@@ -19,9 +19,10 @@ pub enum Form {
 }
 
 /// The form of a list that may be long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Rows {
     /// For people
+    #[default]
     Table,
     /// For programs
     Json,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::args::Rows;
-use super::{DONE, Ended, Global, output};
+use super::{DONE, Ended, Failure, Global, output};
 use crate::model::{Command, RepliesCommand, TalkChange};
 use crate::status::{self, RepliesDocument, Reply, ReplyDocument};
 
@@ -14,12 +14,11 @@ const EVERY: Duration = Duration::from_millis(500);
 
 /// `tidings replies`; alone it is `list`
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct RepliesArgs {
     /// What
     #[command(subcommand)]
     pub verb: Option<RepliesVerb>,
-    /// Without a verb
+    /// Without a verb, or before it
     #[command(flatten)]
     pub list: ListArgs,
 }
@@ -46,7 +45,7 @@ pub enum RepliesVerb {
 }
 
 /// `tidings replies list`
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ListArgs {
     /// Only those in this state: needs_human, draft, answering, human, quiet, closed
     #[arg(long, value_name = "STATE", value_parser = clap::builder::PossibleValuesParser::new(status::REPLY_STATES.iter().copied()))]
@@ -54,9 +53,34 @@ pub struct ListArgs {
     /// Show each conversation again as it changes, until Ctrl-C
     #[arg(long)]
     pub follow: bool,
-    /// The form; JSON with --follow is one conversation a line
-    #[arg(short, long, value_name = "FORM", default_value = "table")]
-    pub output: Rows,
+    /// The form, a table without it; JSON with --follow is one conversation a line
+    #[arg(short, long, value_name = "FORM")]
+    pub output: Option<Rows>,
+}
+
+impl ListArgs {
+    /// These, and those that stood before the verb: what stands after it goes first.
+    fn after(&self, before: &ListArgs) -> ListArgs {
+        ListArgs {
+            state: self.state.clone().or_else(|| before.state.clone()),
+            follow: self.follow || before.follow,
+            output: self.output.or(before.output),
+        }
+    }
+
+    /// The first option that was given.
+    fn given(&self) -> Option<&'static str> {
+        let all = [
+            ("--state", self.state.is_some()),
+            ("--follow", self.follow),
+            ("--output", self.output.is_some()),
+        ];
+        all.into_iter().find(|(_, is)| *is).map(|(name, _)| name)
+    }
+
+    fn form(&self) -> Rows {
+        self.output.unwrap_or_default()
+    }
 }
 
 /// `tidings replies show`
@@ -118,6 +142,14 @@ pub(super) fn run(global: &Global, args: &RepliesArgs) -> Ended {
     let Some(verb) = &args.verb else {
         return list(global, &args.list);
     };
+    let before = &args.list;
+    if !matches!(verb, RepliesVerb::List(_))
+        && let Some(option) = before.given()
+    {
+        return Err(Failure::usage(format!(
+            "`{option}` before the verb belongs to `tidings replies list`; put it behind another one that takes it"
+        )));
+    }
     let order = |what: RepliesCommand| {
         let workspace = global.workspace()?;
         super::order(&workspace, Command::Replies { what })
@@ -131,7 +163,7 @@ pub(super) fn run(global: &Global, args: &RepliesArgs) -> Ended {
         })
     };
     match verb {
-        RepliesVerb::List(args) => list(global, args),
+        RepliesVerb::List(args) => list(global, &args.after(before)),
         RepliesVerb::Show(args) => show(global, args),
         RepliesVerb::Approve(args) => order(RepliesCommand::Approve {
             id: args.id,
@@ -160,12 +192,12 @@ fn list(global: &Global, args: &ListArgs) -> Ended {
             state: args.state.clone(),
         };
         let body = super::document(&workspace, Command::Replies { what })?;
-        if args.output == Rows::Json && !args.follow {
+        if args.form() == Rows::Json && !args.follow {
             output::json(&body)?;
             return Ok(DONE);
         }
         let replies: Vec<Reply> = super::read_back::<RepliesDocument>(body)?.replies;
-        if replies.is_empty() && !args.follow && args.output == Rows::Table {
+        if replies.is_empty() && !args.follow && args.form() == Rows::Table {
             output::complain("No conversations.");
             return Ok(DONE);
         }
@@ -178,7 +210,7 @@ fn list(global: &Global, args: &ListArgs) -> Ended {
             .filter(|reply| seen.get(&(reply.person.clone(), reply.account.clone())) != Some(reply))
             .collect();
         seen = now;
-        match args.output {
+        match args.form() {
             Rows::Table if new.is_empty() => {}
             Rows::Table => output::text(&status::replies_text(&new))?,
             Rows::Json | Rows::Jsonl => {

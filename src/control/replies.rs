@@ -16,69 +16,74 @@ const MAX_LISTED: usize = 10_000;
 
 type Answered = (Reply, Vec<Event>);
 
-fn refused(message: impl Into<String>) -> Answered {
-    let message = message.into();
-    (
-        Reply::Refused {
-            message,
-            usage: false,
-        },
-        Vec::new(),
-    )
+/// Why nothing was done.
+enum Fault {
+    /// The command line makes no sense, whatever the state is.
+    Usage(String),
+    /// The state refuses it.
+    State(String),
 }
 
-fn misused(message: impl Into<String>) -> Answered {
-    let message = message.into();
-    (
-        Reply::Refused {
-            message,
-            usage: true,
-        },
-        Vec::new(),
-    )
-}
-
-fn done(message: impl Into<String>, events: Vec<Event>) -> Answered {
-    let message = message.into();
-    (Reply::Done { message }, events)
-}
-
-fn document(body: &impl serde::Serialize) -> Answered {
-    match serde_json::to_value(body) {
-        Ok(body) => (Reply::Document { body }, Vec::new()),
-        Err(error) => refused(format!("the conversations cannot be written: {error}")),
+impl From<Fault> for Reply {
+    fn from(fault: Fault) -> Reply {
+        match fault {
+            Fault::Usage(message) => super::answer::misused(message),
+            Fault::State(message) => super::answer::refused(message),
+        }
     }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Fault {
+        Fault::State(error.to_string())
+    }
+}
+
+fn refused<T>(message: impl Into<String>) -> Result<T, Fault> {
+    Err(Fault::State(message.into()))
+}
+
+fn done(message: impl Into<String>, events: Vec<Event>) -> Result<Answered, Fault> {
+    Ok((super::answer::done(message), events))
+}
+
+fn document(body: &impl serde::Serialize) -> Result<Answered, Fault> {
+    Ok((super::answer::document(body), Vec::new()))
 }
 
 /// Answers, and says what is to be written down because of it.
 pub(super) fn answer(core: &Core, what: RepliesCommand) -> Answered {
+    obey(core, what).unwrap_or_else(|fault| (fault.into(), Vec::new()))
+}
+
+fn obey(core: &Core, what: RepliesCommand) -> Result<Answered, Fault> {
     match what {
         RepliesCommand::List { state } => list(core, state.as_deref()),
-        RepliesCommand::Show { person } => match person_of(core, &person) {
-            Ok(person) => show(core, person),
-            Err(why) => misused(why),
-        },
-        RepliesCommand::Approve { id, text, by } => approve(core, id, text, by),
+        RepliesCommand::Show { person } => show(core, person_of(core, &person)?),
+        RepliesCommand::Approve { id, text, by } => {
+            let text = text.as_deref().map(sendable).transpose();
+            approve(core, id, text.map_err(Fault::Usage)?, by)
+        }
         RepliesCommand::Reject { id, by } => reject(core, id, by),
         RepliesCommand::Send {
             person,
             text,
             account,
             by,
-        } => match person_of(core, &person) {
-            Ok(person) => send(core, person, &text, account.as_deref(), by),
-            Err(why) => misused(why),
-        },
-        RepliesCommand::Change { person, change, by } => match person_of(core, &person) {
-            Ok(person) => changed(core, person, change, by),
-            Err(why) => misused(why),
-        },
+        } => {
+            let text = sendable(&text).map_err(Fault::Usage)?;
+            let person = person_of(core, &person)?;
+            send(core, person, text, account.as_deref(), by)
+        }
+        RepliesCommand::Change { person, change, by } => {
+            changed(core, person_of(core, &person)?, change, by)
+        }
     }
 }
 
 /// Who is meant, among those who are known.
-fn person_of(core: &Core, text: &str) -> Result<PersonId, String> {
-    let reference = Reference::parse(text).map_err(|error| error.to_string())?;
+fn person_of(core: &Core, text: &str) -> Result<PersonId, Fault> {
+    let reference = Reference::parse(text).map_err(|error| Fault::Usage(error.to_string()))?;
     let observed = &core.observed;
     let stand_in = reference.person();
     let resolved = observed.persons.resolve(stand_in);
@@ -93,7 +98,9 @@ fn person_of(core: &Core, text: &str) -> Result<PersonId, String> {
         .filter_map(|(who, _)| observed.persons.id(Handle(*who)))
         .find(|person| is_named(*person, core.people.get(*person).as_ref(), &references))
         .ok_or_else(|| {
-            format!("{text} has no conversation here; `tidings replies list` shows who has")
+            let why =
+                format!("{text} has no conversation here; `tidings replies list` shows who has");
+            Fault::State(why)
         })
 }
 
@@ -163,14 +170,14 @@ fn draft_key(account: u16, message_id: i32) -> LineKey {
     }
 }
 
-fn list(core: &Core, state: Option<&str>) -> Answered {
+fn list(core: &Core, state: Option<&str>) -> Result<Answered, Fault> {
     if let Some(state) = state
         && !status::REPLY_STATES.contains(&state)
     {
-        return misused(format!(
+        return Err(Fault::Usage(format!(
             "there is no state `{state}`; there are {}",
             status::REPLY_STATES.join(", ")
-        ));
+        )));
     }
     let rank = |state: &str| {
         status::REPLY_STATES
@@ -199,7 +206,7 @@ fn list(core: &Core, state: Option<&str>) -> Answered {
     })
 }
 
-fn show(core: &Core, person: PersonId) -> Answered {
+fn show(core: &Core, person: PersonId) -> Result<Answered, Fault> {
     let Some(who) = core.observed.handle(person) else {
         return refused(format!("{person} is not known here"));
     };
@@ -236,7 +243,7 @@ fn show(core: &Core, person: PersonId) -> Answered {
 }
 
 /// The conversation that holds a draft.
-fn drafted(core: &Core, id: u64) -> Result<(PersonId, u16, AccountName, Talk), String> {
+fn drafted(core: &Core, id: u64) -> Result<(PersonId, u16, AccountName, Talk), Fault> {
     let observed = &core.observed;
     let found = observed
         .talks
@@ -244,16 +251,16 @@ fn drafted(core: &Core, id: u64) -> Result<(PersonId, u16, AccountName, Talk), S
         .iter()
         .find(|(_, talk)| talk.draft.as_ref().is_some_and(|draft| draft.id == id));
     let gone = || {
-        format!(
+        Fault::State(format!(
             "there is no draft {id}: it was sent or rejected, or he wrote again and another one is made. \
              `tidings replies list --state draft` shows those there are."
-        )
+        ))
     };
     let ((who, by), talk) = found.ok_or_else(gone)?;
     let person = observed.persons.id(Handle(*who)).ok_or_else(gone)?;
     let account = observed.account_name(*by).ok_or_else(gone)?;
     if talk.draft.as_ref().is_some_and(|draft| draft.sending) {
-        return Err(format!("draft {id} is being sent"));
+        return refused(format!("draft {id} is being sent"));
     }
     Ok((person, *by, account.clone(), talk.clone()))
 }
@@ -292,34 +299,29 @@ fn keep_words(
 }
 
 /// Whether anybody may write to this person at all.
-fn may_write(core: &Core, person: PersonId) -> Result<(), String> {
+fn may_write(core: &Core, person: PersonId) -> Result<(), Fault> {
     let observed = &core.observed;
     let who = observed.handle(person);
     if who.is_some_and(|who| observed.is_silenced(who)) {
-        return Err(format!(
+        return refused(format!(
             "{person} asked to hear no more, or is on the suppression list: nobody writes to him"
         ));
     }
     if who.is_some_and(|who| observed.own.contains(who.0)) {
-        return Err(format!("{person} is one of the workspace's own accounts"));
+        return refused(format!("{person} is one of the workspace's own accounts"));
     }
     let known = core.people.get(person);
     match &core.desired.engine.limits.only_to {
-        Some(only) if !is_named(person, known.as_ref(), only) => Err(format!(
+        Some(only) if !is_named(person, known.as_ref(), only) => refused(format!(
             "`limits.only_to` does not name {person}: nobody else is written to"
         )),
         _ => Ok(()),
     }
 }
 
-fn approve(core: &Core, id: u64, text: Option<String>, by: String) -> Answered {
-    let (person, index, account, talk) = match drafted(core, id) {
-        Ok(found) => found,
-        Err(why) => return refused(why),
-    };
-    if let Err(why) = may_write(core, person) {
-        return refused(why);
-    }
+fn approve(core: &Core, id: u64, text: Option<String>, by: String) -> Result<Answered, Fault> {
+    let (person, index, account, talk) = drafted(core, id)?;
+    may_write(core, person)?;
     let Some(draft) = &talk.draft else {
         return refused(format!("there is no draft {id}"));
     };
@@ -339,16 +341,16 @@ fn approve(core: &Core, id: u64, text: Option<String>, by: String) -> Answered {
     }
     let key = draft_key(index, draft.message_id);
     let edited = text.is_some();
-    let text = match text.or_else(|| core.people.line(person, &key).map(|line| line.text)) {
-        Some(text) => text,
-        None => return refused(format!("the text of draft {id} is gone")),
-    };
-    let text = match sendable(&text) {
-        Ok(text) => text,
-        Err(why) => return refused(format!("{why}; give it another one with --text")),
-    };
-    if edited && let Err(error) = keep_words(core, person, &key, &account, &by, text) {
-        return refused(error.to_string());
+    match text {
+        Some(text) => keep_words(core, person, &key, &account, &by, text)?,
+        None => {
+            let Some(line) = core.people.line(person, &key) else {
+                return refused(format!("the text of draft {id} is gone"));
+            };
+            if let Err(why) = sendable(&line.text) {
+                return refused(format!("{why}; give it another one with --text"));
+            }
+        }
     }
     done(
         format!("draft {id} goes to {person} by {account}."),
@@ -363,11 +365,8 @@ fn approve(core: &Core, id: u64, text: Option<String>, by: String) -> Answered {
     )
 }
 
-fn reject(core: &Core, id: u64, by: String) -> Answered {
-    let (person, _, account, talk) = match drafted(core, id) {
-        Ok(found) => found,
-        Err(why) => return refused(why),
-    };
+fn reject(core: &Core, id: u64, by: String) -> Result<Answered, Fault> {
+    let (person, _, account, talk) = drafted(core, id)?;
     let Some(draft) = &talk.draft else {
         return refused(format!("there is no draft {id}"));
     };
@@ -384,14 +383,14 @@ fn reject(core: &Core, id: u64, by: String) -> Answered {
     )
 }
 
-fn send(core: &Core, person: PersonId, text: &str, account: Option<&str>, by: String) -> Answered {
-    let text = match sendable(text) {
-        Ok(text) => text,
-        Err(why) => return misused(why),
-    };
-    if let Err(why) = may_write(core, person) {
-        return refused(why);
-    }
+fn send(
+    core: &Core,
+    person: PersonId,
+    text: String,
+    account: Option<&str>,
+    by: String,
+) -> Result<Answered, Fault> {
+    may_write(core, person)?;
     let observed = &core.observed;
     let Some(who) = observed.handle(person) else {
         return refused(format!("{person} is not known here"));
@@ -431,9 +430,7 @@ fn send(core: &Core, person: PersonId, text: &str, account: Option<&str>, by: St
         kind: LineKind::Operator,
         number,
     };
-    if let Err(error) = keep_words(core, person, &key, &account, &by, text) {
-        return refused(error.to_string());
-    }
+    keep_words(core, person, &key, &account, &by, text)?;
     done(
         format!(
             "it goes to {person} by {account}. The AI is silent there; `tidings replies return {person}` gives the \
@@ -448,13 +445,22 @@ fn send(core: &Core, person: PersonId, text: &str, account: Option<&str>, by: St
     )
 }
 
-fn changed(core: &Core, person: PersonId, change: TalkChange, by: String) -> Answered {
+fn changed(
+    core: &Core,
+    person: PersonId,
+    change: TalkChange,
+    by: String,
+) -> Result<Answered, Fault> {
     let has = core
         .observed
         .handle(person)
         .is_some_and(|who| core.observed.talks.of(who).next().is_some());
     if !has {
         return refused(format!("{person} has no conversation here"));
+    }
+    if change != TalkChange::Closed {
+        // Neither a human nor the AI goes on with whom nobody may write to.
+        may_write(core, person)?;
     }
     let what = match change {
         TalkChange::Taken => format!(

@@ -202,6 +202,9 @@ pub(super) fn resolved(
             Status::InFlight | Status::Settled(_) => {}
         }
     }
+    if state.is_silenced(handle) {
+        super::talk::silenced(state, handle);
+    }
 }
 
 /// Nobody who is silenced waits for a message any more.

@@ -114,6 +114,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
 fn add(state: &mut Observed, handle: Handle, entry: Entry) {
     state.suppressed.insert(handle.0);
     state.suppression.people.entry(handle.0).or_insert(entry);
+    super::talk::silenced(state, handle);
     exclude(state, handle);
     for it in state.campaigns.values_mut() {
         it.steps.end(handle, Outcome::OptedOut);
@@ -152,6 +153,8 @@ fn remove(state: &mut Observed, person: PersonId) {
     state.suppressed.remove(handle.0);
     state.opted_out.remove(handle.0);
     state.suppression.people.remove(&handle.0);
+    // What he wrote before that is answered no more.
+    super::talk::silenced(state, handle);
     for it in state.campaigns.values_mut() {
         let excluded = it.recipients.get(&handle.0).is_some_and(|recipient| {
             matches!(
