@@ -26,7 +26,9 @@ pub(super) enum Fault {
     },
     /// Nothing in time.
     Timeout,
-    /// No connection, or a broken one.
+    /// No connection: nothing was asked.
+    Unreached,
+    /// The connection broke.
     Connection,
     /// The body is no JSON.
     NoJson,
@@ -44,7 +46,8 @@ impl fmt::Display for Fault {
             } => write!(f, "HTTP {status} ({code})"),
             Fault::Status { status, .. } => write!(f, "HTTP {status}"),
             Fault::Timeout => f.write_str("no answer in time"),
-            Fault::Connection => f.write_str("no connection"),
+            Fault::Unreached => f.write_str("no connection"),
+            Fault::Connection => f.write_str("the connection broke"),
             Fault::NoJson => f.write_str("its answer is no JSON"),
             Fault::TooLarge => f.write_str("its answer has no end"),
         }
@@ -55,7 +58,9 @@ impl std::error::Error for Fault {}
 
 impl Fault {
     pub(super) fn of(error: &reqwest::Error) -> Fault {
-        if error.is_timeout() {
+        if error.is_connect() {
+            Fault::Unreached
+        } else if error.is_timeout() {
             Fault::Timeout
         } else {
             Fault::Connection
@@ -99,15 +104,24 @@ impl Fault {
             } => AskError::Passing {
                 detail,
                 unknown: *status == 409,
+                // A proxy's words for a model that took too long.
+                paid: matches!(status, 408 | 504 | 524),
             },
             Fault::Status { .. } => AskError::Final { detail },
+            Fault::Unreached => AskError::Passing {
+                detail,
+                unknown: true,
+                paid: false,
+            },
             Fault::Timeout | Fault::Connection => AskError::Passing {
                 detail,
                 unknown: true,
+                paid: true,
             },
             Fault::NoJson | Fault::TooLarge => AskError::Passing {
                 detail,
                 unknown: false,
+                paid: true,
             },
         }
     }

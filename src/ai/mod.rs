@@ -98,6 +98,8 @@ pub enum AskError {
         detail: String,
         /// It may have an answer all the same, which was lost on the way.
         unknown: bool,
+        /// The model may have been paid for an answer that did not come, or that nobody can read.
+        paid: bool,
     },
     /// It answered, and there is nothing in it: empty, refused, cut off.
     #[error("the AI's answer cannot be used: {detail}")]
@@ -287,6 +289,7 @@ fn why(error: &OpenAIError) -> AskError {
     let passing = |detail: &str, unknown| AskError::Passing {
         detail: detail.to_owned(),
         unknown,
+        paid: true,
     };
     match error {
         OpenAIError::Boxed(error) => match error.downcast_ref::<http::Fault>() {

@@ -137,6 +137,39 @@ async fn a_server_that_says_nothing_or_is_not_there_does_not_stop_the_engine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_question_whose_answer_never_came_counts_for_the_day_and_that_is_said() {
+    let ai = spoilt(AiFaultRule {
+        nth: Some(1),
+        delay: Some("120s".parse().unwrap()),
+        ..fault(AiFaultKind::Slow)
+    });
+    let world = talking(
+        &people(1, ""),
+        ai,
+        "ai: {base_url: 'URL', api_key: test, timeout: 1s}\n",
+    )
+    .await;
+    world.write(
+        "campaigns/hello.yaml",
+        answering("hello", ", max_tokens_per_day: 300"),
+    );
+    let daemon = world.daemon();
+    until_got(&world, 101, 1).await;
+    says(&world, 101, "Hello");
+    // With what it may have cost there is no room for a second question.
+    let flagged = until_state(&world, "needs_human").await;
+    assert_eq!(flagged["reason"], "tokens", "{flagged:#}");
+    assert_eq!(asked(&world).len(), 1);
+    daemon.stop().await.unwrap();
+    let (code, told, errors) = world.cli(&["events"]).await;
+    assert_eq!(code, 0, "{errors}");
+    assert!(
+        told.contains("the model may have been paid all the same"),
+        "{told}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_too_long_waits_for_an_operator_and_nothing_is_cut() {
     let long = "word ".repeat(1000);
     let (world, daemon) = greeted(1, replies(&[&long]), "").await;

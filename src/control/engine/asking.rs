@@ -223,7 +223,7 @@ impl Engine {
     }
 
     fn drafted(&mut self, ended: Ended, events: &mut Vec<Event>) -> Result<(), RunError> {
-        let Ended { of, result, .. } = ended;
+        let Ended { of, result, cost } = ended;
         let Asked {
             account,
             person,
@@ -299,7 +299,13 @@ impl Engine {
             }
             Err(AskError::Wait { seconds, detail }) => events.push(failed(seconds, false, detail)),
             Err(error @ AskError::Passing { unknown, .. }) => {
-                events.push(failed(None, unknown, error.to_string()));
+                let counted = match cost {
+                    None => String::new(),
+                    Some(tokens) => format!(
+                        "; the model may have been paid all the same: {tokens} tokens are counted"
+                    ),
+                };
+                events.push(failed(None, unknown, format!("{error}{counted}")));
             }
             Err(error @ AskError::Useless { .. }) => {
                 events.push(failed(None, false, error.to_string()));
@@ -326,6 +332,8 @@ fn ended(of: Asked, result: Result<ai::Answer, AskError>, action: &DraftAction) 
         Ok(ai::Answer { tokens, .. }) | Err(AskError::Useless { tokens, .. }) => {
             Some(tokens.unwrap_or_else(|| estimate("")))
         }
+        // As of an answer that the end of the process took.
+        Err(AskError::Passing { paid: true, .. }) => Some(action.reserve),
         Err(_) => None,
     };
     Ended {

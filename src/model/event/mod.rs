@@ -551,7 +551,8 @@ pub enum Event {
     ModelAsked {
         /// In which role.
         role: Lineage,
-        /// What it cost, question and answer; 0 where nothing came of it.
+        /// What it cost, question and answer: roughly what it can have cost where its answer never came, 0 where the
+        /// server refused it.
         tokens: u64,
         /// For which account's conversation.
         #[serde(default)]
