@@ -47,8 +47,17 @@ pub(super) fn reopened(state: &mut Observed, line: &Lineage, outcomes: &[Outcome
             // What Telegram did not know then is asked anew.
             nobody.remove(number);
             relooked.retain(|(_, who)| *who != number);
-            it.recipients.insert(number, Recipient::of(Status::Pending));
-            let class = persons.class(handle);
+            let mut recipient = Recipient::of(Status::Pending);
+            // No other account ever tries what one could not send; of whom it could merely not address one may.
+            if let Some(before) = it.recipients.get(&number)
+                && before.bound
+                && !matches!(outcome, Outcome::NotFound | Outcome::Unreachable)
+            {
+                recipient.account = before.account;
+                recipient.bound = true;
+            }
+            it.recipients.insert(number, recipient);
+            let class = super::recipients::class_of(persons, &recipient, handle);
             it.enqueue(handle, persons, class);
             super::runs::reopen(it);
         }

@@ -7,7 +7,7 @@ use super::accounts::{Availability, may_contact, valid};
 use super::doubt::carried;
 use super::message::{facts, key_of, message, settled, typing_ahead};
 use super::reach::{Keepers, LOOK_THROUGH, may_resolve};
-use super::waits::{SETTLED_A_PASS, unreachable, waits};
+use super::waits::{SETTLED_A_PASS, settle_removed, unreachable, waits};
 use super::{Action, Gate, Inputs, Plan, audience, gate, invite, steps};
 use crate::desired::ResolvedCampaign;
 use crate::model::{AccountName, Event, Lineage, Outcome, PersonId, Reference, SendKey, Timestamp};
@@ -155,6 +155,7 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
             steps::settle_lost(inputs, plan, turn);
         }
         if turn.open {
+            settle_removed(inputs, plan, turn);
             unreachable(inputs, plan, turn);
             waits(inputs, plan, turn);
         }

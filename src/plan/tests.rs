@@ -2,6 +2,7 @@
 
 mod doubt;
 mod limits;
+mod removed;
 mod renamed;
 mod runs;
 mod steps;

@@ -1,4 +1,4 @@
-//! Why everybody waits who is left over by a pass, and who is settled since nobody can reach him.
+//! Why everybody waits who is left over by a pass, and who is settled since nobody can reach him, or nobody may.
 
 use super::accounts::{Availability, may_contact};
 use super::message::key_of;
@@ -12,6 +12,43 @@ use crate::people::best_reference;
 
 /// People settled without a message (unreachable, template errors) in one pass: the rest follow in the next.
 pub(super) const SETTLED_A_PASS: usize = 500;
+
+/// Whoever may hear from one account alone, since Telegram refused or slowed it there, and an edit took that account out of
+/// the campaign: he is never tried through another one (CONTRACT section 6).
+pub(super) fn settle_removed(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
+    let persons = &inputs.observed.persons;
+    let removed = turn.campaign.queues.iter().filter_map(|(class, queue)| {
+        let &[only] = persons.accounts(*class) else {
+            return None;
+        };
+        let name = inputs.observed.account_name(only)?;
+        (!turn.spec.accounts.contains(name)).then_some((name, queue))
+    });
+    let mut left = SETTLED_A_PASS;
+    for (name, queue) in removed {
+        // Those whom nobody else has met yet stand among them.
+        for number in queue.iter().take(LOOK_THROUGH) {
+            let recipient = turn.campaign.recipients.get(&number);
+            let person = persons.id(Handle(number));
+            let (Some(true), Some(person)) = (recipient.map(|r| r.bound), person) else {
+                continue;
+            };
+            if left == 0 {
+                return;
+            }
+            left -= 1;
+            plan.actions.push(Action::Record(Event::Skipped {
+                campaign: turn.line.clone(),
+                person,
+                step: 0,
+                outcome: Outcome::AccountLost,
+                detail: format!(
+                    "{name} is no account of this campaign any more, and nobody else tries what it could not send"
+                ),
+            }));
+        }
+    }
+}
 
 /// People whom no account of the campaign has met: looked up by name where they have one, else settled.
 pub(super) fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
@@ -46,21 +83,11 @@ pub(super) fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<
     if looking || unread || !turn.campaign.unresolved.is_empty() {
         return;
     }
-    for (class, queue) in turn
-        .campaign
-        .queues
-        .iter()
-        .filter(|(class, _)| !reaches(**class))
-    {
-        let bound = !persons.accounts(*class).is_empty()
-            && queue.min().is_some_and(|n| {
-                turn.campaign
-                    .recipients
-                    .get(&n)
-                    .is_some_and(|r| r.account.is_some())
-            });
+    let queues = turn.campaign.queues.iter();
+    for (_, queue) in queues.filter(|(class, _)| !reaches(**class)) {
         for number in queue.iter().take(SETTLED_A_PASS) {
-            if bound || turn.taken.contains(&number) {
+            let recipient = turn.campaign.recipients.get(&number);
+            if recipient.is_some_and(|r| r.bound) || turn.taken.contains(&number) {
                 continue;
             }
             let Some(person) = persons.id(Handle(number)) else {

@@ -1,7 +1,7 @@
 //! What must hold where nothing is to be done: the same plan again, everybody waits for a reason, and in the end everything
 //! is done or waits for somebody.
 
-use tidings::model::{AccountName, Lineage, Waiting};
+use tidings::model::{Lineage, Waiting};
 use tidings::plan::{Gate, Plan, plan};
 
 use super::driver::{Sim, refold};
@@ -95,23 +95,6 @@ impl Sim {
         Ok(())
     }
 
-    /// Whether somebody waits for the one account that may write to him, and an edit took that out of the campaign.
-    fn bound_elsewhere(&self, line: &Lineage) -> bool {
-        let recipients = self
-            .observed
-            .campaigns
-            .get(line)
-            .into_iter()
-            .flat_map(|known| known.recipients.values());
-        let gone = |name: &AccountName| {
-            self.spec(line)
-                .is_some_and(|spec| !spec.accounts.contains(&Sim::account_number(name)))
-        };
-        recipients
-            .filter_map(|recipient| self.observed.account_name(recipient.account?))
-            .any(gone)
-    }
-
     /// Whether a wait without a moment ends by what somebody does, or by what goes on now.
     fn is_stated(&self, line: &Lineage, reason: Waiting) -> bool {
         let troubled = !self.checker.shadow.troubled.is_empty();
@@ -128,7 +111,7 @@ impl Sim {
             | Waiting::Paused
             | Waiting::Suspended
             | Waiting::Held => true,
-            Waiting::AccountUnavailable => troubled || self.bound_elsewhere(line),
+            Waiting::AccountUnavailable => troubled,
             Waiting::OwnerPlan => self.loaded_limits.max_running.is_some(),
             Waiting::AccountCap => campaign.is_some_and(|campaign| campaign.per_run.is_some()),
             Waiting::LookingUp => {
