@@ -330,27 +330,78 @@ delays: {between_messages: 0s, per_account: {per_day: 1}}
     ends_with(&tidings(&world, &["explain", "hello", "12345"]).await, 64);
 }
 
+/// git in the workspace, in somebody's name; what it printed.
+fn git(world: &World, who: &str, args: &[&str]) -> String {
+    let address = who.to_lowercase().replace(' ', ".");
+    let done = std::process::Command::new("git")
+        .arg("-C")
+        .arg(world.path())
+        .args(["-c", &format!("user.name={who}")])
+        .args(["-c", &format!("user.email={address}@example.com")])
+        .args(["-c", "commit.gpgsign=false"])
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{args:?}: {done:?}");
+    String::from_utf8(done.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_names_who_changed_a_template_and_who_took_a_spec_away() {
+    let world = world(PEOPLE).await;
+    world.write("campaigns/hello.j2", "Hi");
+    world.write(
+        "campaigns/hello.yaml",
+        mailing(
+            "hello",
+            "sales-1",
+            "templates: [{name: t, file: hello.j2}]\n",
+        ),
+    );
+    git(&world, "Ann Author", &["init", "-q"]);
+    git(&world, "Ann Author", &["add", "campaigns"]);
+    git(&world, "Ann Author", &["commit", "-qm", "hello"]);
+    world.once().await.unwrap();
+    world.write("campaigns/hello.j2", "Hello");
+    git(&world, "Bob Words", &["commit", "-qam", "politer"]);
+    let politer = git(&world, "Bob Words", &["rev-parse", "HEAD"]);
+    world.once().await.unwrap();
+    let status = json(&world, &["status", "-o", "json"]).await;
+    assert_eq!(status["campaigns"][0]["commit"], politer, "{status:#}");
+    // git tells seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    git(&world, "Carl Away", &["rm", "-q", "campaigns/hello.yaml"]);
+    git(&world, "Carl Away", &["commit", "-qm", "gone"]);
+    world.once().await.unwrap();
+    let audit = json(&world, &["audit", "hello", "-o", "json"]).await;
+    let by = |kind: &str| -> Vec<&str> {
+        let entries = audit["entries"].as_array().unwrap().iter();
+        entries
+            .filter(|entry| entry["type"] == kind)
+            .map(|entry| entry["by"].as_str().unwrap_or("nobody"))
+            .collect()
+    };
+    assert_eq!(
+        by("spec_seen"),
+        [
+            "Ann Author <ann.author@example.com>",
+            "Bob Words <bob.words@example.com>"
+        ],
+        "{audit:#}"
+    );
+    assert_eq!(
+        by("retired"),
+        ["Carl Away <carl.away@example.com>"],
+        "{audit:#}"
+    );
+    ends_with(&tidings(&world, &["audit", "nope"]).await, 64);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_audit_says_who_changed_what_by_which_commit() {
     let world = world(PEOPLE).await;
     world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
-    let git = |args: &[&str]| {
-        let done = std::process::Command::new("git")
-            .arg("-C")
-            .arg(world.path())
-            .args([
-                "-c",
-                "user.name=Ann Author",
-                "-c",
-                "user.email=ann@example.com",
-            ])
-            .args(["-c", "commit.gpgsign=false"])
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{args:?}: {done:?}");
-        String::from_utf8(done.stdout).unwrap().trim().to_owned()
-    };
+    let git = |args: &[&str]| git(&world, "Ann Author", args);
     git(&["init", "-q"]);
     git(&["add", "campaigns"]);
     git(&["commit", "-qm", "hello"]);
@@ -381,7 +432,7 @@ async fn the_audit_says_who_changed_what_by_which_commit() {
     let specs = of("spec_seen");
     assert_eq!(specs.len(), 2, "{audit:#}");
     assert_eq!(specs[0]["commit"], first, "{audit:#}");
-    assert_eq!(specs[0]["by"], "Ann Author <ann@example.com>");
+    assert_eq!(specs[0]["by"], "Ann Author <ann.author@example.com>");
     assert_eq!(specs[1]["commit"], second, "{audit:#}");
     assert_eq!(of("suspended")[0]["by"], "a test");
     assert_eq!(of("suppression_added").len(), 1);

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::core::Open;
 use super::{Clock, Core, RequestError, RunOptions, Workspace};
-use crate::model::{Command, Event, Reply};
+use crate::model::{Command, Event, Lineage, Reply};
 use crate::spec::diagnostic::no_such;
 use crate::status::{self, DaemonInfo};
 use crate::store::Durability;
@@ -57,7 +57,14 @@ fn report(core: &Core, daemon: bool) -> status::StatusReport {
         daemon_info(core, daemon),
     );
     for campaign in &mut report.campaigns {
-        campaign.commit = core.commits.of(&campaign.file).cloned();
+        let named = core.desired.campaigns.get(&campaign.name);
+        let files = named.into_iter().flat_map(|wanted| &wanted.files);
+        campaign.commit = core
+            .commits
+            .of(std::iter::once(&campaign.file)
+                .chain(files)
+                .map(String::as_str))
+            .map(|commit| commit.hash.clone());
     }
     report
 }
@@ -81,25 +88,31 @@ pub(super) fn verdict(core: &Core) -> Reply {
     }
 }
 
+/// The line of the campaign that is called so now, or was before.
+pub(super) fn line_of(core: &Core, name: &str) -> Option<Lineage> {
+    core.observed.names.get(name).cloned().or_else(|| {
+        core.desired
+            .campaigns
+            .get(name)
+            .map(|wanted| wanted.lineage.clone())
+    })
+}
+
+/// The answer where nothing is called so.
+pub(super) fn no_campaign(core: &Core, name: &str) -> Reply {
+    let known = core
+        .desired
+        .campaigns
+        .keys()
+        .chain(core.observed.names.keys());
+    misused(no_such("campaign", name, known.map(AsRef::as_ref)))
+}
+
 /// Answers a command, and says what is to be written down because of it.
 pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec<Event>) {
     let nothing = Vec::new();
-    let line_of = |name: &str| {
-        core.observed.names.get(name).cloned().or_else(|| {
-            core.desired
-                .campaigns
-                .get(name)
-                .map(|wanted| wanted.lineage.clone())
-        })
-    };
-    let unknown = |name: &str| {
-        let known = core
-            .desired
-            .campaigns
-            .keys()
-            .chain(core.observed.names.keys());
-        misused(no_such("campaign", name, known.map(AsRef::as_ref)))
-    };
+    let line_of = |name: &str| line_of(core, name);
+    let unknown = |name: &str| no_campaign(core, name);
     match command {
         Command::Ping => (done("here"), nothing),
         Command::Status { names } => {

@@ -1,17 +1,22 @@
-//! Which commit a spec's file comes from, where the workspace is a git repository.
+//! Which commit a spec comes from, where the workspace is a git repository: the newest of those that last touched its
+//! file and the files that it names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::model::Timestamp;
 
-/// The commit of each spec's file, read again whenever the repository's HEAD moves: a file is often committed after the
-/// engine has taken it up.
+/// The last commit of each file of the workspace, read again whenever the repository's HEAD moves: a file is often
+/// committed after the engine has taken it up.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
-    files: BTreeMap<String, String>,
+    /// By the path; how many commits are newer, and the commit.
+    files: BTreeMap<String, (usize, Arc<Commit>)>,
+    /// What differs from what was committed.
+    uncommitted: BTreeSet<String>,
     /// Where git writes each move of HEAD down.
     log: Option<PathBuf>,
     /// That file's time and length when it was last looked at.
@@ -25,13 +30,18 @@ impl Commits {
             .map(|path| root.join(path.trim_end_matches('\n')));
         // Looked at before git is asked: what moves meanwhile is asked for again.
         let seen = log.as_deref().and_then(stamp);
-        let mut files = last_commits(root);
-        if !files.is_empty() {
-            for file in uncommitted(root) {
-                files.remove(&file);
-            }
+        let files = last_commits(root);
+        let uncommitted = if files.is_empty() {
+            BTreeSet::new()
+        } else {
+            uncommitted(root)
+        };
+        Commits {
+            files,
+            uncommitted,
+            log,
+            seen,
         }
-        Commits { files, log, seen }
     }
 
     /// Asks git again where HEAD moved. Costs one look at a file where it did not.
@@ -45,9 +55,23 @@ impl Commits {
         }
     }
 
-    /// The commit that a file comes from; none where it differs from what was committed.
-    pub(super) fn of(&self, file: &str) -> Option<&String> {
-        self.files.get(file)
+    /// The commit that a spec comes from, by its file and those that it names; none where one of them differs from what
+    /// was committed.
+    pub(super) fn of<'a>(&self, files: impl IntoIterator<Item = &'a str>) -> Option<&Commit> {
+        let mut newest: Option<&(usize, Arc<Commit>)> = None;
+        for file in files {
+            if self.uncommitted.contains(file) {
+                return None;
+            }
+            // A file that no commit touched lies outside the repository, or is ignored by it.
+            let Some(commit) = self.files.get(file) else {
+                continue;
+            };
+            if newest.is_none_or(|known| commit.0 < known.0) {
+                newest = Some(commit);
+            }
+        }
+        newest.map(|(_, commit)| &**commit)
     }
 }
 
@@ -56,44 +80,18 @@ fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
     Some((about.modified().ok()?, about.len()))
 }
 
-/// The last commit that touched each file under `campaigns/`, by the path relative to the workspace. Empty where there
-/// is no repository or no git: the report then says nothing about commits.
+/// The last commit that touched each file of the workspace, with the number of newer ones, by the path relative to the
+/// workspace. Empty where there is no repository or no git: the report then says nothing about commits.
 ///
 /// One process for all files: a thousand specs cost what one does.
-fn last_commits(root: &Path) -> BTreeMap<String, String> {
-    /// A line of `git log` that is a commit begins with this; no path does.
-    const MARK: char = '\u{1}';
-    if !root.ancestors().any(|dir| dir.join(".git").exists()) {
-        return BTreeMap::new();
-    }
-    let asked = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args([
-            "-c",
-            "core.quotePath=false",
-            "log",
-            "--format=%x01%H",
-            "--name-only",
-            "--relative",
-            "--max-count=5000",
-        ])
-        .args(["--", "campaigns"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
-    let Ok(output) = asked else {
-        return BTreeMap::new();
-    };
+fn last_commits(root: &Path) -> BTreeMap<String, (usize, Arc<Commit>)> {
     let mut commits = BTreeMap::new();
-    let mut commit = String::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
-        if let Some(hash) = line.strip_prefix(MARK) {
-            hash.clone_into(&mut commit);
-        } else if !line.is_empty() {
+    for (newer, (commit, files)) in log(root).into_iter().enumerate() {
+        let commit = Arc::new(commit);
+        for file in files {
             commits
-                .entry(line.to_owned())
-                .or_insert_with(|| commit.clone());
+                .entry(file)
+                .or_insert_with(|| (newer, Arc::clone(&commit)));
         }
     }
     commits
@@ -120,15 +118,24 @@ fn git(root: &Path, args: &[&str]) -> Option<String> {
         .args(["-c", "core.quotePath=false"])
         .args(args)
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
         .output()
-        .ok()
-        .filter(|output| output.status.success())?;
+        .ok()?;
+    if !output.status.success() {
+        // Most often the repository is somebody else's (`safe.directory`), or has no commit yet.
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().next().unwrap_or("it said nothing");
+        tracing::info!(said, "git does not tell which commits the specs come from");
+        return None;
+    }
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Every commit that touched a file under `campaigns/`, the newest first, by the path relative to the workspace.
-pub(super) fn commits_of(root: &Path) -> BTreeMap<String, Vec<Commit>> {
+/// The newest commits with the files that each touched, the newest first; paths are relative to the workspace, and what
+/// lies outside it is left out.
+fn log(root: &Path) -> Vec<(Commit, Vec<String>)> {
+    /// A line of `git log` that is a commit begins with this; no path does.
+    const MARK: char = '\u{1}';
+    const BETWEEN: char = '\u{2}';
     let asked = git(
         root,
         &[
@@ -136,36 +143,45 @@ pub(super) fn commits_of(root: &Path) -> BTreeMap<String, Vec<Commit>> {
             "--format=%x01%H%x02%an <%ae>%x02%ct",
             "--name-only",
             "--relative",
+            "--no-renames",
             "--max-count=5000",
             "--",
-            "campaigns",
+            ".",
         ],
     );
-    let mut commits: BTreeMap<String, Vec<Commit>> = BTreeMap::new();
-    let mut current: Option<Commit> = None;
+    let mut commits: Vec<(Commit, Vec<String>)> = Vec::new();
     for line in asked.unwrap_or_default().lines() {
-        if let Some(head) = line.strip_prefix('\u{1}') {
-            let mut parts = head.split('\u{2}');
-            current = (|| {
+        if let Some(head) = line.strip_prefix(MARK) {
+            let mut parts = head.split(BETWEEN);
+            let commit = (|| {
                 Some(Commit {
                     hash: parts.next()?.to_owned(),
                     author: parts.next()?.to_owned(),
                     at: Timestamp::from_seconds(parts.next()?.trim().parse().ok()?),
                 })
             })();
+            commits.extend(commit.map(|commit| (commit, Vec::new())));
         } else if !line.is_empty()
-            && let Some(commit) = &current
+            && let Some((_, files)) = commits.last_mut()
         {
-            commits
-                .entry(line.to_owned())
-                .or_default()
-                .push(commit.clone());
+            files.push(line.to_owned());
         }
     }
     commits
 }
 
-/// The files under `campaigns/` that are not as the last commit has them, by the path relative to the workspace.
+/// Every commit that touched a file of the workspace, the newest first, by the path relative to the workspace.
+pub(super) fn commits_of(root: &Path) -> BTreeMap<String, Vec<Commit>> {
+    let mut commits: BTreeMap<String, Vec<Commit>> = BTreeMap::new();
+    for (commit, files) in log(root) {
+        for file in files {
+            commits.entry(file).or_default().push(commit.clone());
+        }
+    }
+    commits
+}
+
+/// The files of the workspace that are not as the last commit has them, by the path relative to the workspace.
 pub(super) fn uncommitted(root: &Path) -> BTreeSet<String> {
     let asked = git(
         root,
@@ -174,20 +190,14 @@ pub(super) fn uncommitted(root: &Path) -> BTreeSet<String> {
             "--modified",
             "--others",
             "--deleted",
+            "--exclude-standard",
             "--",
-            "campaigns",
+            ".",
         ],
     );
     let staged = git(
         root,
-        &[
-            "diff",
-            "--cached",
-            "--name-only",
-            "--relative",
-            "--",
-            "campaigns",
-        ],
+        &["diff", "--cached", "--name-only", "--relative", "--", "."],
     );
     asked
         .iter()
@@ -231,17 +241,20 @@ mod tests {
         std::fs::write(&spec, "one").unwrap();
         git(dir.path(), &["init", "--quiet"]);
         let mut commits = Commits::read(dir.path());
-        assert_eq!(commits.of("campaigns/spring.yaml"), None);
+        assert_eq!(commits.of(["campaigns/spring.yaml"]), None);
         git(dir.path(), &["add", "."]);
         git(dir.path(), &["commit", "--quiet", "-m", "one"]);
         // Before the first commit there was no file to look at.
         commits = Commits::read(dir.path());
-        let one = commits.of("campaigns/spring.yaml").cloned().unwrap();
+        let one = commits.of(["campaigns/spring.yaml"]).cloned().unwrap();
         std::fs::write(&spec, "two").unwrap();
-        assert_eq!(Commits::read(dir.path()).of("campaigns/spring.yaml"), None);
+        assert_eq!(
+            Commits::read(dir.path()).of(["campaigns/spring.yaml"]),
+            None
+        );
         git(dir.path(), &["commit", "--quiet", "-am", "two"]);
         commits.follow(dir.path());
-        let two = commits.of("campaigns/spring.yaml").cloned().unwrap();
+        let two = commits.of(["campaigns/spring.yaml"]).cloned().unwrap();
         assert_ne!(one, two);
     }
 
@@ -259,11 +272,43 @@ mod tests {
         git(dir.path(), &["add", "."]);
         git(dir.path(), &["commit", "-qm", "two"]);
         let second = last_commits(dir.path());
-        assert_eq!(first["campaigns/весна.yaml"].len(), 40);
-        assert_eq!(first, second);
+        let of = |commits: &BTreeMap<String, (usize, Arc<Commit>)>| {
+            commits["campaigns/весна.yaml"].1.hash.clone()
+        };
+        assert_eq!(of(&first).len(), 40);
+        assert_eq!(of(&first), of(&second));
         std::fs::write(&spec, "b").unwrap();
         git(dir.path(), &["commit", "-qam", "three"]);
-        assert_ne!(last_commits(dir.path()), first);
+        assert_ne!(of(&last_commits(dir.path())), of(&first));
+    }
+
+    #[test]
+    fn a_spec_comes_from_the_newest_commit_of_its_file_and_those_it_names() {
+        let dir = tempfile::tempdir().unwrap();
+        for place in ["campaigns", "audiences"] {
+            std::fs::create_dir(dir.path().join(place)).unwrap();
+        }
+        let files = ["campaigns/spring.yaml", "audiences/people.csv"];
+        let write = |file: &str, text: &str| std::fs::write(dir.path().join(file), text).unwrap();
+        git(dir.path(), &["init", "-q"]);
+        for file in files {
+            write(file, "one");
+        }
+        git(dir.path(), &["add", "."]);
+        git(dir.path(), &["commit", "-qm", "one"]);
+        let first = Commits::read(dir.path()).of(files).cloned().unwrap();
+        write(files[1], "two");
+        assert_eq!(Commits::read(dir.path()).of(files), None);
+        git(dir.path(), &["commit", "-qam", "two"]);
+        let commits = Commits::read(dir.path());
+        let second = commits.of(files).cloned().unwrap();
+        assert_ne!(first, second);
+        assert_eq!(commits.of([files[0]]), Some(&first));
+        write("audiences/new.csv", "not added");
+        assert_eq!(
+            Commits::read(dir.path()).of([files[0], "audiences/new.csv"]),
+            None
+        );
     }
 
     #[test]

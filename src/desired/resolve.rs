@@ -407,6 +407,7 @@ fn one(
                 lineage,
                 // No bytes are known: a digest of none, which no readable file has.
                 digest: String::new(),
+                files: Vec::new(),
                 spec: last_good(&name, engine, pace, cx, input),
                 version: None,
                 diagnostics: vec![(**diagnostic).clone()],
@@ -454,11 +455,15 @@ fn one(
         }
     }
     let spec = spec.or_else(|| last_good(&name, engine, pace, cx, input));
+    let mut files: Vec<String> = files.into_iter().map(|file| file.path).collect();
+    files.sort();
+    files.dedup();
     DesiredCampaign {
         name,
         file: entry.path.to_owned(),
         lineage,
         digest,
+        files,
         spec,
         version,
         diagnostics,

@@ -150,6 +150,8 @@ pub struct DesiredCampaign {
     pub lineage: Lineage,
     /// SHA-256 (hex) over the spec's bytes and every file it names.
     pub digest: String,
+    /// The files that it names, relative to the workspace, by their paths.
+    pub files: Vec<String>,
     /// What it asks for; `None` where it is invalid.
     pub spec: Option<Arc<ResolvedCampaign>>,
     /// With `on_invalid: continue` and a valid file: what is kept of it, in case that it breaks.

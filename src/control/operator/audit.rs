@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::beside::{Rows, Unread, names};
 use crate::control::Core;
-use crate::control::commits::{Commit, commits_of, uncommitted};
+use crate::control::commits::{Commit, Commits, commits_of, uncommitted};
 use crate::model::{Event, Lineage, Recorded, Reply, Timestamp};
 use crate::spec::Basis;
 use crate::status::{self, Moment};
@@ -39,22 +39,30 @@ struct Entry {
 
 /// What the loop knows of a question for changes.
 pub(super) struct Asked {
-    /// Of this campaign only.
-    name: Option<String>,
+    /// Of this campaign only, whatever it was called.
+    line: Option<Lineage>,
     limit: usize,
     names: BTreeMap<Lineage, String>,
+    /// What a spec names besides, by its file, as it is now.
+    files: BTreeMap<String, Vec<String>>,
     root: PathBuf,
 }
 
 /// Asks for the newest changes.
-pub(super) fn ask(core: &Core, name: Option<&str>, limit: usize) -> Asked {
+pub(super) fn ask(core: &Core, line: Option<Lineage>, limit: usize) -> Asked {
     Asked {
-        name: name.map(str::to_owned),
+        line,
         limit: match limit {
             0 => ENTRIES,
             limit => limit.min(MAX_ENTRIES),
         },
         names: names(core),
+        files: core
+            .desired
+            .campaigns
+            .values()
+            .map(|wanted| (wanted.file.clone(), wanted.files.clone()))
+            .collect(),
         root: core.workspace.root.clone(),
     }
 }
@@ -63,6 +71,8 @@ impl Asked {
     /// Answers, the oldest of them first.
     pub(super) fn answer(self, rows: Rows) -> Result<Reply, Unread> {
         let mut entries: VecDeque<Entry> = VecDeque::new();
+        // Where each campaign's spec was, for the entry that says it is gone.
+        let mut places: BTreeMap<Lineage, String> = BTreeMap::new();
         for row in rows {
             let (seq, recorded) = row?;
             if let Event::SpecFacts {
@@ -85,12 +95,16 @@ impl Asked {
             let Some(by) = changed_by(&recorded.event) else {
                 continue;
             };
-            let entry = entry(&self.names, seq, &recorded, by);
-            if self
-                .name
-                .as_deref()
-                .is_some_and(|name| entry.campaign.as_deref() != Some(name))
-            {
+            let mut entry = entry(&self.names, seq, &recorded, by);
+            match &recorded.event {
+                Event::SpecSeen { campaign, file, .. } => {
+                    places.insert(campaign.clone(), file.clone());
+                }
+                Event::Retired { campaign } => entry.file = places.get(campaign).cloned(),
+                _ => {}
+            }
+            let wanted = self.line.as_ref().map(|line| self.name_of(line));
+            if wanted.is_some_and(|name| entry.campaign.as_deref() != Some(name)) {
                 continue;
             }
             entries.push_back(entry);
@@ -99,13 +113,17 @@ impl Asked {
             }
         }
         let mut entries: Vec<Entry> = entries.into();
-        committed_later(&self.root, &mut entries);
+        committed_later(&self.root, &self.files, &mut entries);
         Ok(Reply::Document {
             body: serde_json::json!({
                 "format_version": status::FORMAT_VERSION,
                 "entries": entries,
             }),
         })
+    }
+
+    fn name_of<'a>(&'a self, line: &'a Lineage) -> &'a str {
+        self.names.get(line).map_or(line.as_ref(), String::as_str)
     }
 
     /// What was known of a spec's version when it was seen.
@@ -117,10 +135,7 @@ impl Asked {
         author: Option<&String>,
         attested: Option<&String>,
     ) {
-        let name = self
-            .names
-            .get(campaign)
-            .map_or(campaign.as_ref(), String::as_str);
+        let name = self.name_of(campaign);
         let seen = entries.iter_mut().rev().find(|entry| {
             entry.generation == Some(generation) && entry.campaign.as_deref() == Some(name)
         });
@@ -188,35 +203,49 @@ fn entry(
     }
 }
 
-/// A version that was seen before it was committed belongs to the first commit of its file after that, and before the
-/// next version.
-fn committed_later(root: &Path, entries: &mut [Entry]) {
+/// A version that was seen before it was committed belongs to the first commit of its files after that, and before the
+/// next version; a file that is gone, to the last commit of it before it came back.
+fn committed_later(root: &Path, named: &BTreeMap<String, Vec<String>>, entries: &mut [Entry]) {
     let open = |entry: &Entry| entry.file.is_some() && entry.commit.is_none();
     if !entries.iter().any(open) {
         return;
     }
     let commits: BTreeMap<String, Vec<Commit>> = commits_of(root);
+    if commits.is_empty() {
+        return;
+    }
+    let changed = uncommitted(root);
     for place in 0..entries.len() {
         let Some(entry) = entries.get(place).filter(|entry| open(entry)) else {
             continue;
         };
-        let (file, since) = (entry.file.clone(), entry.at.0);
+        let Some(file) = entry.file.clone() else {
+            continue;
+        };
+        let of_it = |other: &&Entry| other.file.as_ref() == Some(&file);
         let next = entries
             .iter()
             .skip(place + 1)
-            .find(|later| later.file == file)
+            .find(of_it)
             .map_or(Timestamp::MAX, |later| later.at.0);
-        let first = file
-            .as_ref()
-            .and_then(|file| commits.get(file))
-            .and_then(|commits| {
-                // The newest come first.
-                commits
-                    .iter()
-                    .rev()
-                    .find(|commit| commit.at >= since && commit.at < next)
-            });
-        if let Some(commit) = first
+        let gone = entry.generation.is_none();
+        let since = match entries.iter().take(place).rev().find(of_it) {
+            Some(before) if gone => before.at.0,
+            _ => entry.at.0,
+        };
+        let more = named.get(&file).into_iter().flatten();
+        let files = std::iter::once(&file).chain(more.filter(|_| !gone));
+        let within = files
+            .filter_map(|file| commits.get(file))
+            .flatten()
+            .filter(|commit| commit.at >= since && commit.at < next);
+        let made = match gone {
+            // Its removal is not committed yet.
+            true if changed.contains(&file) => None,
+            true => within.max_by_key(|commit| commit.at),
+            false => within.min_by_key(|commit| commit.at),
+        };
+        if let Some(commit) = made
             && let Some(entry) = entries.get_mut(place)
         {
             entry.commit = Some(commit.hash.clone());
@@ -244,18 +273,12 @@ pub(in crate::control) fn spec_facts(core: &Core, events: &[Event]) -> Vec<Event
     if seen.is_empty() {
         return Vec::new();
     }
-    let commits = commits_of(&core.workspace.root);
-    let changed = if commits.is_empty() {
-        std::collections::BTreeSet::new()
-    } else {
-        uncommitted(&core.workspace.root)
-    };
+    let commits = Commits::read(&core.workspace.root);
     seen.into_iter()
         .filter_map(|(campaign, name, file, generation)| {
-            let commit = commits
-                .get(file)
-                .and_then(|commits| commits.first())
-                .filter(|_| !changed.contains(file));
+            let named = core.desired.campaigns.get(name);
+            let files = named.into_iter().flat_map(|wanted| &wanted.files);
+            let commit = commits.of(std::iter::once(file).chain(files).map(String::as_str));
             let attested = core
                 .desired
                 .campaigns

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{audit, explain, report};
-use crate::control::answer::refused;
+use crate::control::answer::{line_of, no_campaign, refused};
 use crate::control::{Core, CoreError};
 use crate::model::{Lineage, OperatorCommand, Recorded, Reply};
 use crate::store::{Events, StoreError};
@@ -96,11 +96,18 @@ pub(in crate::control) fn beside(
             name,
             after: since,
             limit,
-        } => {
-            after = *since;
-            let asked = audit::ask(core, name.as_deref(), *limit);
-            Box::new(move |rows| asked.answer(rows))
-        }
+        } => match name.as_deref().map(|name| (name, line_of(core, name))) {
+            Some((name, None)) => {
+                let reply = no_campaign(core, name);
+                Box::new(move |_| Ok(reply))
+            }
+            line => {
+                after = *since;
+                let line = line.and_then(|(_, line)| line);
+                let asked = audit::ask(core, line, *limit);
+                Box::new(move |rows| asked.answer(rows))
+            }
+        },
         OperatorCommand::Report { since, by } => {
             let asked = report::ask(core, *since, *by);
             Box::new(move |rows| asked.answer(rows))
