@@ -147,8 +147,18 @@ fn export(workspace: &Workspace, args: &ExportArgs) -> Ended {
             write(workspace, args, first, BufWriter::new(out))
                 .map_err(|error| told(error, None))?;
         }
+        // Into a pipe or a device as it comes.
+        Some(path) if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) => {
+            std::fs::OpenOptions::new()
+                .write(true)
+                .open(path)
+                .map_err(Broken::Io)
+                .and_then(|file| write(workspace, args, first, BufWriter::new(file)))
+                .map_err(|error| told(error, Some(path)))?;
+        }
         Some(path) => {
-            // Beside it first: whoever reads the file never sees half of it.
+            // Of a link, what it leads to; and beside it first: whoever reads the file never sees half of it.
+            let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
             let beside = beside(path);
             let written = create(&beside)
                 .map_err(Broken::Io)

@@ -135,6 +135,7 @@ impl<E: Serialize + DeserializeOwned> Store<E> {
         files: &[BackupFile],
     ) -> Result<BackupHead, StoreError> {
         let io = |cause: std::io::Error| StoreError::io("write", path, &cause);
+        let path = &regular(path).map_err(io)?;
         let head = BackupHead {
             state_version: schema::VERSION,
             state_id: self.id().to_string(),
@@ -142,16 +143,45 @@ impl<E: Serialize + DeserializeOwned> Store<E> {
             taken_at_ms,
             program: program.to_owned(),
         };
-        let rows = self.export()?;
         let mut partial = path.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
+        let written = self.write_backup(&partial, path, &head, checkpoint, files);
+        let written = written.and_then(|()| fs::rename(&partial, path).map_err(io));
+        if let Err(error) = written {
+            // What is half written helps nobody; the reason is told already.
+            let _ = fs::remove_file(&partial);
+            return Err(error);
+        }
+        if let Some(parent) = path.parent()
+            && let Ok(parent) = File::open(if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            })
+        {
+            // A folder that cannot be synced is no reason to have no backup.
+            let _ = parent.sync_all();
+        }
+        Ok(head)
+    }
+
+    fn write_backup(
+        &self,
+        partial: &Path,
+        path: &Path,
+        head: &BackupHead,
+        checkpoint: &[u8],
+        files: &[BackupFile],
+    ) -> Result<(), StoreError> {
+        let io = |cause: std::io::Error| StoreError::io("write", path, &cause);
+        let rows = self.export()?;
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&partial)
+            .open(partial)
             .map_err(io)?;
         file.write_all(MAGIC)
             .and_then(|()| file.write_all(&FORM.to_le_bytes()))
@@ -161,7 +191,7 @@ impl<E: Serialize + DeserializeOwned> Store<E> {
             inner: packed,
             hash: blake3::Hasher::new(),
         };
-        let about = serde_json::to_vec(&head).map_err(|cause| StoreError::Encode {
+        let about = serde_json::to_vec(head).map_err(|cause| StoreError::Encode {
             what: "a backup's head",
             cause: cause.to_string(),
         })?;
@@ -183,20 +213,27 @@ impl<E: Serialize + DeserializeOwned> Store<E> {
             .finish()
             .and_then(|buffered| buffered.into_inner().map_err(|error| error.into_error()))
             .map_err(io)?;
-        file.sync_all()
-            .and_then(|()| fs::rename(&partial, path))
-            .map_err(io)?;
-        if let Some(parent) = path.parent()
-            && let Ok(parent) = File::open(if parent.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                parent
-            })
-        {
-            // A folder that cannot be synced is no reason to have no backup.
-            let _ = parent.sync_all();
-        }
-        Ok(head)
+        file.sync_all().map_err(io)
+    }
+}
+
+/// Where a file is put in another's place: of a link, what it leads to.
+///
+/// # Errors
+/// Anything but a file is kept: a device or a pipe in whose place a file stood would be lost to everybody.
+fn regular(path: &Path) -> std::io::Result<PathBuf> {
+    let Ok(meta) = fs::symlink_metadata(path) else {
+        return Ok(path.to_owned());
+    };
+    let place = match meta.is_symlink() {
+        true => fs::canonicalize(path)?,
+        false => path.to_owned(),
+    };
+    match fs::metadata(&place)?.is_file() {
+        true => Ok(place),
+        false => Err(std::io::Error::other(
+            "it is no file; a backup takes the place of a file, or is a new one",
+        )),
     }
 }
 

@@ -56,14 +56,6 @@ pub(super) fn backup(
     let sessions: std::collections::BTreeSet<&str> =
         files.iter().filter_map(|f| account_of(&f.name)).collect();
     let sessions = sessions.len();
-    // It is in the backup itself that it was taken: whoever restores it knows of it.
-    let appended = core.record(
-        vec![Event::BackedUp {
-            file: file.display().to_string(),
-            by,
-        }],
-        crate::store::Durability::Now,
-    )?;
     let bytes = rmp_serde::to_vec(&core.observed)
         .map_err(|error| CoreError::Checkpoint(error.to_string()))?;
     let now = core.clock.now();
@@ -78,14 +70,17 @@ pub(super) fn backup(
         &files,
     ) {
         Ok(head) => head,
-        Err(error @ StoreError::Io { .. }) => {
-            return Ok(Acted {
-                reply: refused(error.to_string()),
-                appended,
-            });
-        }
+        Err(error @ StoreError::Io { .. }) => return Ok(Acted::said(refused(error.to_string()))),
         Err(error) => return Err(error.into()),
     };
+    // Once there is one: the audit tells of no backup that nobody has.
+    let appended = core.record(
+        vec![Event::BackedUp {
+            file: file.display().to_string(),
+            by,
+        }],
+        crate::store::Durability::Now,
+    )?;
     let size = std::fs::metadata(file).map_or(0, |meta| meta.len());
     let keys = if with_sessions {
         format!(" and {sessions} sessions: keep it as safe as the sessions themselves")
