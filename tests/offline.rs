@@ -638,6 +638,24 @@ fn validate_takes_any_path_of_a_workspace_and_names_files_from_its_root() {
         );
         assert!(!out(&done).contains("_draft"), "{form}: {}", out(&done));
     }
+    // A workspace in a folder of a repository: who annotates a change names the repository's paths.
+    let repository = tempfile::tempdir().unwrap();
+    std::fs::create_dir(repository.path().join(".git")).unwrap();
+    std::fs::create_dir_all(repository.path().join("ws/campaigns")).unwrap();
+    std::fs::write(
+        repository.path().join("ws/campaigns/bad.yaml"),
+        "version: 1\n",
+    )
+    .unwrap();
+    for (form, path) in [
+        ("github", "file=ws/campaigns/bad.yaml"),
+        ("sarif", "\"ws/campaigns/bad.yaml\""),
+        ("json", "\"campaigns/bad.yaml\""),
+    ] {
+        let done = validate(repository.path(), &["ws", "--format", form]);
+        ends_with(&done, 78);
+        assert!(out(&done).contains(path), "{form}: {}", out(&done));
+    }
     let json: serde_json::Value =
         serde_json::from_str(&out(&validate(root, &["--format", "json"]))).unwrap();
     assert_eq!(

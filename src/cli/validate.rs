@@ -58,11 +58,18 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> Ended {
     for (workspace, scope) in scopes(&options, &args.paths)? {
         // No state is opened: who of two files of one name has a history is not known here.
         let resolution = workspace.resolve(&History::default(), None);
-        let (found, count) = within(resolution, scope.as_deref());
-        all.extend(found);
+        let (mut found, count) = within(resolution, scope.as_deref());
         if scope.is_none() {
-            all.extend(same_accounts(&workspace)?);
+            found.extend(same_accounts(&workspace)?);
         }
+        // Who annotates a change knows the repository's paths alone.
+        if matches!(args.format, Form::Github | Form::Sarif) {
+            let before = in_repository(&workspace.root);
+            for diagnostic in &mut found {
+                diagnostic.file = before.join(&diagnostic.file).display().to_string();
+            }
+        }
+        all.extend(found);
         campaigns += count;
     }
     let counts = render::Counts::of(&all);
@@ -77,6 +84,15 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> Ended {
     }
     let bad = counts.errors > 0 || (args.deny_warnings && counts.warnings > 0);
     Ok(if bad { CONFIG } else { DONE })
+}
+
+/// Where a workspace lies in its git repository; nothing where it is the repository's root or lies in none.
+fn in_repository(root: &Path) -> PathBuf {
+    root.ancestors()
+        .find(|folder| folder.join(".git").exists())
+        .and_then(|repository| root.strip_prefix(repository).ok())
+        .map(Path::to_path_buf)
+        .unwrap_or_default()
 }
 
 /// Session files of one Telegram account, as far as the files tell.
