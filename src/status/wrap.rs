@@ -88,9 +88,37 @@ pub(super) fn push_entry(out: &mut String, lead: &str, name: &str, text: &str, l
     push_wrapped(out, &head, indent, text, look);
 }
 
+/// The columns of a terminal that a table takes at least: names whole, and no word broken but those (paths, links) that
+/// are longer than any of ours.
+fn least_width(grid: &Table) -> usize {
+    const LONGEST: usize = 20;
+    const BETWEEN: usize = 2;
+    let mut widest: Vec<usize> = Vec::new();
+    let rows = grid.header().into_iter().chain(grid.row_iter());
+    for row in rows {
+        for (place, cell) in row.cell_iter().enumerate() {
+            let content = cell.content();
+            let width = match place {
+                0 => display_width(&content),
+                _ => content
+                    .split_whitespace()
+                    .map(display_width)
+                    .max()
+                    .unwrap_or(0)
+                    .min(LONGEST),
+            };
+            match widest.get_mut(place) {
+                Some(known) => *known = width.max(*known),
+                None => widest.push(width),
+            }
+        }
+    }
+    widest.iter().sum::<usize>() + BETWEEN * widest.len().saturating_sub(1)
+}
+
 /// A table; where the terminal has no room for columns each row is a line of words.
 pub(super) fn push_grid(out: &mut String, grid: &Table, look: &Look) {
-    if is_stacked(look.width) {
+    if is_stacked(look.width) || look.width.is_some_and(|width| least_width(grid) > width) {
         let heads: Vec<String> = grid
             .header()
             .map(|row| row.cell_iter().map(|cell| cell.content()).collect())

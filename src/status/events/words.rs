@@ -2,7 +2,9 @@
 
 use super::super::plain;
 use super::{CampaignNames, seconds, talk};
-use crate::model::{Event, FiringFate, JoinEnd, Lineage, Outcome};
+use crate::model::{
+    Aside, Event, FiringFate, JoinEnd, Lineage, Outcome, SendKey, TEST_LINEAGE, aside_of,
+};
 
 /// What is said of one event.
 pub(super) struct Words {
@@ -289,11 +291,14 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
             .about(intent.key.person),
         Event::Intent(intent) => words(
             "intent",
-            format!(
-                "About to send {}, variant {}.",
-                step(intent.key.step),
-                intent.variant
-            ),
+            match aside_of(&intent.key) {
+                Some(_) => format!("About to send {}.", message(&intent.key)),
+                None => format!(
+                    "About to send {}, variant {}.",
+                    message(&intent.key),
+                    intent.variant
+                ),
+            },
         )
         .of(&intent.key.lineage, names)
         .by(&intent.account)
@@ -308,7 +313,7 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
             let what = match message_id {
                 // An invite, or a message of which Telegram only said that it was there already.
                 0 => format!("Done{earlier}."),
-                id => format!("Sent {}{earlier}, message {id}.", step(key.step)),
+                id => format!("Sent {}{earlier}, message {id}.", message(key)),
             };
             words("sent", what)
                 .of(&key.lineage, names)
@@ -730,11 +735,18 @@ fn hold(it: Words, campaign: Option<&Lineage>, names: &dyn CampaignNames) -> Wor
     }
 }
 
-fn step(step: u16) -> String {
-    if step == 0 {
-        "the first message".to_owned()
-    } else {
-        format!("follow-up {step}")
+/// What a send is, in the middle of a sentence.
+fn message(key: &SendKey) -> String {
+    match (aside_of(key), key.step) {
+        (Some(Aside::OptOut), _) => "the confirmation of his opt-out".to_owned(),
+        (Some(Aside::Answer { message_id, .. }), _) => {
+            format!("an answer to his message {message_id}")
+        }
+        (Some(Aside::Operator { .. }), _) => "what an operator wrote".to_owned(),
+        (Some(Aside::Notice { .. }), _) => "a notice to an operator".to_owned(),
+        (None, place) if *key.lineage == *TEST_LINEAGE => format!("text {} of a test", place + 1),
+        (None, 0) => "the first message".to_owned(),
+        (None, step) => format!("follow-up {step}"),
     }
 }
 

@@ -147,8 +147,7 @@ function waits(campaign) {
 function firstUntil(campaign) {
   // A delay of seconds is the pace, not a wait: of interest is when all is done, as in the terminal's table.
   if (campaign.finish_estimate && campaign.waiting.some((wait) => wait.reason === 'Delay')) return ['done ', until(campaign.finish_estimate, campaign.timezone)];
-  const all = campaign.waiting.map((wait) => wait.until).filter(Boolean).sort();
-  return all.length ? until(all[0], campaign.timezone) : '';
+  return campaign.next_action_at ? until(campaign.next_action_at, campaign.timezone) : '';
 }
 
 // ---- pages ------------------------------------------------------------------------------------------------------
