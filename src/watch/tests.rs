@@ -223,7 +223,8 @@ mod disk {
                 max: 1024
             })
         );
-        assert!(started.elapsed() < Duration::from_millis(100));
+        // It was not read: a hundred gigabytes take minutes.
+        assert!(started.elapsed() < Duration::from_secs(20));
         file.set_len(300_000).unwrap();
         assert_eq!(
             workspace.snapshot().stamp("campaigns/big.csv").unwrap(),

@@ -164,5 +164,6 @@ fn twenty_thousand_wrong_values_are_answered_at_once() {
     let start = std::time::Instant::now();
     let loaded = load_sample(&text);
     assert!(!loaded.valid);
-    assert!(start.elapsed().as_millis() < 2_000, "{:?}", start.elapsed());
+    // Far above what it takes, on a machine that may be busy: what grows faster than the file takes minutes.
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }

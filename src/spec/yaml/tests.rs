@@ -345,7 +345,7 @@ fn a_hostile_file_is_refused_quickly() {
         assert!(codes.contains(&code), "{what}: {codes:?}");
         // Far above the promise: this is an unoptimised build on a machine that may be busy. What costs more than
         // the size of the file takes minutes here.
-        assert!(took.as_millis() < 5_000, "{what} took {took:?}");
+        assert!(took.as_secs() < 60, "{what} took {took:?}");
     }
 }
 
