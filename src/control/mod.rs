@@ -42,6 +42,8 @@ pub use core::{Core, CoreError};
 #[doc(hidden)]
 pub use core::{changes, history};
 pub use engine::{ExitKind, RunError, RunOptions, run, run_with};
+#[doc(hidden)]
+pub use operator::restoring;
 pub use operator::{Listed, ListedProblem, Place, places_of, read_list};
 pub use workspace::{Workspace, WorkspaceError, WorkspaceOptions};
 

@@ -512,6 +512,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         Event::ClockSet { by_ms } => super::flights::clock_set(state, *by_ms),
         Event::KeysUnited { .. }
         | Event::ChargesUnited { .. }
+        | Event::HeardUnited { .. }
         | Event::Restored { .. }
         | Event::DialogsRead { .. } => {
             restored::fold(state, &recorded.event, at);

@@ -45,6 +45,22 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                 }
             }
         }
+        Event::HeardUnited { campaign, people } => {
+            for (person, moments) in people {
+                let person = state.persons.resolve(*person);
+                let handle = state.persons.intern(person);
+                let known = state
+                    .contacted
+                    .get_or_insert_with(handle.0, Default::default);
+                for at in moments {
+                    if known.last_sent < Some(*at) {
+                        known.last_sent = Some(*at);
+                        known.last_campaign.clone_from(campaign);
+                    }
+                    known.sent.add(*at);
+                }
+            }
+        }
         Event::ChargesUnited {
             account,
             campaign,

@@ -1,16 +1,13 @@
 //! Backup and restore of the whole state.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::Acted;
+use super::united::erased_since;
 use crate::control::answer::refused;
 use crate::control::{Core, CoreError};
-use crate::model::{
-    AccountName, Event, Lineage, Outcome, PersonId, Recorded, RefHash, Reply, SettledElsewhere,
-    Timestamp,
-};
-use crate::observed::{Handle, Observed, Status, fold};
+use crate::model::{Event, Recorded, Reply, Timestamp};
+use crate::observed::{Observed, fold};
 use crate::status;
 use crate::store::{
     Access, BackupFile, Options, Store, StoreError, check_backup, commit_staged, stage_backup,
@@ -207,28 +204,15 @@ pub(in crate::control) fn restore(
         let (store, _) =
             Store::<Recorded>::open(&staged, Options::new(access, std::time::Duration::ZERO))?;
         let mut observed = load(&store)?;
-        let mut events = united(present.observed, &observed);
-        let mut accounts: Vec<AccountName> = observed
-            .accounts
-            .keys()
-            .chain(present.observed.accounts.keys())
-            .cloned()
-            .collect();
-        accounts.sort();
-        accounts.dedup();
+        let events = super::united::restoring(present.observed, &observed, since, taken_at, by);
         let erased = erased_since(present.observed, &observed);
         let people = store.people();
         people.remove(&erased)?;
         for person in &erased {
             store.conversations().remove(*person)?;
         }
-        let count = events.len();
-        events.push(Event::Restored {
-            since,
-            taken_at,
-            accounts,
-            by: by.to_owned(),
-        });
+        // The last of them says that it was restored.
+        let count = events.len() - 1;
         let recorded: Vec<Recorded> = events
             .into_iter()
             .map(|event| Recorded { at: now, event })
@@ -352,259 +336,4 @@ fn load(store: &Store<Recorded>) -> Result<Observed, CoreError> {
         fold(&mut observed, seq, &recorded);
     }
     Ok(observed)
-}
-
-/// Who was erased after the backup was taken.
-fn erased_since(present: &Observed, backup: &Observed) -> Vec<PersonId> {
-    present
-        .suppression
-        .erased
-        .iter()
-        .filter(|(person, at)| {
-            backup
-                .suppression
-                .erased
-                .get(person)
-                .is_none_or(|then| then < at)
-        })
-        .map(|(person, _)| *person)
-        .collect()
-}
-
-/// What the present state knows and the backup does not: who is never to be written to, who was, and what holds.
-fn united(present: &Observed, backup: &Observed) -> Vec<Event> {
-    let mut events = Vec::new();
-    for key in &present.suppression.keys {
-        if !backup.suppression.keys.contains(key) {
-            events.push(Event::SuppressionKey { key: *key });
-        }
-    }
-    suppressions(present, backup, &mut events);
-    // Campaigns first, so that their names are known.
-    for (line, it) in &present.campaigns {
-        let newer = backup
-            .campaigns
-            .get(line)
-            .is_none_or(|known| known.generation < it.generation || known.name != it.name);
-        if newer && !it.name.is_empty() {
-            events.push(Event::SpecSeen {
-                campaign: line.clone(),
-                name: it.name.clone(),
-                file: it.file.clone(),
-                generation: it.generation,
-                digest: it.digest.clone(),
-                error: it.error.clone(),
-            });
-        }
-        if backup
-            .campaigns
-            .get(line)
-            .is_none_or(|known| known.run < it.run)
-            && it.run > 0
-        {
-            events.push(Event::RunOpened {
-                campaign: line.clone(),
-                run: it.run,
-            });
-        }
-    }
-    for line in present.campaigns.keys() {
-        events.extend(keys_of(present, backup, line));
-    }
-    events.extend(super::charges::united(present, backup));
-    if let Some(hold) = &present.suspended
-        && backup.suspended.is_none()
-    {
-        events.push(Event::Suspended {
-            campaign: None,
-            reason: hold.reason.clone(),
-            by: hold.by.clone(),
-        });
-    }
-    for (line, it) in &present.campaigns {
-        if let Some(hold) = &it.suspended
-            && backup
-                .campaigns
-                .get(line)
-                .is_none_or(|known| known.suspended.is_none())
-        {
-            events.push(Event::Suspended {
-                campaign: Some(line.clone()),
-                reason: hold.reason.clone(),
-                by: hold.by.clone(),
-            });
-        }
-    }
-    for (name, account) in &present.accounts {
-        if let Some(until) = account.limited_until
-            && until > present.at
-        {
-            events.push(Event::Limited {
-                account: name.clone(),
-                campaign: None,
-                until,
-            });
-        }
-        for (class, flood) in &account.floods {
-            if flood.until > present.at {
-                events.push(Event::FloodWait {
-                    account: name.clone(),
-                    class: *class,
-                    until: flood.until,
-                    seconds: flood.seconds,
-                });
-            }
-        }
-    }
-    events
-}
-
-fn suppressions(present: &Observed, backup: &Observed, events: &mut Vec<Event>) {
-    let mut refs: BTreeMap<(&str, &str), Vec<(RefHash, PersonId)>> = BTreeMap::new();
-    let mut erased: Vec<RefHash> = Vec::new();
-    for (hash, entry) in &present.suppression.refs {
-        let known = backup.suppression.refs.get(hash);
-        if known.is_none() {
-            let people = refs.entry((&entry.why, &entry.by)).or_default();
-            people.extend(entry.people.iter().map(|person| (*hash, *person)));
-        }
-        if entry.erased && known.is_none_or(|known| !known.erased) {
-            erased.push(*hash);
-        }
-    }
-    let silenced =
-        |state: &Observed, person: PersonId, set: fn(&Observed) -> &roaring::RoaringBitmap| {
-            state
-                .handle(person)
-                .is_some_and(|handle| set(state).contains(handle.0))
-        };
-    let mut people: BTreeMap<(&str, &str), Vec<PersonId>> = BTreeMap::new();
-    for number in &present.suppressed {
-        let Some(person) = present.persons.id(Handle(number)) else {
-            continue;
-        };
-        if silenced(backup, person, |state| &state.suppressed) {
-            continue;
-        }
-        let (why, by) = present
-            .suppression
-            .people
-            .get(&number)
-            .map_or(("suppressed before a restore", ""), |entry| {
-                (entry.why.as_str(), entry.by.as_str())
-            });
-        people.entry((why, by)).or_default().push(person);
-    }
-    let reasons: std::collections::BTreeSet<(&str, &str)> =
-        refs.keys().chain(people.keys()).copied().collect();
-    for reason in reasons {
-        let hashes = refs.remove(&reason).unwrap_or_default();
-        let named = people.remove(&reason).unwrap_or_default();
-        let pages = hashes.len().max(named.len()).div_ceil(PAGE);
-        for page in 0..pages {
-            let part = |len: usize| (page * PAGE).min(len)..((page + 1) * PAGE).min(len);
-            events.push(Event::SuppressionAdded {
-                people: named.get(part(named.len())).unwrap_or_default().to_vec(),
-                hashes: hashes.get(part(hashes.len())).unwrap_or_default().to_vec(),
-                why: reason.0.to_owned(),
-                by: reason.1.to_owned(),
-            });
-        }
-    }
-    for number in &present.opted_out {
-        if let Some(person) = present.persons.id(Handle(number))
-            && !silenced(backup, person, |state| &state.opted_out)
-        {
-            events.push(Event::OptedOut {
-                person,
-                account: None,
-            });
-        }
-    }
-    let gone = erased_since(present, backup);
-    if !gone.is_empty() || !erased.is_empty() {
-        events.push(Event::Forgotten {
-            people: gone,
-            hashes: erased,
-            by: "the state before a restore".to_owned(),
-        });
-    }
-}
-
-/// How it ended, by which account and with which variant (as positions), and when, in seconds.
-type SentGroups = BTreeMap<(Outcome, Option<u16>, Option<u16>), Vec<(PersonId, u32)>>;
-
-/// What a campaign sent that the backup does not know of. What was on its way is uncertain.
-fn keys_of(present: &Observed, backup: &Observed, line: &Lineage) -> Vec<Event> {
-    let Some(it) = present.campaigns.get(line) else {
-        return Vec::new();
-    };
-    let before = backup.campaigns.get(line);
-    let mut groups = SentGroups::new();
-    for (number, recipient) in it.recipients.iter() {
-        let outcome = match recipient.status {
-            Status::Settled(outcome) => outcome,
-            Status::InFlight => Outcome::Uncertain,
-            Status::Pending | Status::Excluded(_) => continue,
-        };
-        let Some(person) = present.persons.id(Handle(number)) else {
-            continue;
-        };
-        let known = backup
-            .handle(backup.persons.resolve(person))
-            .and_then(|handle| before?.recipients.get(&handle.0))
-            .is_some_and(|then| matches!(then.status, Status::Settled(_) | Status::InFlight));
-        if !known {
-            groups
-                .entry((outcome, recipient.account, recipient.variant))
-                .or_default()
-                .push((person, recipient.sent_at));
-        }
-    }
-    let mut events: Vec<Event> = groups
-        .into_iter()
-        .flat_map(|((outcome, account, variant), people)| {
-            let account = account.and_then(|index| present.account_name(index).cloned());
-            let variant = variant
-                .and_then(|index| it.variants.get_index(usize::from(index)))
-                .map(|(name, _)| name.clone());
-            people
-                .chunks(PAGE)
-                .map(|page| Event::KeysUnited {
-                    campaign: line.clone(),
-                    settled: vec![SettledElsewhere {
-                        outcome,
-                        account: account.clone(),
-                        variant: variant.clone(),
-                        people: page.to_vec(),
-                    }],
-                    steps: Vec::new(),
-                })
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    let further: Vec<PersonId> = it
-        .recipients
-        .keys()
-        .filter_map(|number| present.persons.id(Handle(number)).map(|id| (number, id)))
-        .filter(|(number, person)| {
-            let then = backup.handle(*person).and_then(|handle| {
-                let steps = &before?.steps;
-                Some(steps.of(handle).collect::<Vec<_>>())
-            });
-            let now: Vec<_> = it.steps.of(Handle(*number)).collect();
-            let flying = present
-                .in_flight
-                .keys()
-                .any(|key| key.lineage == *line && key.person == *person && key.step > 0);
-            !now.is_empty() && (flying || then.is_some_and(|then| then != now))
-        })
-        .map(|(_, person)| person)
-        .collect();
-    events.extend(further.chunks(PAGE).map(|page| Event::KeysUnited {
-        campaign: line.clone(),
-        settled: Vec::new(),
-        steps: page.to_vec(),
-    }));
-    events
 }

@@ -13,6 +13,7 @@ mod report;
 mod resolve;
 pub(super) mod suppressed;
 mod tests_state;
+mod united;
 
 use std::sync::Arc;
 
@@ -23,6 +24,8 @@ pub(super) use audit::spec_facts;
 pub(super) use beside::{Beside, beside};
 pub use list::{Listed, ListedProblem, read_list};
 pub use places::{Place, places_of};
+#[doc(hidden)]
+pub use united::restoring;
 
 use super::{Clock, Core, CoreError, Workspace};
 use crate::control::core::Open;

@@ -458,6 +458,13 @@ pub enum Event {
         #[serde(default)]
         steps: Vec<PersonId>,
     },
+    /// Messages that people got and a restored backup does not know.
+    HeardUnited {
+        /// The campaign that wrote to them last.
+        campaign: Option<Lineage>,
+        /// Who, and when each was accepted.
+        people: Vec<(PersonId, Vec<Timestamp>)>,
+    },
     /// A backup took the place of the state that was there.
     Restored {
         /// From then on messages may have left that nobody here knows.

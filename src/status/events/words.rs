@@ -610,6 +610,10 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
                 by_ms.unsigned_abs() / 1000
             ),
         ),
+        Event::HeardUnited { .. } => words(
+            "heard_united",
+            "What people got before the restore counts for their limits.",
+        ),
         Event::ChargesUnited {
             account, campaign, ..
         } => {
