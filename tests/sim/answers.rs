@@ -20,6 +20,8 @@ use super::world::{number_of, person_id};
 
 /// The longest pause before a lost connection is tried again (CONTRACT section 6), in seconds.
 const RECONNECT_MOST: u32 = 60;
+/// After so long a reading of dialogs that failed is begun anew.
+const GAP_AGAIN: i64 = 30_000;
 /// People of one page of a look-up.
 const PAGE: usize = 5;
 
@@ -47,6 +49,9 @@ impl Sim {
                 };
                 let account = flight.intent.account.clone();
                 let verdict = outcome::of_send(&self.observed, &key, result, now);
+                if verdict.upload_again {
+                    self.forget_uploads(&account);
+                }
                 self.record(verdict.events);
                 if let Some(why) = verdict.link_lost {
                     self.link_lost(&account, why);
@@ -107,6 +112,36 @@ impl Sim {
                                 at: now,
                             };
                             self.runtime.target_faults.insert(key, fault);
+                        }
+                    }
+                }
+            }
+            Answer::ReadSince(name, result) => match result {
+                Ok(wrote_to) => {
+                    self.gaps.remove(&name);
+                    self.record(vec![Event::DialogsRead {
+                        account: name,
+                        wrote_to,
+                    }]);
+                }
+                Err(error) => {
+                    self.gaps.insert(name.clone(), self.now + GAP_AGAIN);
+                    self.trouble(&name, &error, CallClass::LookUp);
+                }
+            },
+            Answer::Uploaded(name, media, campaign, result) => {
+                let key = (name.clone(), media);
+                self.runtime.uploading.remove(&key);
+                match result {
+                    Ok(()) => {
+                        self.runtime.media.insert(key);
+                    }
+                    Err(error) => {
+                        let path = &key.1.path;
+                        let verdict = outcome::of_failed_upload(&name, campaign, path, error, now);
+                        self.record(verdict.events);
+                        if let Some(why) = verdict.link_lost {
+                            self.link_lost(&name, why);
                         }
                     }
                 }
@@ -342,7 +377,9 @@ impl Sim {
             | Answer::LookedUp(of, ..)
             | Answer::Resolved(of, ..)
             | Answer::Sought(of, ..)
-            | Answer::Joined(of, ..) => of != name,
+            | Answer::Joined(of, ..)
+            | Answer::Uploaded(of, ..)
+            | Answer::ReadSince(of, ..) => of != name,
         });
         self.record(events);
         let runtime = &mut self.runtime;
@@ -352,6 +389,32 @@ impl Sim {
         runtime.resolving.remove(name);
         runtime.seeking.retain(|(account, _)| account != name);
         runtime.joining.remove(name);
+        runtime.uploading.retain(|(account, _)| account != name);
+        self.forget_uploads(name);
+        self.gaps.remove(name);
+    }
+
+    /// What an account uploaded is of no use any more.
+    fn forget_uploads(&mut self, name: &AccountName) {
+        self.runtime.media.retain(|(account, _)| account != name);
+    }
+
+    /// After a restore: accounts that are connected read what they wrote since the backup.
+    pub fn read_gaps(&mut self) {
+        let Some(restored) = &self.observed.restored else {
+            return;
+        };
+        let since = restored.since;
+        let ready = |name: &&AccountName| {
+            matches!(self.runtime.links.get(*name), Some(Link::Ready { .. }))
+                && self.gaps.get(*name).is_none_or(|again| *again <= self.now)
+        };
+        let unread: Vec<AccountName> = restored.unread.iter().filter(ready).cloned().collect();
+        for name in unread {
+            self.gaps.insert(name.clone(), i64::MAX);
+            let (result, takes) = self.world.written_since(&name, since, self.now);
+            self.order(takes, Answer::ReadSince(name, result));
+        }
     }
 
     /// A page of a look-up, or its end.

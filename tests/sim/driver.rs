@@ -56,6 +56,10 @@ pub struct Sim {
     pub down_until: Option<i64>,
     pub logins: BTreeMap<AccountName, i64>,
     pub scripted: usize,
+    /// The journal of the last backup, when it was taken by the wall clock, and how often each campaign had been renamed.
+    pub backup: Option<(Vec<Recorded>, Timestamp, Vec<u32>)>,
+    /// When accounts read their dialogs again whose reading failed after a restore; never while they read.
+    pub gaps: BTreeMap<AccountName, i64>,
     pub checker: Checker,
     pub planned: u64,
     /// Every event is shown.
@@ -119,6 +123,8 @@ impl Sim {
             down_until: None,
             logins: BTreeMap::new(),
             scripted: 0,
+            backup: None,
+            gaps: BTreeMap::new(),
             checker: Checker::default(),
             planned: 0,
             trace: false,
@@ -214,6 +220,7 @@ impl Sim {
         }
         self.connect();
         self.listen();
+        self.read_gaps();
         let plan = match self.passes()? {
             Some(plan) => plan,
             // It died at a send.
@@ -228,6 +235,10 @@ impl Sim {
         }
         if let Some(at) = plan.wake_at {
             next = next.min(at.0 - self.offset);
+        }
+        if self.observed.restored.is_some() {
+            let again = self.gaps.values().filter(|at| **at > self.now);
+            next = again.fold(next, |next, at| next.min(*at));
         }
         for (name, link) in &self.runtime.links {
             match link {
@@ -307,6 +318,7 @@ impl Sim {
     pub fn start(&mut self) {
         self.runtime = Runtime::default();
         self.tries.clear();
+        self.gaps.clear();
         self.record(vec![Event::Started {
             version: "simulated".to_owned(),
         }]);
@@ -345,10 +357,14 @@ impl Sim {
         };
         for campaign in self.campaigns.iter().filter(|it| !it.gone) {
             files.put(
-                format!("campaigns/{}.yaml", campaign.name),
+                format!("campaigns/{}.yaml", campaign.file_name()),
                 specs::campaign(campaign, &scenario),
             );
         }
+        files.put(
+            format!("campaigns/{}", specs::PICTURE),
+            b"\x89PNG\r\n\x1a\n a picture",
+        );
         let settings = specs::settings(&scenario, &self.limits);
         let resolved = resolve(&Input {
             engine: EngineFile::Bytes("tidings.yaml", settings.as_bytes()),
@@ -370,7 +386,7 @@ impl Sim {
             !it.gone && !it.broken && !matches!(it.source, super::scenario::Source::Audience(_))
         };
         for campaign in self.campaigns.iter().filter(alone) {
-            let wanted = &self.desired.campaigns[&campaign.name];
+            let wanted = &self.desired.campaigns[&campaign.file_name()];
             assert!(
                 wanted.spec.is_some(),
                 "{}\n{:?}",

@@ -55,6 +55,11 @@ pub fn firings(cron: &Cron, zone: &str, from: i64, to: i64) -> Vec<i64> {
 }
 
 impl Fired {
+    /// A restore takes no firing back that opened a run.
+    pub fn still_opened(&mut self, before: &Fired) {
+        self.opened.extend(before.opened.iter().cloned());
+    }
+
     pub fn fold(&mut self, recorded: &Recorded) {
         match &recorded.event {
             Event::Started { .. } => self.started = recorded.at.0,
@@ -120,7 +125,8 @@ impl Sim {
             .started
             .max(fired.seen.get(campaign).copied().unwrap_or(i64::MIN))
             <= firing.0;
-        if *fate == FiringFate::Missed && up && !self.clock_was_set() {
+        let held = self.observed.restored.is_some();
+        if *fate == FiringFate::Missed && up && !held && !self.clock_was_set() {
             return fails("a firing is missed while the engine runs");
         }
         Ok(())
@@ -167,5 +173,16 @@ impl Sim {
             && !spec.paused
             && (start..end).contains(&wall)
             && self.stopped(&spec.name).is_none()
+            && !self.waits_for_dialogs(spec)
+    }
+
+    /// Whether a restore holds a campaign until its accounts have read their dialogs.
+    fn waits_for_dialogs(&self, spec: &Campaign) -> bool {
+        self.observed.restored.as_ref().is_some_and(|restored| {
+            restored
+                .unread
+                .iter()
+                .any(|name| spec.accounts.contains(&Sim::account_number(name)))
+        })
     }
 }

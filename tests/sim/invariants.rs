@@ -86,8 +86,10 @@ pub struct Checker {
     pub shadow: Shadow,
     decided: BTreeMap<SendKey, Decided>,
     happened: Vec<Happened>,
-    /// When a clock was set that nobody could notice.
+    /// When something happened by which pauses are not known any more: a clock that nobody saw being set, a lost state.
     unseen: Vec<i64>,
+    /// What of the ledger a lost state knew, and the one from the backup does not: it is in no cap.
+    forgotten: usize,
     pub fired: Fired,
 }
 
@@ -131,6 +133,7 @@ impl Shadow {
             Event::OptedOut { person, .. } | Event::Suppressed { person, .. } => {
                 self.silenced.insert(*person);
             }
+            Event::SuppressionAdded { people, .. } => self.silenced.extend(people),
             Event::Limited { account, until, .. } => {
                 self.limited.insert(account.clone(), until.0);
             }
@@ -216,6 +219,12 @@ impl Checker {
     }
 
     pub fn clock_set_unseen(&mut self, now: i64) {
+        self.unseen.push(now);
+    }
+
+    /// The state is lost that knew so many effects.
+    pub fn state_lost(&mut self, effects: usize, now: i64) {
+        self.forgotten = effects;
         self.unseen.push(now);
     }
 
@@ -454,6 +463,7 @@ impl Sim {
             before
                 .iter()
                 .zip(facts)
+                .skip(self.checker.forgotten)
                 .filter(|(other, _)| !is_aside(&other.key.lineage))
         };
         // Of one account.
@@ -549,6 +559,7 @@ impl Sim {
             ledger
                 .iter()
                 .zip(&self.checker.happened)
+                .skip(self.checker.forgotten)
                 .filter(|(other, fact)| other.key.lineage == key.lineage && fact.run == decided.run)
         };
         let by_it = of_run()
@@ -588,7 +599,7 @@ impl Sim {
             .map(|(now, then)| now.max(then));
         let ledger = &self.world.ledger[..self.world.ledger.len() - 1];
         let to_him = || {
-            ledger.iter().filter(|other| {
+            ledger.iter().skip(self.checker.forgotten).filter(|other| {
                 other.key.person == effect.key.person
                     && !is_aside(&other.key.lineage)
                     && !other.invite

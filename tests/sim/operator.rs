@@ -1,10 +1,12 @@
 //! What the script of a scenario says: edits of files, an operator's words, and what befalls the machine.
 
+use tidings::control::restoring;
 use tidings::model::{AccountName, AccountState, Event, Lineage, Outcome, Timestamp};
+use tidings::observed::Observed;
 use tidings::plan::Link;
 
-use super::driver::Sim;
-use super::scenario::{Account, HOUR, Step};
+use super::driver::{Sim, refold};
+use super::scenario::{Account, Edit, HOUR, Step};
 use super::specs;
 use super::world::person_id;
 
@@ -15,7 +17,7 @@ impl Sim {
     fn line(&self, number: usize) -> Option<Lineage> {
         self.observed
             .names
-            .get(&self.campaigns[number].name)
+            .get(&self.campaigns[number].file_name())
             .cloned()
     }
 
@@ -44,6 +46,15 @@ impl Sim {
         let alive = self.down_until.is_none();
         let by = || "operator".to_owned();
         match what {
+            Step::Edit(number, Edit::Rename | Edit::Unrename)
+                if self.line(number).is_none() || self.campaigns[number].broken =>
+            {
+                // What nobody saw under the old name, or never valid, is another campaign under the new one.
+            }
+            Step::Edit(number, Edit::Accounts(to)) if self.leaves_unread(number, &to) => {
+                // Who takes an account out of a campaign that waits for its dialogs accepts that people hear twice: the
+                // campaign says so.
+            }
             Step::Edit(number, edit) => {
                 self.campaigns[number].edit(&edit);
                 if alive {
@@ -128,7 +139,75 @@ impl Sim {
                 }
             }
             Step::Joins(person, place) => self.world.joins(person, place),
+            Step::Backup => {
+                if alive {
+                    self.operator(Event::BackedUp {
+                        file: "a file".to_owned(),
+                        by: by(),
+                    });
+                    let renamed = self.campaigns.iter().map(|it| it.renamed).collect();
+                    self.backup = Some((self.journal.clone(), self.wall(), renamed));
+                }
+            }
+            Step::RestoreBackup { lost } => {
+                if alive {
+                    self.restore(lost);
+                }
+            }
         }
+    }
+
+    /// Whether an edit takes an account out of a campaign whose dialogs are still to be read after a restore.
+    fn leaves_unread(&self, number: usize, to: &[usize]) -> bool {
+        self.observed.restored.as_ref().is_some_and(|restored| {
+            restored.unread.iter().any(|name| {
+                let account = Sim::account_number(name);
+                self.campaigns[number].accounts.contains(&account) && !to.contains(&account)
+            })
+        })
+    }
+
+    /// A backup takes the state's place, and the process begins anew.
+    fn restore(&mut self, lost: bool) {
+        let Some((journal, taken_at, renamed)) = self.backup.clone() else {
+            return;
+        };
+        // A name between two renames that only a lost state knew leads nowhere: that is another campaign.
+        let mut names = self.campaigns.iter().zip(renamed);
+        if lost && names.any(|(it, before)| it.renamed > before + 1) {
+            return;
+        }
+        self.armed = None;
+        self.answers.clear();
+        let present = match lost {
+            true => Observed::default(),
+            false => std::mem::take(&mut self.observed),
+        };
+        // A restore waits for what is under way; when one that was tried again took effect, and so how long the pause
+        // after it lasts, nobody knows here.
+        if !present.in_flight.is_empty() {
+            self.checker.clock_set_unseen(self.now);
+        }
+        let backup = refold(&journal);
+        // What the present state knows of messages it knows up to its last event.
+        let since = match lost {
+            true => taken_at,
+            false => taken_at.max(present.at),
+        };
+        let events = restoring(&present, &backup, since, taken_at, "operator");
+        self.journal = journal;
+        self.observed = backup;
+        let fired = std::mem::take(&mut self.checker.fired);
+        self.checker.rebuilt(&self.journal);
+        if lost {
+            self.checker.state_lost(self.world.ledger.len(), self.now);
+        }
+        self.record(events);
+        if !lost {
+            self.checker.fired.still_opened(&fired);
+        }
+        self.sync();
+        self.start();
     }
 
     /// An operator's word is durable before it is answered.
@@ -147,8 +226,8 @@ impl Sim {
     }
 
     fn approve(&mut self, number: usize) {
-        let name = &self.campaigns[number].name;
-        let Some(wanted) = self.desired.campaigns.get(name) else {
+        let name = self.campaigns[number].file_name();
+        let Some(wanted) = self.desired.campaigns.get(&name) else {
             return;
         };
         let (Some(spec), Some(known)) =

@@ -123,7 +123,10 @@ pub struct FollowUp {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Campaign {
+    /// The name that it had at first.
     pub name: String,
+    /// How often it was renamed, reverted renames taken back: `c0`, `c0-r1`, `c0-r2`, …
+    pub renamed: u32,
     pub kind: Kind,
     pub accounts: Vec<usize>,
     pub source: Source,
@@ -142,6 +145,8 @@ pub struct Campaign {
     /// Seconds.
     pub between: (u64, u64),
     pub typing: bool,
+    /// One of its variants goes with a picture.
+    pub media: bool,
     pub per_hour: Option<u32>,
     pub per_day: u32,
     pub per_run: Option<u32>,
@@ -201,6 +206,12 @@ pub enum Step {
     LoggedOut(usize, i64),
     /// A person joins a place that is a source.
     Joins(u64, u64),
+    /// The whole state is written into a file.
+    Backup,
+    /// The last backup takes the state's place; where the state is lost nothing of it is united with the backup.
+    RestoreBackup {
+        lost: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -222,6 +233,10 @@ pub enum Edit {
     Mend,
     Remove,
     Restore,
+    /// Another file's name, with `renamed_from`.
+    Rename,
+    /// The last rename is reverted, as git does it: the file is what it was.
+    Unrename,
 }
 
 impl Campaign {
@@ -244,7 +259,27 @@ impl Campaign {
             Edit::Mend => self.broken = false,
             Edit::Remove => self.gone = true,
             Edit::Restore => self.gone = false,
+            Edit::Rename => self.renamed += 1,
+            Edit::Unrename => self.renamed = self.renamed.saturating_sub(1),
         }
+    }
+
+    /// The name that its file says now.
+    pub fn file_name(&self) -> String {
+        name_of(&self.name, self.renamed)
+    }
+
+    /// What its file says that it was called before.
+    pub fn renamed_from(&self) -> Option<String> {
+        let before = self.renamed.checked_sub(1)?;
+        Some(name_of(&self.name, before))
+    }
+}
+
+fn name_of(name: &str, renamed: u32) -> String {
+    match renamed {
+        0 => name.to_owned(),
+        times => format!("{name}-r{times}"),
     }
 }
 
@@ -333,6 +368,7 @@ fn campaign(seed: u64, number: usize, accounts: usize, limits: &Limits, people: 
     let with_cron = dice.percent(35);
     Campaign {
         name: format!("c{number}"),
+        renamed: 0,
         kind,
         accounts: some(&mut dice, accounts),
         source,
@@ -353,6 +389,7 @@ fn campaign(seed: u64, number: usize, accounts: usize, limits: &Limits, people: 
         follow_ups: follow_ups(&mut dice),
         between: delays(&mut dice, limits.min_delay),
         typing: dice.percent(25),
+        media: Dice::of(seed, "media", &[number as u64]).percent(30),
         per_hour: dice.maybe(30, &[1, 2, 5]),
         per_day: dice.between(1, 9) as u32,
         per_run: dice.maybe(15, &[2, 6]),
@@ -369,7 +406,7 @@ fn campaign(seed: u64, number: usize, accounts: usize, limits: &Limits, people: 
 }
 
 fn edit(dice: &mut Dice, accounts: usize, limits: &Limits) -> Edit {
-    match dice.below(20) {
+    match dice.below(24) {
         0 => Edit::PerDay(dice.between(1, 9) as u32),
         1 => Edit::PerHour(dice.maybe(70, &[1, 2, 5])),
         2 => Edit::CampaignDay(dice.maybe(70, &[1, 3, 8])),
@@ -393,6 +430,8 @@ fn edit(dice: &mut Dice, accounts: usize, limits: &Limits) -> Edit {
         15 => Edit::Break,
         16 => Edit::Mend,
         17 => Edit::Remove,
+        18..=20 => Edit::Rename,
+        21 => Edit::Unrename,
         _ => Edit::Restore,
     }
 }
@@ -454,7 +493,11 @@ fn step(
     let campaign = dice.below(campaigns.len() as u64) as usize;
     let account = dice.below(accounts.len() as u64) as usize;
     let all = dice.percent(20);
-    match dice.below(40) {
+    match dice.below(44) {
+        40..=41 => Step::Backup,
+        42..=43 => Step::RestoreBackup {
+            lost: dice.percent(40),
+        },
         0..=11 => Step::Edit(campaign, edit(dice, accounts.len(), limits_now)),
         12 => Step::Limits(Limits {
             // A spec that is faster than the limit would be invalid.

@@ -6,8 +6,8 @@ use tidings::desired::SourceKind;
 use tidings::execute::stops_the_account;
 use tidings::model::reaction::CallClass;
 use tidings::model::{
-    AccountName, Event, Intent, Lineage, LookupEnd, Person, PersonId, Reference, SendKey, SourceId,
-    is_aside,
+    AccountName, Attachment, Event, Intent, Lineage, LookupEnd, Person, PersonId, Reference,
+    SendKey, SourceId, is_aside,
 };
 use tidings::plan::{Action, audience};
 use tidings::telegram::{CallError, Delivered, HistoryMessage, Membership};
@@ -47,6 +47,8 @@ pub enum Answer {
         Duration,
         Result<(), CallError>,
     ),
+    Uploaded(AccountName, Attachment, Lineage, Result<(), CallError>),
+    ReadSince(AccountName, Result<Vec<PersonId>, CallError>),
 }
 
 impl Sim {
@@ -104,6 +106,15 @@ impl Sim {
                 }
                 Action::Send(send) => {
                     self.runtime.typing.remove(&send.account);
+                    if let Some(media) = &send.media
+                        && !self
+                            .runtime
+                            .media
+                            .contains(&(send.account.clone(), media.clone()))
+                    {
+                        let detail = send.key.to_string();
+                        return Err(Failure::new("a message before its picture", self, detail));
+                    }
                     let text = send.message.text.clone().into_bytes();
                     intents.push(Intent {
                         key: send.key,
@@ -155,10 +166,17 @@ impl Sim {
                 }
                 Action::Retry { key } => repeats.push(key),
                 Action::LookBack { key } => self.look_back(key),
-                Action::Upload { .. }
-                | Action::Draft(_)
-                | Action::ShowTyping { .. }
-                | Action::Post(_) => {
+                Action::Upload {
+                    account,
+                    media,
+                    campaign,
+                } => {
+                    let key = (account.clone(), media.clone());
+                    self.runtime.uploading.insert(key);
+                    let (result, takes) = self.world.upload(&account, self.now);
+                    self.order(takes, Answer::Uploaded(account, media, campaign, result));
+                }
+                Action::Draft(_) | Action::ShowTyping { .. } | Action::Post(_) => {
                     return Err(Failure::new(
                         "an action that no scenario asks for",
                         self,

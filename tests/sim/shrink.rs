@@ -107,6 +107,7 @@ const PLAINER: &[fn(&mut Campaign)] = &[
     |it| it.refresh_hours = None,
     |it| it.follow_ups.clear(),
     |it| it.typing = false,
+    |it| it.media = false,
     |it| it.per_hour = None,
     |it| it.per_run = None,
     |it| it.campaign_day = None,
@@ -145,7 +146,7 @@ impl Scenario {
             let _ = writeln!(
                 out,
                 "--- {}.yaml\n{}",
-                campaign.name,
+                campaign.file_name(),
                 super::specs::campaign(campaign, self)
             );
         }

@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use super::scenario::{Campaign, Kind, Limits, Scenario, Source, Window};
 
+/// The picture that messages go with, beside the specs.
+pub const PICTURE: &str = "banner.png";
+
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 fn clock(minutes: u32) -> String {
@@ -47,9 +50,12 @@ pub fn campaign(it: &Campaign, scenario: &Scenario) -> String {
     let _ = writeln!(
         out,
         "version: 1\nname: {}\nkind: {kind}\naccounts: [{}]",
-        it.name,
+        it.file_name(),
         accounts.join(", ")
     );
+    if let Some(before) = it.renamed_from() {
+        let _ = writeln!(out, "renamed_from: {before}");
+    }
     if it.broken {
         let _ = writeln!(out, "colour: blue");
     }
@@ -83,9 +89,14 @@ pub fn campaign(it: &Campaign, scenario: &Scenario) -> String {
             ""
         };
         let text = it.text;
+        let media = if it.media {
+            format!(", media: {PICTURE}")
+        } else {
+            String::new()
+        };
         let _ = writeln!(
             out,
-            "templates:\n- {{name: a, weight: 2, text: 'Hi {{{{ contact.first_name }}}} v{text}{link}, or say stop'}}\n- {{name: b, text: 'Hello {{{{ contact.username }}}} v{text}{link}, or say stop'}}"
+            "templates:\n- {{name: a, weight: 2, text: 'Hi {{{{ contact.first_name }}}} v{text}{link}, or say stop'{media}}}\n- {{name: b, text: 'Hello {{{{ contact.username }}}} v{text}{link}, or say stop'}}"
         );
         if !it.follow_ups.is_empty() {
             let _ = writeln!(out, "follow_ups:");
@@ -140,7 +151,7 @@ fn source(it: &Campaign, scenario: &Scenario) -> (&'static str, String) {
         {
             Some(of) => (
                 "members",
-                format!("{{type: audience, campaign: {}}}", of.name),
+                format!("{{type: audience, campaign: {}}}", of.file_name()),
             ),
             None => ("members", "{type: members, peer: '@place0'}".to_owned()),
         },

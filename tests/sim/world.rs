@@ -500,6 +500,23 @@ impl World {
         (Ok(messages.into_iter().rev().take(50).collect()), takes)
     }
 
+    /// To whom an account wrote since a moment, as its dialogs tell.
+    pub fn written_since(
+        &mut self,
+        name: &AccountName,
+        since: Timestamp,
+        now: i64,
+    ) -> (Result<Vec<PersonId>, CallError>, i64) {
+        let (result, takes) = self.other(name, CallClass::LookUp, now);
+        let dialogs = &self.account(name).dialogs;
+        let people = dialogs
+            .iter()
+            .filter(|(_, messages)| messages.iter().any(|message| message.date >= since))
+            .map(|(person, _)| *person)
+            .collect();
+        (result.map(|()| people), takes)
+    }
+
     /// Whether somebody is in the target.
     pub fn membership(
         &mut self,
@@ -525,6 +542,18 @@ impl World {
         (Ok(found), takes)
     }
 
+    /// A file on its way up: refused by what can befall one, and never for whom it is meant for.
+    pub fn upload(&mut self, name: &AccountName, now: i64) -> (Result<(), CallError>, i64) {
+        let (result, takes) = self.other(name, CallClass::Send, now);
+        (
+            result.or_else(|error| match befalls_an_upload(&error) {
+                true => Err(error),
+                false => Ok(()),
+            }),
+            takes,
+        )
+    }
+
     /// Any other call: fine, or what befell it.
     pub fn other(
         &mut self,
@@ -544,6 +573,19 @@ impl World {
             Some(fault) => (Err(fault.into()), takes),
             None => (Ok(()), takes),
         }
+    }
+}
+
+fn befalls_an_upload(error: &CallError) -> bool {
+    match error {
+        CallError::Rpc(fault) => matches!(
+            react(fault),
+            Reaction::Wait { .. }
+                | Reaction::LoseAccount(_)
+                | Reaction::InDoubt
+                | Reaction::Stall { .. }
+        ),
+        _ => true,
     }
 }
 
