@@ -54,6 +54,10 @@ async fn peaks(people: usize) -> [f64; 2] {
     let mut peaks = [0.0; 2];
     for (life, peak) in peaks.iter_mut().enumerate() {
         let mut running = place.daemon();
+        // Asked before that, `status` would open the state itself, and keep the daemon out of it.
+        let socket = place.root.join("state/tidings.sock");
+        let is_up = |_: &Place| std::os::unix::net::UnixStream::connect(&socket).is_ok();
+        place.until(LONG, "the daemon is up", is_up).await;
         place.until(LONG, "everybody is found", found).await;
         // What the report itself takes belongs to it.
         ends_with(&place.run(&["status", "-o", "json"]), 0);
