@@ -4,7 +4,9 @@ use super::fold::{account_of, index_of};
 use super::recipients::{class_of, uncount};
 use super::suppression;
 use super::{Campaign, Handle, InFlight, Observed, Recipient, Source, Status, VariantCount};
-use crate::model::{InDoubtWhy, Intent, OPT_OUT_LINEAGE, Outcome, SendKey, Timestamp, is_aside};
+use crate::model::{
+    AccountName, InDoubtWhy, Intent, OPT_OUT_LINEAGE, Outcome, SendKey, Timestamp, is_aside,
+};
 
 /// The pause before the n-th try of the same bytes: 1 s, doubling, at most 60 s (CONTRACT section 6).
 pub(super) fn back_off(tries: u32) -> std::time::Duration {
@@ -27,9 +29,26 @@ pub(super) fn clock_set(state: &mut Observed, by_ms: i64) {
     for flight in state.in_flight.values_mut() {
         shift(&mut flight.retry_at);
         shift(&mut flight.pause);
+        shift(&mut flight.others);
     }
     for until in state.slowed.values_mut() {
         shift(until);
+    }
+}
+
+/// A message of the account asks for this pause: those that are in doubt wait for it like those that are next.
+fn pause(state: &mut Observed, key: &SendKey, account: &AccountName, until: Timestamp) {
+    let Some(known) = state.accounts.get_mut(account) else {
+        return;
+    };
+    known.next_allowed_at = known.next_allowed_at.max(until);
+    if known.in_doubt == 0 || is_aside(&key.lineage) {
+        return;
+    }
+    for (other, flight) in &mut state.in_flight {
+        if other != key && flight.intent.account == *account {
+            flight.others = flight.others.max(until);
+        }
     }
 }
 
@@ -48,9 +67,9 @@ pub(super) fn tried_again(state: &mut Observed, key: &SendKey, at: Timestamp) {
     let Intent {
         account, attested, ..
     } = &flight.intent;
+    let (until, name) = (flight.pause, account.clone());
     let index = state.accounts.get_index_of(account);
     if let Some(account) = state.accounts.get_mut(account) {
-        account.next_allowed_at = account.next_allowed_at.max(flight.pause);
         account.meter.moved(from, at);
         if *attested {
             account.attested.moved(from, at);
@@ -62,6 +81,7 @@ pub(super) fn tried_again(state: &mut Observed, key: &SendKey, at: Timestamp) {
             it.meters.entry(index).or_default().moved(from, at);
         }
     }
+    pause(state, key, &name, until);
 }
 
 /// What was on its way when the engine stopped is in doubt, and what was in doubt may have been tried again; look-ups that
@@ -141,6 +161,9 @@ pub(super) fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
     if aside {
         super::talk::intended(state, &intent.key);
     }
+    let known = state.accounts.get(&intent.account);
+    let allowed_before = known.map_or_else(Timestamp::default, |known| known.next_allowed_at);
+    pause(state, &intent.key, &intent.account, intent.next_allowed_at);
     let Observed {
         persons,
         campaigns,
@@ -149,11 +172,8 @@ pub(super) fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
     } = state;
     let mut campaign = campaigns.get_mut(&intent.key.lineage);
     let account = accounts.get_index_mut(usize::from(index)).map(|(_, a)| a);
-    let mut allowed_before = Timestamp::default();
     if let Some(account) = account {
-        allowed_before = account.next_allowed_at;
         account.in_flight += 1;
-        account.next_allowed_at = account.next_allowed_at.max(intent.next_allowed_at);
         if !aside {
             account.meter.add(at);
             if intent.attested {
@@ -204,6 +224,7 @@ pub(super) fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
         intent.key.clone(),
         Box::new(InFlight {
             pause: intent.next_allowed_at,
+            others: Timestamp::default(),
             intent,
             at,
             doubt: None,
@@ -232,9 +253,7 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
         return;
     };
     let index = index_of(state, Some(&flight.intent.account));
-    if let Some((_, account)) = state.accounts.get_index_mut(usize::from(index)) {
-        account.next_allowed_at = account.next_allowed_at.max(next_allowed_at);
-    }
+    pause(state, key, &flight.intent.account, next_allowed_at);
     let handle = state.persons.intern(key.person);
     if is_aside(&key.lineage) {
         return;

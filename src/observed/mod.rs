@@ -74,12 +74,24 @@ pub struct InFlight {
     /// The pause that its last try asks for. It need not wait for that itself.
     #[serde(default)]
     pub pause: Timestamp,
+    /// In doubt: the last pause that another message of the account asked for since. It waits for that.
+    #[serde(default)]
+    pub others: Timestamp,
 }
 
 impl InFlight {
     /// When caps count it.
     pub fn charged(&self) -> Timestamp {
         self.tried.unwrap_or(self.at)
+    }
+
+    /// Until when it does not leave again, where the account pauses until `next`.
+    pub fn waits_until(&self, next: Timestamp) -> Timestamp {
+        if next == self.pause {
+            self.others
+        } else {
+            next
+        }
     }
 
     /// The pause after it.

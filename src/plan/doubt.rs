@@ -161,7 +161,8 @@ fn paced(inputs: &Inputs<'_>, flight: &InFlight, again_now: &[&InFlight]) -> Opt
         return Some(Timestamp::MAX);
     }
     let next = inputs.observed.accounts.get(account)?.next_allowed_at;
-    (next > inputs.now && next != flight.pause).then_some(next)
+    let until = flight.waits_until(next);
+    (until > inputs.now).then_some(until)
 }
 
 /// Messages in doubt that may leave again, and count before `start`: they keep their places in the caps of what began then.

@@ -260,6 +260,44 @@ fn after_a_start_the_pause_of_what_may_have_gone_out_again_begins_anew() {
 }
 
 #[test]
+fn of_two_that_may_have_gone_out_again_neither_leaves_too_soon_after_the_other() {
+    let (mut world, _) = slow_doubt();
+    world.now = after(61);
+    let plan = world.plan();
+    let other = Intent {
+        key: SendKey {
+            person: PersonId(2),
+            ..world.observed.in_flight.keys().next().unwrap().clone()
+        },
+        account: "a1".into(),
+        random_id: 7,
+        run: 1,
+        variant: "a".to_owned(),
+        digest: String::new(),
+        attested: false,
+        request: Vec::new(),
+        next_allowed_at: after(161),
+    };
+    assert_eq!(repeats(&plan), 1);
+    let key = other.key.clone();
+    world.record(Event::Intent(Box::new(other)));
+    world.record(Event::InDoubt {
+        key,
+        why: InDoubtWhy::Timeout,
+    });
+    // The first repeat may have left just before the engine stopped.
+    world.now = after(200);
+    world.record(Event::Started {
+        version: String::new(),
+    });
+    world.now = after(206);
+    let plan = world.plan();
+    assert_eq!((repeats(&plan), plan.wake_at), (0, Some(after(260))));
+    world.now = after(260);
+    assert_eq!(repeats(&world.plan()), 1, "the longer pause is its own");
+}
+
+#[test]
 fn a_look_into_the_dialog_asks_for_no_pause() {
     let (mut world, key) = slow_doubt();
     world.record(Event::InDoubt {
