@@ -425,9 +425,10 @@ impl Sentence {
                     let before = clause.start..at;
                     self.is(at, BOTS)
                         && self.has_in(before.clone(), NOTS)
-                        && self.has_in(before.clone(), USES)
-                        && self.has_in(before, MINE)
-                        && (self.is_end(at + 1) || self.is(at + 1, PLACES))
+                        && (self.is(at + 1, PLACES)
+                            || self.has_in(before.clone(), USES)
+                                && self.has_in(before, MINE)
+                                && self.is_end(at + 1))
                 })
             })
     }
@@ -467,8 +468,17 @@ impl Sentence {
             || whole.iter().any(|clause| self.is_talk(clause));
         whole.iter().any(|clause| {
             let robot = clause.clone().any(|at| self.is_robot(at));
-            let plain = |at| whole.len() == 1 && self.is(at, HUMAN_ALONE);
-            let human = clause.clone().any(|at| self.is_human(at) || plain(at));
+            let rest = |at: usize| !clause.contains(&at);
+            let alone = (0..self.len())
+                .filter(|at| rest(*at))
+                .all(|at| self.is_small(at) || self.is(at, YES) || self.is(at, NOTS));
+            let mine =
+                self.has_in(clause.clone(), SELVES) || self.has_in(clause.clone(), SELVES_ALONE);
+            let human = clause.clone().any(|at| {
+                self.is_human(at)
+                    || alone && self.is(at, HUMAN_ALONE)
+                    || mine && self.is(at, REAL_ALONE)
+            });
             let no = self.has_in(clause.clone(), NOTS);
             let nothing_else = clause.clone().all(|at| {
                 self.is_small(at)
@@ -482,10 +492,6 @@ impl Sentence {
                     || self.is(at, SELVES_ALONE)
                     || self.is(at, "being beings 100 i with to mit")
             });
-            let rest = |at: usize| !clause.contains(&at);
-            let alone = (0..self.len())
-                .filter(|at| rest(*at))
-                .all(|at| self.is_small(at) || self.is(at, YES) || self.is(at, NOTS));
             nothing_else
                 && clause.len() <= NEAR
                 && (no && robot && !human

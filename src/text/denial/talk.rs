@@ -1,5 +1,7 @@
 //! What is said of whom one talks to, and of who wrote a text.
 
+use std::ops::Range;
+
 use super::CLOSE;
 use super::is_slavic_verb;
 use super::sentence::Sentence;
@@ -17,10 +19,9 @@ impl Sentence {
     }
 
     /// Whether a clause says that one talks to somebody now.
-    pub(super) fn is_talk(&self, clause: &std::ops::Range<usize>) -> bool {
-        let you = |mut places: std::ops::Range<usize>| {
-            places.any(|at| clause.contains(&at) && self.is(at, YOU))
-        };
+    pub(super) fn is_talk(&self, clause: &Range<usize>) -> bool {
+        let you =
+            |mut places: Range<usize>| places.any(|at| clause.contains(&at) && self.is(at, YOU));
         let be = |places| self.has_in(places, BES);
         clause.clone().any(|at| {
             let before = at.saturating_sub(4)..at;
@@ -49,15 +50,15 @@ impl Sentence {
     /// `You are talking to a human`, `вы общаетесь не с ботом`, `a real person is answering`.
     pub(super) fn denies_of_talking(&self) -> bool {
         !self.asks
-            && self.clauses().iter().any(|clause| {
+            && self.statements().iter().any(|clause| {
                 // `If you want to talk to a human` is no word on who talks.
                 let sure = !self.has_in(clause.clone(), MAYBE);
                 sure && (self.is_talk(clause) && self.denies_in_talk(clause)
-                    || clause.clone().any(|at| self.is_human_talking(at)))
+                    || clause.clone().any(|at| self.is_human_talking(at, clause)))
             })
     }
 
-    fn denies_in_talk(&self, clause: &std::ops::Range<usize>) -> bool {
+    fn denies_in_talk(&self, clause: &Range<usize>) -> bool {
         const ABOUT: &str = "about über that dass что о об who";
         let machine = clause.clone().find(|at| self.is_machine(*at));
         let of_them = |at: usize| {
@@ -80,11 +81,28 @@ impl Sentence {
     }
 
     /// `A human is typing`, `отвечает живой человек`.
-    fn is_human_talking(&self, at: usize) -> bool {
+    fn is_human_talking(&self, at: usize, clause: &Range<usize>) -> bool {
         let goes_on = |i: usize| self.is(i, TALKING) || self.is(i, "reading");
         let is_now = (at + 1..at + 4).any(|i| goes_on(i) && self.has_in(at + 1..i, BES));
-        let near = || (at.saturating_sub(3)..at + 3).any(|i| self.is_verb_of_talk(i));
+        let near = || {
+            let around = at.saturating_sub(3).max(clause.start)..(at + 3).min(clause.end);
+            around.clone().any(|i| self.is_verb_of_talk(i))
+        };
         self.is_human(at) && !self.is_denied(at) && (is_now || near())
+    }
+
+    /// The clauses, and what somebody is told in them: `you can be sure that you are talking to a human`.
+    fn statements(&self) -> Vec<Range<usize>> {
+        let mut all = Vec::new();
+        for clause in self.clauses() {
+            let mut from = clause.start;
+            for at in clause.clone().filter(|at| self.is(*at, "that dass что що")) {
+                all.push(from..at);
+                from = at;
+            }
+            all.push(from..clause.end);
+        }
+        all
     }
 
     /// `This was written by a human`, `not by a bot`.

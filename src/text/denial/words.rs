@@ -21,7 +21,7 @@ pub(super) const ROBOTS: &str = "\
 
 /// What answers by itself, by names of other things too.
 pub(super) const PROGRAMS: &str = "\
-    машина машины машиной машин машини машиною program programs programme software computer computers \
+    automatic машина машины машиной машин машини машиною program programs programme software computer computers \
     algorithm* script scripts программа программы программой программу програма програми програмою \
     компьютер* комп'ютер* алгоритм* скрипт* programm computern algorithmus programa ordinateur logiciel \
     ordenador computadora";
@@ -44,7 +44,7 @@ pub(super) const HUMAN_ALONE: &str = "человек человеком";
 
 /// People, and what else is called so.
 pub(super) const PEOPLE: &str = "\
-    person persons people man men woman women guy girl boy lady gentleman dude employee employees operator \
+    mother father mom dad мама папа мать отец mutter vater person persons people man men woman women guy girl boy lady gentleman dude employee employees operator \
     operators человек человеком люди людьми девушка девушкой женщина женщиной мужчина мужчиной парень парнем \
     сотрудник сотрудником сотрудница сотрудницей оператор оператором дівчина дівчиною жінка жінкою чоловік \
     чоловіком хлопець personen mann frau leute mädchen dame mitarbeiter mitarbeiterin angestellter \
@@ -122,13 +122,14 @@ pub(super) const THESE: &str = "\
 
 /// What a conversation consists of.
 pub(super) const DIALOG: &str = "\
-    chat account message messages reply replies answer answers conversation profile сообщени* ответ ответы \
+    support поддержк* chat account message messages reply replies answer answers conversation profile сообщени* ответ ответы \
     чат чате аккаунт* переписк* профил* повідомлен* nachricht nachrichten antwort antworten konto \
     unterhaltung profil";
 /// What talks by itself, in one's own employ.
 pub(super) const BOTS: &str = "\
     bot bots chatbot* ai gpt* бот* чатбот* ии нейросет* ki боти ботів robots";
-pub(super) const USES: &str = "use have employ нет используем держим nutzen haben verwenden немає";
+pub(super) const USES: &str =
+    "gibt use have employ нет используем держим nutzen haben verwenden немає";
 
 /// Forms of 'to be'.
 pub(super) const BES: &str = "\
@@ -174,7 +175,7 @@ pub(super) const APART: &str = "\
 
 /// Small words that change nothing of what is said to be what.
 pub(super) const SMALL: &str = "\
-    lol haha hey hi oh well ha hm все всі alle ну хаха ой hehe promise swear honestly a an the any some kind \
+    intelligence intelligenz интеллект* інтелект* lol haha hey hi oh well ha hm все всі alle ну хаха ой hehe promise swear honestly a an the any some kind \
     kinds sort of one way in at all by from as ein eine einem einen einer eines der die dem den von vom un \
     une una uno um uma el la il le с со з из just only even also too still sure really actually indeed \
     always very quite most absolutely definitely certainly course simply hundred percent me us involved far \
