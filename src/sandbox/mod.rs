@@ -30,6 +30,7 @@ mod ledger;
 mod mtproto;
 mod openai;
 mod rpc;
+mod scripts;
 mod server;
 mod show;
 mod spec;

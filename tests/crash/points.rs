@@ -113,7 +113,11 @@ async fn a_kill_between_any_two_steps_of_a_send_duplicates_and_loses_nobody() {
         }
     }
     // What an opt-out is written down with.
-    for (point, pass) in [("optout.heard", 0), ("optout.heard", 1)] {
+    for (point, pass, changed) in [
+        ("optout.heard", 0, false),
+        ("optout.heard", 1, false),
+        ("optout.heard", 0, true),
+    ] {
         n += 1;
         write(n);
         let person = 101 + i64::from(n);
@@ -121,7 +125,13 @@ async fn a_kill_between_any_two_steps_of_a_send_duplicates_and_loses_nobody() {
             let stops = stops(&place.sandbox).len();
             if stops < silent.len() + 8 {
                 let by = format!("@person{}", person + stops as i64);
-                let _ = place.sandbox.send_as_person(by.as_str(), "sales-1", "stop");
+                let first = if changed { "Hello" } else { "stop" };
+                let _ = place.sandbox.send_as_person(by.as_str(), "sales-1", first);
+                if changed {
+                    let _ = place
+                        .sandbox
+                        .edit_as_person(by.as_str(), "sales-1", None, "stop");
+                }
             }
         })
         .await;
