@@ -7,6 +7,7 @@ use crate::model::{
 };
 use crate::observed::{Handle, Talk};
 use crate::people::{People, is_named};
+use crate::plan::answers_held;
 use crate::status::{self, Moment, RepliesDocument, ReplyDocument, ReplyLine, reply_state};
 use crate::store::StoreError;
 use crate::text::{MAX_TEXT_UNITS, utf16_len};
@@ -338,6 +339,9 @@ fn approve(core: &Core, id: u64, text: Option<String>, by: String) -> Result<Ans
         return refused(format!(
             "`{name}` is suspended; draft {id} stays: `tidings resume {name}` first"
         ));
+    }
+    if let Some(why) = answers_held(&core.inputs(), &core.plan_report(), &draft.role) {
+        return refused(format!("{why} Draft {id} stays."));
     }
     let key = draft_key(index, draft.message_id);
     let edited = text.is_some();

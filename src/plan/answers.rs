@@ -155,6 +155,14 @@ enum May<'a> {
     Gone,
 }
 
+/// Why nothing is said in a role's name for now, where that is so: its campaign is paused, held, invalid, over or gone.
+pub fn held(inputs: &Inputs<'_>, plan: &Plan, role: &Lineage) -> Option<String> {
+    match may(inputs, plan, role) {
+        May::Held(why) => Some(why),
+        May::Now { .. } | May::Later(_) | May::Gone => None,
+    }
+}
+
 fn may<'a>(inputs: &Inputs<'a>, plan: &Plan, line: &Lineage) -> May<'a> {
     if account_of_role(line).is_some() {
         // It belongs to no campaign; what holds all of them holds it too.

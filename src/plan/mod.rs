@@ -45,7 +45,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use accounts::{account_view, allowance};
-pub use answers::role_of;
+pub use answers::{held as answers_held, role_of};
 pub use explain::{ExcludedFor, Explained, FoundBy, NextStep, WaitsFor, explain};
 pub use invite::adds;
 pub use lookups::limited as found_by;

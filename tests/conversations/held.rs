@@ -124,6 +124,36 @@ async fn an_answer_that_was_drafted_before_everything_was_suspended_does_not_lea
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_draft_of_a_campaign_that_is_paused_cannot_be_approved_and_stays() {
+    let role = ", mode: draft";
+    let (world, daemon) = greeted(1, replies(&["Yes."]), role).await;
+    let person = 101;
+    says(&world, person, "Hello");
+    let draft = until_state(&world, "draft").await;
+    let spec = answering("hello", role);
+    world.write("campaigns/hello.yaml", format!("{spec}paused: true\n"));
+    world
+        .until_campaign("hello", "it is paused", |c| c["observed_generation"] == 2)
+        .await;
+    let approve = || RepliesCommand::Approve {
+        id: draft["id"].as_u64().unwrap(),
+        text: None,
+        by: "tom".into(),
+    };
+    let refused = operator(&world, approve()).await.unwrap_err();
+    assert!(refused.contains("stays"), "{refused}");
+    until_state(&world, "draft").await;
+    world.write("campaigns/hello.yaml", spec);
+    world
+        .until_campaign("hello", "it goes on", |c| c["observed_generation"] == 3)
+        .await;
+    operator(&world, approve()).await.unwrap();
+    let got = until_got(&world, person, 2).await;
+    assert!(got[1].ends_with("Yes."), "{got:?}");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_whose_id_telegram_never_said_hides_no_human() {
     let world = talking(&people(2, ""), replies(&["Yes."]), "").await;
     // Telegram says twice that it has it already, and that is all.
