@@ -1,10 +1,10 @@
 //! The folder that a command works on.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::desired::{
-    Desired, EngineFile, Environment, History, Input, KeptVersions, Resolution, resolve,
+    Desired, EngineFile, Environment, History, Input, KeptVersions, Memo, Resolution, resolve,
 };
 use crate::telegram::{PASSPHRASE, PASSPHRASE_FILE, Secret, Vault, is_sealed, sealed_path};
 use crate::watch;
@@ -66,6 +66,8 @@ pub struct Workspace {
     /// `--config` named it: then it must be there.
     config_named: bool,
     files: Arc<watch::Workspace>,
+    /// What the files came to when they were last looked at.
+    memo: Arc<Mutex<Memo>>,
 }
 
 /// The largest `tidings.yaml` (CONTRACT section 2 allows a spec the same).
@@ -121,6 +123,7 @@ impl Workspace {
             config_named: options.config.is_some(),
             env,
             files: Arc::new(watch::Workspace::new(&root)),
+            memo: Arc::default(),
             root,
         })
     }
@@ -221,7 +224,8 @@ impl Workspace {
             Some(Err(why)) => EngineFile::Unreadable(&shown, why),
         };
         let sessions = self.session_names();
-        resolve(&Input {
+        let mut memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut resolution = resolve(&Input {
             engine,
             files: &self.files(),
             env: &self.env,
@@ -229,7 +233,10 @@ impl Workspace {
             history,
             previous,
             kept,
-        })
+            memo: Some(&memo),
+        });
+        *memo = std::mem::take(&mut resolution.memo);
+        resolution
     }
 }
 

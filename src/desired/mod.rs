@@ -17,6 +17,7 @@ mod digest;
 mod engine;
 mod environment;
 mod last_good;
+mod memo;
 mod names;
 mod resolve;
 mod role;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use environment::{EnvDefaults, Environment};
 pub use last_good::{KeptVersions, Version};
+pub use memo::Memo;
 pub use names::{History, Known};
 pub use resolve::{EngineFile, Input, Resolution, resolve};
 pub use role::{AiServer, ResolvedRole};

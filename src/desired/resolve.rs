@@ -8,6 +8,7 @@ use super::digest;
 use super::engine;
 use super::environment::{EnvDefaults, Environment};
 use super::last_good::{KeptVersions, Version};
+use super::memo::{Memo, Remembered, Surroundings, Traced};
 use super::names::{self, Claim, History, Verdict};
 use super::types::{Desired, DesiredCampaign, Engine, InvalidFile, SourceKind, SourceRole};
 use crate::spec::check::CheckContext;
@@ -50,6 +51,8 @@ pub struct Input<'a> {
     pub previous: Option<&'a Desired>,
     /// The last valid version of a campaign, by its name, as it was kept over a restart.
     pub kept: Option<&'a KeptVersions<'a>>,
+    /// What files came to when they were looked at before ([`Resolution::memo`]): nothing but time depends on it.
+    pub memo: Option<&'a Memo>,
 }
 
 /// What is wanted, and what is wrong.
@@ -61,6 +64,8 @@ pub struct Resolution {
     pub diagnostics: Vec<Diagnostic>,
     /// Whether tidings.yaml is valid (or absent).
     pub engine_valid: bool,
+    /// For the next look.
+    pub memo: Memo,
 }
 
 impl Resolution {
@@ -116,7 +121,7 @@ pub fn resolve(input: &Input<'_>) -> Resolution {
     if !engine_valid {
         invalid_files.extend(broken_settings(input, &diagnostics));
     }
-    let mut campaigns = campaigns(
+    let (mut campaigns, memo) = campaigns(
         input,
         &engine,
         &env,
@@ -157,6 +162,7 @@ pub fn resolve(input: &Input<'_>) -> Resolution {
         },
         diagnostics,
         engine_valid,
+        memo,
     }
 }
 
@@ -318,6 +324,13 @@ struct Entry<'a> {
     parsed: Option<Parsed>,
 }
 
+impl Entry<'_> {
+    /// Its YAML; read again where it was not kept.
+    fn parsed(&mut self, bytes: &[u8]) -> Parsed {
+        self.parsed.take().unwrap_or_else(|| Parsed::new(bytes))
+    }
+}
+
 /// Bytes of files whose YAML is kept from the look at their names until they are loaded. The tree of a file is up to
 /// twenty times its size.
 const MAX_KEPT: usize = 4 << 20;
@@ -329,18 +342,28 @@ fn campaigns(
     paths: &[String],
     out: &mut Vec<Diagnostic>,
     invalid_files: &mut Vec<InvalidFile>,
-) -> BTreeMap<String, DesiredCampaign> {
+) -> (BTreeMap<String, DesiredCampaign>, Memo) {
     let mut kept = 0;
     let (entries, claims): (Vec<Entry<'_>>, Vec<Claim<'_>>) = paths
         .iter()
         .map(|path| {
             let bytes = read(input.files, path);
-            let parsed = bytes.as_ref().ok().map(|bytes| Parsed::new(bytes));
-            let claim = Claim {
-                file: path,
-                peek: parsed.as_ref().map_or_else(Peek::default, peek),
+            let known = match (&bytes, input.memo) {
+                (Ok(bytes), Some(memo)) => memo.peek(path, bytes),
+                _ => None,
             };
-            kept += bytes.as_ref().map_or(0, |bytes| bytes.len());
+            let parsed = match (&bytes, known) {
+                (Ok(bytes), None) => Some(Parsed::new(bytes)),
+                _ => None,
+            };
+            let peek = match known {
+                Some(known) => known.clone(),
+                None => parsed.as_ref().map_or_else(Peek::default, peek),
+            };
+            let claim = Claim { file: path, peek };
+            kept += parsed
+                .as_ref()
+                .map_or(0, |_| bytes.as_ref().map_or(0, |bytes| bytes.len()));
             let entry = Entry {
                 path,
                 bytes,
@@ -356,6 +379,15 @@ fn campaigns(
         .map(|claim| (claim.name().to_owned(), claim.peek.kind))
         .collect();
     let pace = Pace::of(engine, env);
+    let surroundings = Surroundings {
+        engine: engine.spec.clone(),
+        env: input.env.clone(),
+        sessions: input.sessions.map(<[String]>::to_vec),
+        kinds: known,
+    };
+    let before = input.memo.filter(|memo| memo.holds_among(&surroundings));
+    let known = &surroundings.kinds;
+    let mut remembered: Vec<(&str, Remembered)> = Vec::new();
 
     let mut campaigns: BTreeMap<String, DesiredCampaign> = BTreeMap::new();
     for (((mut entry, claim), verdict), found) in
@@ -365,31 +397,67 @@ fn campaigns(
             file: entry.path,
             files: input.files,
             engine: &engine.spec,
-            campaigns: Some(&known),
+            campaigns: Some(known),
             sessions: input.sessions,
         };
-        let parsed = entry.parsed.take();
-        let one = one(&entry, parsed, claim, &cx, found, engine, pace, input);
-        out.extend(one.diagnostics.iter().cloned());
-        match (verdict, campaigns.get_mut(&one.name)) {
-            (Verdict::Newcomer, _) => invalid_files.push(newcomer(one)),
+        let known = match (&entry.bytes, before) {
+            // What other files say of it (its name is taken) is not its own.
+            (Ok(bytes), Some(before)) if found.is_empty() => {
+                before.came_to(entry.path, bytes, input.files)
+            }
+            _ => None,
+        };
+        let known = known.and_then(|known| Some((known, known.campaign()?.clone())));
+        let campaign = match known {
+            Some((known, mut campaign)) => {
+                let renamed_from = claim.peek.renamed_from.as_deref();
+                campaign.lineage = names::lineage(&campaign.name, renamed_from, input.history);
+                remembered.push((entry.path, known.clone()));
+                campaign
+            }
+            None => {
+                let alone = found.is_empty();
+                let traced = Traced::new(input.files);
+                let cx = CheckContext {
+                    files: &traced,
+                    ..cx
+                };
+                let campaign = one(&mut entry, claim, &cx, found, engine, pace, input);
+                if let Ok(bytes) = &entry.bytes {
+                    let valid = alone && !campaign.diagnostics.iter().any(Diagnostic::is_error);
+                    let came_to = (valid && campaign.spec.is_some())
+                        .then(|| traced.looks())
+                        .flatten()
+                        .map(|looks| (campaign.clone(), looks));
+                    let known = Remembered::new(bytes.clone(), claim.peek.clone(), came_to);
+                    remembered.push((entry.path, known));
+                }
+                campaign
+            }
+        };
+        out.extend(campaign.diagnostics.iter().cloned());
+        match (verdict, campaigns.get_mut(&campaign.name)) {
+            (Verdict::Newcomer, _) => invalid_files.push(newcomer(campaign)),
             // Both are held: one entry, with what is wrong with either.
             (_, Some(other)) => {
-                other.diagnostics.extend(one.diagnostics);
+                other.diagnostics.extend(campaign.diagnostics);
                 other.spec = None;
             }
             (_, None) => {
-                campaigns.insert(one.name.clone(), one);
+                campaigns.insert(campaign.name.clone(), campaign);
             }
         }
     }
-    campaigns
+    let mut memo = Memo::among(surroundings);
+    for (path, known) in remembered {
+        memo.keep(path, known);
+    }
+    (campaigns, memo)
 }
 
 #[allow(clippy::too_many_arguments)]
 fn one(
-    entry: &Entry<'_>,
-    parsed: Option<Parsed>,
+    entry: &mut Entry<'_>,
     claim: &Claim<'_>,
     cx: &CheckContext<'_>,
     found: Findings,
@@ -400,7 +468,7 @@ fn one(
     let name = claim.name().to_owned();
     let lineage = names::lineage(&name, claim.peek.renamed_from.as_deref(), input.history);
     let bytes = match &entry.bytes {
-        Ok(bytes) => bytes,
+        Ok(bytes) => Arc::clone(bytes),
         Err(diagnostic) => {
             return DesiredCampaign {
                 file: entry.path.to_owned(),
@@ -420,7 +488,7 @@ fn one(
         valid,
         tree,
         mut diagnostics,
-    } = load_campaign(parsed.unwrap_or_else(|| Parsed::new(bytes)), cx);
+    } = load_campaign(entry.parsed(&bytes), cx);
     let valid = valid && !found.has_errors();
     diagnostics.extend(found.into_diagnostics(entry.path, &*tree));
     diagnostic::sort(&mut diagnostics);
@@ -428,7 +496,7 @@ fn one(
         .as_ref()
         .map(|spec: &CampaignSpec| named_files(spec, cx))
         .unwrap_or_default();
-    let digest = digest::of_spec(bytes, &files);
+    let digest = digest::of_spec(&bytes, &files);
     let (mut spec, mut version) = (None, None);
     if let Some(value) = value.filter(|_| valid) {
         let resolver = Resolver {
@@ -451,7 +519,7 @@ fn one(
             version = before
                 .and_then(|before| before.version.clone())
                 .filter(|before| before.digest == digest && before.file == entry.path)
-                .or_else(|| Version::of(&digest, bytes, &value, &files, cx).map(Arc::new));
+                .or_else(|| Version::of(&digest, &bytes, &value, &files, cx).map(Arc::new));
         }
     }
     let spec = spec.or_else(|| last_good(&name, engine, pace, cx, input));

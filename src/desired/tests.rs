@@ -58,8 +58,21 @@ impl World {
         self
     }
 
+    /// Looked at twice: what the first look remembers makes no difference to the second.
     fn resolve(&self) -> Resolution {
+        let first = self.resolve_with(None);
+        let again = self.resolve_with(Some(&first.memo));
+        assert_eq!(
+            format!("{:#?}", again.desired),
+            format!("{:#?}", first.desired)
+        );
+        assert_eq!(again.diagnostics, first.diagnostics);
+        first
+    }
+
+    fn resolve_with(&self, memo: Option<&Memo>) -> Resolution {
         resolve(&Input {
+            memo,
             engine: match &self.engine {
                 Some(text) => EngineFile::Bytes("tidings.yaml", text.as_bytes()),
                 None => EngineFile::Absent,
@@ -738,4 +751,89 @@ fn bad_rows_of_a_list_are_said_at_every_look_at_the_workspace() {
     let again = world.resolve();
     assert_eq!(again.diagnostics, before);
     assert_eq!(again.desired.campaigns["a"].diagnostics, before);
+}
+
+#[test]
+fn what_a_look_remembers_makes_no_difference_to_the_next() {
+    const B: &str = "version: 1\nname: b\nkind: mailing\nconsent: {basis: customers}\naccounts: [main]\n\
+                     sources: [{type: file, path: people.csv}, {type: audience, campaign: a}]\n\
+                     templates: [{name: t, file: text.j2}]\n";
+    let other = A.replace("Hi", "Hello");
+    type Edit<'a> = (&'a str, Box<dyn Fn(World) -> World + 'a>);
+    let put = |path: &'static str, text: &'static str| -> Box<dyn Fn(World) -> World> {
+        Box::new(move |world: World| world.with(path, text))
+    };
+    let edits: Vec<Edit<'_>> = vec![
+        ("nothing", Box::new(|world| world)),
+        (
+            "a spec",
+            Box::new(|world| world.with("campaigns/a.yaml", &other)),
+        ),
+        (
+            "a spec breaks",
+            put("campaigns/a.yaml", "version: 1\nname: a\n"),
+        ),
+        ("a template", put("campaigns/text.j2", "Good day")),
+        (
+            "a template breaks",
+            put("campaigns/text.j2", "{{ contact.frist_name }}"),
+        ),
+        ("a list", put("campaigns/people.csv", "id\n7\n8\n")),
+        (
+            "a list breaks",
+            put("campaigns/people.csv", "colour\nred\n"),
+        ),
+        ("a name is taken", put("campaigns/other/b.yaml", B)),
+        (
+            "another kind",
+            Box::new(|world| {
+                world.with(
+                    "campaigns/a.yaml",
+                    A.replace("kind: mailing", "kind: collect")
+                        .replace("templates: [{name: t, text: Hi}]\n", ""),
+                )
+            }),
+        ),
+        (
+            "limits",
+            Box::new(|world| world.engine("version: 1\nlimits: {max_audience: 1}\n")),
+        ),
+        (
+            "settings break",
+            Box::new(|world| world.engine("version: 7\n")),
+        ),
+        (
+            "the environment",
+            Box::new(|world| world.env(&[("MAILING_DELAY_MIN", "40")])),
+        ),
+        (
+            "a history",
+            Box::new(|world| world.known("a", "campaigns/old/a.yaml")),
+        ),
+    ];
+    let world = || {
+        World::new()
+            .with("campaigns/b.yaml", B)
+            .with("campaigns/text.j2", "Hi")
+            .with("campaigns/people.csv", "id\n7\n")
+    };
+    let before = world().resolve();
+    for (what, edit) in &edits {
+        let edited = edit(world());
+        let fresh = edited.resolve();
+        let by_memo = edited.resolve_with(Some(&before.memo));
+        assert_eq!(
+            format!("{:#?}", by_memo.desired),
+            format!("{:#?}", fresh.desired),
+            "{what}"
+        );
+        assert_eq!(by_memo.diagnostics, fresh.diagnostics, "{what}");
+        // And back again.
+        let back = world().resolve_with(Some(&by_memo.memo));
+        assert_eq!(
+            format!("{:#?}", back.desired),
+            format!("{:#?}", before.desired),
+            "{what}, and back"
+        );
+    }
 }

@@ -56,6 +56,7 @@ impl World {
             history: &History::default(),
             previous: None,
             kept: None,
+            memo: None,
         });
         assert!(
             resolved

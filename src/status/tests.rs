@@ -100,6 +100,7 @@ impl World {
             history: &history,
             previous: None,
             kept: None,
+            memo: None,
         })
         .desired
     }

@@ -374,6 +374,7 @@ impl Sim {
             history: &history(&self.observed),
             previous: Some(&self.desired),
             kept: None,
+            memo: None,
         });
         assert!(
             resolved.engine_valid,
