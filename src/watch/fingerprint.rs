@@ -55,35 +55,68 @@ impl Targets {
     }
 }
 
-/// A number that changes when a file of `campaigns/`, or one of the others, is written, replaced, added or removed.
-pub(super) fn fingerprint(looked: &Looked) -> u64 {
+/// What a look found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// A number that changes when a file of `campaigns/`, or one of the others, is written, replaced, added or removed.
+    pub(super) all: u64,
+    /// Files of `campaigns/` whose changes the folder's events do not tell: they are links, or lie on another disk.
+    untold: Vec<PathBuf>,
+    /// As `all`, of these and the files beside the folder.
+    pub(super) some: u64,
+}
+
+impl Seen {
+    /// Looks again at what no event tells: [`Seen::some`].
+    pub(super) fn again(&self, looked: &Looked) -> u64 {
+        let mut hash = DefaultHasher::new();
+        for file in looked.files.iter().chain(&self.untold) {
+            hash_of(file, &mut hash);
+        }
+        hash.finish()
+    }
+}
+
+fn hash_of(file: &Path, hash: &mut DefaultHasher) {
+    file.hash(hash);
+    fs::metadata(file)
+        .ok()
+        .map(|meta| StatKey::of(&meta))
+        .hash(hash);
+}
+
+/// Looks at every file.
+pub(super) fn fingerprint(looked: &Looked) -> Seen {
+    use std::os::unix::fs::MetadataExt as _;
     let mut hash = DefaultHasher::new();
+    let mut untold = Vec::new();
     for file in &looked.files {
-        file.hash(&mut hash);
-        fs::metadata(file)
-            .ok()
-            .map(|meta| StatKey::of(&meta))
-            .hash(&mut hash);
+        hash_of(file, &mut hash);
     }
     let campaigns = looked.root.join(CAMPAIGNS);
+    let disk = fs::metadata(&campaigns).ok().map(|meta| meta.dev());
     campaigns.canonicalize().ok().hash(&mut hash);
     let mut left = MAX_FILES;
-    let mut folders = vec![(campaigns, 0)];
-    while let Some((folder, depth)) = folders.pop() {
+    // With whether the folder's events are told.
+    let mut folders = vec![(campaigns, 0, true)];
+    while let Some((folder, depth, told)) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else {
             // Missing and unreadable differ from empty.
             (&folder, "unreadable").hash(&mut hash);
             continue;
         };
-        let mut names: Vec<PathBuf> = entries
+        let mut names: Vec<(PathBuf, bool)> = entries
             .flatten()
-            .map(|entry| entry.path())
+            .map(|entry| {
+                let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+                (entry.path(), is_link)
+            })
             .take(left)
             .collect();
         left -= names.len();
         // The order of a folder's entries means nothing and may change by itself.
         names.sort_unstable();
-        for path in names {
+        for (path, is_link) in names {
             let hidden = path
                 .file_name()
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
@@ -92,11 +125,16 @@ pub(super) fn fingerprint(looked: &Looked) -> u64 {
             }
             path.hash(&mut hash);
             let meta = fs::metadata(&path);
+            let elsewhere = meta.as_ref().is_ok_and(|meta| Some(meta.dev()) != disk);
+            let told = told && !is_link && !elsewhere;
+            if !told {
+                untold.push(path.clone());
+            }
             match &meta {
                 // A folder's own times say nothing that its entries do not.
                 Ok(meta) if meta.is_dir() => {
                     if depth < MAX_DEPTH {
-                        folders.push((path, depth + 1));
+                        folders.push((path, depth + 1, told));
                     }
                 }
                 Ok(meta) => StatKey::of(meta).hash(&mut hash),
@@ -104,5 +142,11 @@ pub(super) fn fingerprint(looked: &Looked) -> u64 {
             }
         }
     }
-    hash.finish()
+    let mut seen = Seen {
+        all: hash.finish(),
+        untold,
+        some: 0,
+    };
+    seen.some = seen.again(looked);
+    seen
 }

@@ -483,6 +483,24 @@ mod events {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_link_to_a_file_elsewhere_is_looked_at_though_the_folder_is_at_rest() {
+        let dir = workspace();
+        let away = tempfile::tempdir().unwrap();
+        let target = away.path().join("b.yaml");
+        fs::write(&target, "name: b").unwrap();
+        symlink(&target, dir.path().join("campaigns/b.yaml")).unwrap();
+        let mut watcher = watching(dir.path()).await;
+        // Longer than everything is looked at after a change.
+        tokio::time::sleep(Duration::from_millis(5_500)).await;
+        fs::write(&target, "name: bb").unwrap();
+        let took = nudged(&mut watcher, "a write behind a link").await;
+        assert!(took < Duration::from_millis(1_000), "{took:?}");
+        settle(&mut watcher).await;
+        fs::write(dir.path().join("campaigns/a.yaml"), "name: aa").unwrap();
+        nudged(&mut watcher, "a plain write").await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_no_event_tells_is_noticed_within_a_second_too() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);

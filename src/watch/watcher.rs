@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::fingerprint::{Looked, Targets, fingerprint};
+use super::fingerprint::{Looked, Seen, Targets, fingerprint};
 use crate::spec::files::CAMPAIGNS;
 
 /// How the watcher waits.
@@ -20,7 +20,12 @@ pub(super) struct Timing {
     pub(super) longest: Duration,
     /// How often stats are compared: what no event tells (a swapped symlink, a network file system) is noticed by this.
     pub(super) poll: Duration,
+    /// How often those of files are whose changes have events: a thousand of them take milliseconds.
+    pub(super) sweep: Duration,
 }
+
+/// After a change every look is at everything for so long: events of a new folder's first files may be missing.
+const LIVELY: Duration = Duration::from_secs(5);
 
 impl Default for Timing {
     fn default() -> Self {
@@ -29,6 +34,7 @@ impl Default for Timing {
             quiet: Duration::from_millis(50),
             longest: Duration::from_millis(300),
             poll: Duration::from_millis(500),
+            sweep: Duration::from_secs(10),
         }
     }
 }
@@ -109,6 +115,8 @@ struct Armed {
     /// Dropping it ends the events.
     _watcher: Option<RecommendedWatcher>,
     targets: Targets,
+    /// Every change of a file in them has its event.
+    tells: bool,
 }
 
 async fn run(
@@ -138,6 +146,7 @@ async fn run(
     {
         return;
     }
+    let (mut changed_at, mut swept_at) = (Instant::now(), Instant::now());
     let mut poll = interval(timing.poll);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -156,11 +165,23 @@ async fn run(
             },
             _ = poll.tick() => {
                 // Re-armed first: a change in a new folder after the look then has its event.
+                let targets = armed.targets.clone();
                 let Some(fresh) = arm(&root, &dirty, Some(armed)).await else { return };
                 armed = fresh;
-                match look(&looked).await {
-                    Some(now) if now == known => continue,
-                    Some(_) => Cause::Poll,
+                let told = armed.tells
+                    && armed.targets == targets
+                    && changed_at.elapsed() >= LIVELY
+                    && swept_at.elapsed() < timing.sweep;
+                let same = match told {
+                    true => again(&known, &looked).await.map(|now| now == known.some),
+                    false => {
+                        swept_at = Instant::now();
+                        look(&looked).await.map(|now| now == known)
+                    }
+                };
+                match same {
+                    Some(true) => continue,
+                    Some(false) => Cause::Poll,
                     None => return,
                 }
             },
@@ -174,6 +195,7 @@ async fn run(
             return;
         };
         known = now;
+        (changed_at, swept_at) = (Instant::now(), Instant::now());
         match nudges.try_send(Nudge { cause }) {
             // One that waits to be taken stands for this one, too.
             Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => {}
@@ -199,9 +221,17 @@ async fn settle(events: &mut mpsc::Receiver<()>, timing: Timing) {
 }
 
 /// The fingerprint now; `None` when the runtime ends.
-async fn look(looked: &Looked) -> Option<u64> {
+async fn look(looked: &Looked) -> Option<Seen> {
     let looked = looked.clone();
     tokio::task::spawn_blocking(move || fingerprint(&looked))
+        .await
+        .ok()
+}
+
+/// The same of what no event tells. Links are few: this is a moment's work.
+async fn again(known: &Seen, looked: &Looked) -> Option<u64> {
+    let (known, looked) = (known.clone(), looked.clone());
+    tokio::task::spawn_blocking(move || known.again(&looked))
         .await
         .ok()
 }
@@ -214,21 +244,49 @@ async fn arm(root: &Path, dirty: &mpsc::Sender<()>, armed: Option<Armed>) -> Opt
         let targets = Targets::of(&root);
         match armed {
             Some(armed) if armed.targets == targets => armed,
-            _ => Armed {
-                _watcher: watch_folders(&root, &targets, dirty),
-                targets,
-            },
+            _ => {
+                let (watcher, all) = watch_folders(&root, &targets, dirty);
+                Armed {
+                    tells: all && targets.campaigns().is_some_and(is_local),
+                    _watcher: watcher,
+                    targets,
+                }
+            }
         }
     })
     .await
     .ok()
 }
 
+/// Whether a folder lies on a file system whose changes all come through this kernel, which then has events for them.
+#[cfg(target_os = "linux")]
+fn is_local(folder: &Path) -> bool {
+    /// statfs(2): ext2 to ext4, XFS, Btrfs, F2FS, ZFS, tmpfs, overlayfs.
+    const LOCAL: &[u64] = &[
+        0xEF53,
+        0x5846_5342,
+        0x9123_683E,
+        0xF2F5_2010,
+        0x2FC1_2FC1,
+        0x0102_1994,
+        0x794C_7630,
+    ];
+    rustix::fs::statfs(folder).is_ok_and(|about| {
+        u64::try_from(about.f_type).is_ok_and(|kind| LOCAL.contains(&(kind & 0xFFFF_FFFF)))
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_local(_: &Path) -> bool {
+    false
+}
+
+/// Begins to watch the folders; also answers whether all of them are watched.
 fn watch_folders(
     root: &Path,
     targets: &Targets,
     dirty: mpsc::Sender<()>,
-) -> Option<RecommendedWatcher> {
+) -> (Option<RecommendedWatcher>, bool) {
     let inside = targets.campaigns().map(Path::to_path_buf);
     // In the folders above only the names on the way matter: the state's database is written to all the time.
     let mut names: Vec<PathBuf> = vec![
@@ -266,7 +324,7 @@ fn watch_folders(
         Ok(watcher) => watcher,
         Err(error) => {
             tracing::warn!(%error, "no file events from the system; files are compared twice a second instead");
-            return None;
+            return (None, false);
         }
     };
     let mut folders: Vec<(&Path, RecursiveMode)> = Vec::new();
@@ -285,6 +343,7 @@ fn watch_folders(
         root.parent()
             .map(|parent| (parent, RecursiveMode::NonRecursive)),
     );
+    let mut all = true;
     let mut done: Vec<&Path> = Vec::new();
     for (folder, mode) in folders {
         if done.contains(&folder) {
@@ -293,8 +352,9 @@ fn watch_folders(
         done.push(folder);
         if let Err(error) = watcher.watch(folder, mode) {
             // Usually the system's limit of watches (fs.inotify.max_user_watches).
+            all = false;
             tracing::debug!(%error, folder = %folder.display(), "no file events for a folder; it is compared twice a second");
         }
     }
-    Some(watcher)
+    (Some(watcher), all)
 }
