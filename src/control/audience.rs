@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Core;
 use crate::model::{AccountName, Lineage, Outcome, PersonId, Timestamp};
-use crate::observed::{Campaign, Handle, Recipient, Status};
+use crate::observed::{Campaign, Contacted, Handle, Recipient, Status};
 use crate::people::People as _;
 use crate::status::{self, Moment};
 
@@ -159,7 +159,7 @@ impl<'a> Rows<'a> {
         let sent = recipient.status == Status::Settled(crate::model::Outcome::Sent);
         let contacted = core.observed.contacted.get(&number);
         let replied_at = contacted
-            .and_then(|contacted| contacted.last_reply)
+            .and_then(Contacted::last_reply)
             .filter(|_| recipient.replied);
         // Absent where he never wrote, or where his words are no longer kept.
         let last_reply = replied_at.and_then(|_| {

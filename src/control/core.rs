@@ -8,8 +8,8 @@ use super::people_store::PeopleStore;
 use super::requests::Requests;
 use super::versions::Versions;
 use super::{Clock, Workspace};
-use crate::desired::{Desired, History, Known, Resolution};
-use crate::model::{AccountName, Event, Outcome, Recorded};
+use crate::desired::{Desired, DesiredCampaign, History, Known, Resolution};
+use crate::model::{AccountName, Event, Lineage, Outcome, Recorded};
 use crate::observed::{Observed, fold};
 use crate::plan::{Inputs, Link, Plan, Runtime, plan};
 use crate::spec::Diagnostic;
@@ -391,6 +391,13 @@ impl Core {
     pub fn inputs(&self) -> Inputs<'_> {
         Inputs {
             desired: &self.desired,
+    /// What is wanted of a campaign.
+    pub(crate) fn wanted(&self, line: &Lineage) -> Option<&DesiredCampaign> {
+        let name = &self.observed.campaigns.get(line)?.name;
+        let wanted = self.desired.campaigns.get(name);
+        wanted.filter(|wanted| wanted.lineage == *line)
+    }
+
             observed: &self.observed,
             people: &self.people,
             runtime: &self.runtime,

@@ -315,7 +315,7 @@ fn heard_from_us(state: &mut Observed, handle: Handle, at: Timestamp) {
     let contacted = state
         .contacted
         .get_or_insert_with(handle.0, Default::default);
-    contacted.last_sent = contacted.last_sent.max(Some(at));
+    contacted.sent_at(at);
     contacted.sent.add(at);
 }
 
@@ -403,7 +403,7 @@ pub(super) fn operator_resolved(
         }
         let known = contacted.get_or_insert_with(handle.0, Default::default);
         known.account = recipient.account.or(known.account);
-        known.last_sent = known.last_sent.max(Some(at));
+        known.sent_at(at);
         known.last_campaign = Some(key.lineage.clone());
         return;
     }

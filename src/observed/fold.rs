@@ -619,13 +619,11 @@ fn incoming(
     let contacted: &mut Contacted = state
         .contacted
         .get_or_insert_with(handle.0, Default::default);
-    let last = contacted.handled.entry(index).or_insert(0);
-    let before = *last;
-    *last = before.max(message_id);
+    let before = contacted.handle(index, message_id);
     if state.talks.was_handled(handle, index, before, message_id) {
         return;
     }
-    contacted.last_reply = Some(at);
+    contacted.replied_at(at);
     super::talk::heard(state, handle, index, message_id, at);
     for it in state.campaigns.values_mut() {
         it.steps.reply(handle);

@@ -151,8 +151,8 @@ fn unite(state: &mut Observed, line: &Lineage, group: &SettledElsewhere) {
                 .contacted
                 .get_or_insert_with(handle.0, Default::default);
             known.account = account.or(known.account);
-            if known.last_sent < Some(at) {
-                known.last_sent = Some(at);
+            if known.last_sent() < Some(at) {
+                known.sent_at(at);
                 known.last_campaign = Some(line.clone());
                 known.sent.add(at);
             }

@@ -293,7 +293,7 @@ fn why(
         }
         Exclusion::Contacted => {
             let last = observed.contacted.get(&handle.0);
-            match last.and_then(|last| Some((last.last_sent?, last.last_campaign.clone()?))) {
+            match last.and_then(|last| Some((last.last_sent()?, last.last_campaign.clone()?))) {
                 Some((at, campaign)) => {
                     format!(
                         "`{campaign}` wrote to him at {at}; `filters.not_contacted` leaves him out."

@@ -4,7 +4,7 @@ use super::accounts::{Availability, allowance, may_look_up};
 use super::{Inputs, Link};
 use crate::desired::{ResolvedCampaign, SourceKind};
 use crate::model::{AccountName, AccountState, Timestamp, Waiting};
-use crate::observed::{Campaign, Handle};
+use crate::observed::{Campaign, Contacted, Handle};
 use crate::time::{Day, Zone};
 
 /// Usernames and phones that an account looks up in a day of its zone. Telegram names no number; accounts are known to
@@ -120,10 +120,8 @@ impl<'a> Keepers<'a> {
         if let Some(account) = wrote.filter(keeps) {
             return Some(account);
         }
-        let heard = talked
-            .into_iter()
-            .flat_map(|talked| talked.handled.keys().copied());
-        if let Some(account) = heard.into_iter().find(keeps) {
+        let mut heard = talked.into_iter().flat_map(Contacted::wrote_to);
+        if let Some(account) = heard.find(keeps) {
             return Some(account);
         }
         self.dialogs

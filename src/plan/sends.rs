@@ -631,7 +631,7 @@ pub(super) fn person_gap(inputs: &Inputs<'_>, number: u32) -> Option<Timestamp> 
     let contacted = inputs.observed.contacted.get(&number)?;
     let after_gap = limits
         .per_person_gap
-        .and_then(|gap| Some(contacted.last_sent? + gap));
+        .and_then(|gap| Some(contacted.last_sent()? + gap));
     // The message that must be over a month old before the next one may leave.
     let after_month = limits.per_person_month.and_then(|most| {
         let most = (most as usize).max(1);

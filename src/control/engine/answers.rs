@@ -68,7 +68,7 @@ impl Engine {
         let last = handle
             .and_then(|handle| observed.contacted.get(&handle.0))
             .zip(observed.account_index(name))
-            .and_then(|(contacted, index)| Some((index, *contacted.handled.get(&index)?)));
+            .and_then(|(contacted, index)| Some((index, contacted.handled(index)?)));
         let handled = handle.zip(last).is_some_and(|(handle, (index, last))| {
             observed
                 .talks
@@ -344,10 +344,7 @@ impl Engine {
             None => {
                 let answers = self
                     .core
-                    .desired
-                    .campaigns
-                    .values()
-                    .find(|campaign| campaign.lineage == key.lineage)
+                    .wanted(&key.lineage)
                     .and_then(|campaign| campaign.spec.as_ref())
                     .is_some_and(|spec| spec.ai_role.is_some())
                     || self

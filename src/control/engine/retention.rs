@@ -117,8 +117,8 @@ impl Engine {
             .filter(|number| {
                 observed.contacted.get(number).is_none_or(|known| {
                     known
-                        .last_sent
-                        .max(known.last_reply)
+                        .last_sent()
+                        .max(known.last_reply())
                         .unwrap_or(Timestamp::MIN)
                         < before
                 })

@@ -196,7 +196,7 @@ pub(super) fn ask(
         told,
         suppression,
         replied: recipient.is_some_and(|r| r.replied),
-        last_reply_at: contacted.and_then(|c| Moment::of(c.last_reply)),
+        last_reply_at: contacted.and_then(|c| Moment::of(c.last_reply())),
         history: Vec::new(),
         other_campaigns: others(core, &line, handle),
     };
