@@ -67,6 +67,8 @@ pub struct Core {
     pub observed: Observed,
     /// What is wanted.
     pub desired: Desired,
+    /// Counts the times that it was read.
+    pub(super) readings: u64,
     /// What is wrong with it.
     pub diagnostics: Vec<Diagnostic>,
     /// What is under way.
@@ -157,6 +159,7 @@ impl Core {
             clock,
             observed,
             desired: Desired::default(),
+            readings: 0,
             diagnostics: Vec::new(),
             runtime: Runtime::default(),
             config_valid: true,
@@ -245,6 +248,7 @@ impl Core {
         );
         self.diagnostics = resolution.diagnostics;
         self.desired = resolution.desired;
+        self.readings += 1;
     }
 
     /// Reads the workspace anew and writes down what changed. Answers whether anything did.
@@ -387,10 +391,6 @@ impl Core {
         Ok(appended)
     }
 
-    /// What the planner looks at.
-    pub fn inputs(&self) -> Inputs<'_> {
-        Inputs {
-            desired: &self.desired,
     /// What is wanted of a campaign.
     pub(crate) fn wanted(&self, line: &Lineage) -> Option<&DesiredCampaign> {
         let name = &self.observed.campaigns.get(line)?.name;
@@ -398,6 +398,10 @@ impl Core {
         wanted.filter(|wanted| wanted.lineage == *line)
     }
 
+    /// What the planner looks at.
+    pub fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            desired: &self.desired,
             observed: &self.observed,
             people: &self.people,
             runtime: &self.runtime,

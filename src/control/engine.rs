@@ -15,6 +15,7 @@ mod operate;
 mod places;
 mod readings;
 mod reports;
+mod rest;
 mod retention;
 mod served;
 mod testing;
@@ -256,6 +257,8 @@ struct Engine {
     /// What may still come in before `run --once` ends.
     last_word: last_word::LastWord,
     clock_watch: clock_set::Watch,
+    /// The last plan, where there was nothing to do.
+    rest: Option<(rest::Rest, Plan)>,
 }
 
 #[allow(
@@ -315,6 +318,7 @@ impl Engine {
             cleared: None,
             last_word: last_word::LastWord::default(),
             clock_watch: clock_set::Watch::default(),
+            rest: None,
         }
     }
 
@@ -358,7 +362,7 @@ impl Engine {
             self.accounts().await?;
             self.read_gaps();
             self.retention()?;
-            let plan = self.passes().await?;
+            let (plan, rest) = self.passes().await?;
             self.planned();
             self.core.checkpoint(false)?;
             self.observe(&plan);
@@ -366,6 +370,7 @@ impl Engine {
                 break kind;
             }
             let sleep = self.sleep(&plan);
+            self.rest = rest.map(|rest| (rest, plan));
             if self.draining_since.is_none() && crate::plan::have_plenty(&self.core.observed) {
                 tokio::time::sleep(GATHER).await;
             }
@@ -529,22 +534,29 @@ impl Engine {
         self.core.runtime.typing.clear();
     }
 
-    /// Plans and performs until nothing is left that only needs writing down.
-    async fn passes(&mut self) -> Result<Plan, RunError> {
+    /// Plans and performs until nothing is left that only needs writing down. Where nothing was left to do at all, also
+    /// answers what that was found of.
+    async fn passes(&mut self) -> Result<(Plan, Option<rest::Rest>), RunError> {
+        if let Some((rest, plan)) = self.rest.take()
+            && rest.holds(&self.core)
+        {
+            return Ok((plan, Some(rest)));
+        }
         for _ in 0..PASSES_AT_ONCE {
             let mut plan = self.plan()?;
             if plan.actions.is_empty() {
-                return Ok(plan);
+                let rest = rest::Rest::after(&self.core, &plan);
+                return Ok((plan, rest));
             }
             let again = self.perform(std::mem::take(&mut plan.actions)).await?;
             if !again {
                 // Whatever was ordered reports, and is planned after then.
-                return Ok(plan);
+                return Ok((plan, None));
             }
         }
         let mut plan = self.core.plan_report();
         plan.wake_at = Some(self.core.clock.now());
-        Ok(plan)
+        Ok((plan, None))
     }
 
     /// How long to sleep.

@@ -186,7 +186,7 @@ fn text_for(
 ) -> Result<Formatted, ComposeError> {
     let context = Context {
         contact,
-        campaign: &turn.facts,
+        campaign: turn.facts(),
         account: Some(account),
         now: inputs.now,
         zone: turn.spec.schedule.zone,

@@ -110,7 +110,7 @@ pub enum Link {
 }
 
 /// What is under way in this process. Lost with it, and found again by planning.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Runtime {
     /// Accounts by name.
     pub links: BTreeMap<AccountName, Link>,

@@ -1,5 +1,6 @@
 //! Who gets the next message, from which account, and what it says.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -28,7 +29,10 @@ pub(super) struct Turn<'a> {
     pub(super) spec: &'a ResolvedCampaign,
     pub(super) campaign: &'a Campaign,
     pub(super) digest: &'a str,
-    pub(super) facts: CampaignFacts,
+    /// Made when the first text is.
+    facts: OnceCell<CampaignFacts>,
+    /// What each account of the campaign may do, in their order; asked once a pass.
+    available: Vec<OnceCell<Availability>>,
     /// First contacts may leave.
     open: bool,
     /// Follow-ups may leave.
@@ -46,6 +50,21 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// What templates know of the campaign.
+    pub(super) fn facts(&self) -> &CampaignFacts {
+        self.facts.get_or_init(|| facts(self.spec, self.campaign))
+    }
+
+    /// Whether an account may write to a stranger now.
+    pub(super) fn may_contact(&self, inputs: &Inputs<'_>, name: &AccountName) -> Availability {
+        let ask = || may_contact(inputs, name, self.spec, self.campaign, true);
+        let place = self.spec.accounts.iter().position(|own| own == name);
+        match place.and_then(|place| self.available.get(place)) {
+            Some(known) => known.get_or_init(ask).clone(),
+            None => ask(),
+        }
+    }
+
     /// Whether people wait who are known by a phone only.
     pub(super) fn names_phones(&mut self, inputs: &Inputs<'_>) -> bool {
         let unresolved = &self.campaign.unresolved;
@@ -110,7 +129,8 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
                 spec,
                 campaign,
                 digest: &wanted.digest,
-                facts: facts(spec, campaign),
+                facts: OnceCell::new(),
+                available: vec![OnceCell::new(); spec.accounts.len()],
                 open,
                 follows_up,
                 room: campaign_room(inputs, line, spec, campaign),
@@ -125,7 +145,12 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
         invite::prepare(inputs, plan, turn.line, turn.spec, turn.campaign);
     }
     // Campaigns in turn: the one that sent longest ago first.
-    turns.sort_by_key(|turn| (turn.campaign.last_sent_at, turn.spec.name.clone()));
+    turns.sort_by(|a, b| {
+        let rank = |turn: &Turn<'_>| turn.campaign.last_sent_at;
+        rank(a)
+            .cmp(&rank(b))
+            .then_with(|| a.spec.name.cmp(&b.spec.name))
+    });
     let names: std::collections::BTreeSet<&AccountName> = turns
         .iter()
         .flat_map(|turn| turn.spec.accounts.iter())
@@ -386,7 +411,7 @@ impl<'a> AccountTurn<'a> {
         if let Some(room) = self.rooms.get(&index) {
             return *room;
         }
-        let room = match may_contact(inputs, self.name, turn.spec, turn.campaign, true) {
+        let room = match turn.may_contact(inputs, self.name) {
             Availability::Now { room } => {
                 room.saturating_sub(self.spent.get(&index).copied().unwrap_or(0))
             }

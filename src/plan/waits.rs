@@ -1,6 +1,6 @@
 //! Why everybody waits who is left over by a pass, and who is settled since nobody can reach him, or nobody may.
 
-use super::accounts::{Availability, may_contact};
+use super::accounts::Availability;
 use super::message::key_of;
 use super::reach::{Keepers, LOOK_THROUGH, may_resolve};
 use super::sends::{LOOK_PAST, Turn, look_up, planned_resolve, resting};
@@ -65,6 +65,10 @@ pub(super) fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<
             .iter()
             .any(|account| own.contains(account))
     };
+    // Nearly always each of them can be reached by somebody.
+    if turn.campaign.queues.keys().all(|class| reaches(*class)) {
+        return;
+    }
     let looking = turn.campaign.looking_up()
         || inputs
             .runtime
@@ -123,7 +127,7 @@ pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
     let mut found: Vec<Wait> = Vec::new();
     let mut own = Vec::new();
     for name in &turn.spec.accounts {
-        let availability = may_contact(inputs, name, turn.spec, turn.campaign, true);
+        let availability = turn.may_contact(inputs, name);
         own.push((inputs.observed.account_index(name), name, availability));
     }
     let none = Availability::Later {
