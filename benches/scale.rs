@@ -2,12 +2,23 @@
 //! measured against in the same run, and writes them to `target/scale.md`.
 //!
 //! `-- --only WORD` takes the rows whose name holds the word; `-- --specs N --people N --rows N --members N --events N
-//! --accounts N` other sizes, `-- --idle SECONDS` another span. A row is the best of some runs, and CPU time stands beside
-//! wall time, since what else a machine does costs one and not the other.
+//! --accounts N --messages N --seeds N` other sizes, `-- --idle SECONDS` another span. A row is the best of some runs, those
+//! of what is compared in turn, and CPU time stands beside wall time, since what else a machine does costs one and not the
+//! other. A row that cannot be measured says why, and the command fails.
 
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    dead_code,
+    reason = "the simulation is a test's"
+)]
+#[path = "support/fortnight.rs"]
+mod fortnight;
 mod support;
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,7 +27,7 @@ use support::{Bad, argument, cpu_of, idle, journal, members, rate, word};
 use tidings::control::request;
 use tidings::model::{Command as Ask, RandomKey, Reply, Timestamp};
 use tidings::plan::{Inputs, Link, Runtime, plan};
-use tidings::sandbox::{Sandbox, SandboxOptions, WorldSpec};
+use tidings::sandbox::{Peer, Sandbox, SandboxOptions, WorldSpec};
 
 const BIN: &str = env!("CARGO_BIN_EXE_tidings");
 
@@ -43,7 +54,17 @@ impl Report {
 
 const HEAD: &str = "| what | target | measured | reached |\n|---|---|---|---|";
 
-fn main() -> Result<(), Bad> {
+fn main() -> ExitCode {
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure() -> Result<(), Bad> {
     // A process of plain clients, for the row that measures one.
     if let Some(sessions) = word(idle::PLAIN) {
         return idle::plain(Path::new(&sessions));
@@ -57,22 +78,50 @@ fn main() -> Result<(), Bad> {
         people: argument("--people").unwrap_or(1_000_000) / argument("--specs").unwrap_or(1_000),
         accounts: 1,
     };
+    let began = state_of_machine();
     println!("{HEAD}");
-    validate(&mut report, size)?;
-    passes(&mut report, size)?;
-    csv(&mut report)?;
-    looked_up(&mut report)?;
-    daemon(&mut report, size)?;
-    connected(&mut report)?;
-    long_journal(&mut report)?;
-    sends(&mut report)?;
+    let mut broke_off = 0;
+    let mut take = |what: &str, row: &mut dyn FnMut(&mut Report) -> Result<(), Bad>| {
+        if let Err(error) = row(&mut report) {
+            report.row(what, "", &format!("could not be measured: {error}"), false);
+            broke_off += 1;
+        }
+    };
+    take("sends", &mut sends);
+    take("CSV", &mut csv);
+    take("a group looked up", &mut looked_up);
+    take("daemon", &mut |report| daemon(report, size));
+    take("planning passes", &mut |report| passes(report, size));
+    take("validate", &mut |report| validate(report, size));
+    take("connected accounts", &mut connected);
+    take("a long journal", &mut long_journal);
+    take("the simulation", &mut fortnights);
+    let machine = format!("{began}; at the end {}", load());
+    println!("\n{machine}");
     if std::env::args().any(|arg| arg == "--report") {
-        let text = format!("{HEAD}\n{}\n", report.rows.join("\n"));
+        let text = format!("{HEAD}\n{}\n\n{machine}\n", report.rows.join("\n"));
         let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
         std::fs::create_dir_all(&target)?;
         std::fs::write(Path::new(&target).join("scale.md"), text)?;
     }
-    Ok(())
+    match broke_off {
+        0 => Ok(()),
+        n => Err(format!("{n} of the rows could not be measured").into()),
+    }
+}
+
+/// The load averages of proc(5): how many threads want a core.
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let first = text.split_whitespace().next().unwrap_or("unknown");
+    format!("a load of {first}")
+}
+
+/// When and on what this is measured.
+fn state_of_machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let now = chrono::Utc::now().format("%Y-%m-%d %H:%M UTC");
+    format!("{now}, {cores} cores, {}", load())
 }
 
 fn millis(duration: Duration) -> f64 {
@@ -188,7 +237,8 @@ fn passes(report: &mut Report, size: Size) -> Result<(), Bad> {
         let dir = tempfile::tempdir()?;
         big::write_specs(dir.path(), size)?;
         let now = now();
-        let (desired, mut observed) = big::half_done(dir.path(), size, now, None)?;
+        let (desired, mut observed) =
+            big::half_done(dir.path(), size, now, None, &Everybody::default())?;
         for account in observed.accounts.values_mut() {
             account.next_allowed_at = now + Duration::from_secs(3600);
         }
@@ -201,7 +251,7 @@ fn passes(report: &mut Report, size: Size) -> Result<(), Bad> {
             };
             runtime.links.insert(account.clone(), ready);
         }
-        let everybody = Everybody;
+        let everybody = Everybody::default();
         let pass = |now: Timestamp, actions: usize| {
             best(20, || {
                 let began = Instant::now();
@@ -311,6 +361,9 @@ impl Drop for Daemon {
     }
 }
 
+/// The watcher waits for so long that nothing more changes.
+const QUIET: Duration = Duration::from_millis(50);
+
 fn daemon(report: &mut Report, size: Size) -> Result<(), Bad> {
     let state = format!(
         "{} specs and {} people, half of them done",
@@ -325,14 +378,28 @@ fn daemon(report: &mut Report, size: Size) -> Result<(), Bad> {
         .build()?;
     let dir = tempfile::tempdir()?;
     big::write_specs(dir.path(), size)?;
-    big::half_done(dir.path(), size, now(), Some(&dir.path().join("state")))?;
+    // The next in turn is there: after his message everybody waits for an hour.
+    let next = big::next_of_first(size);
     let sandbox = runtime.block_on(Sandbox::start(SandboxOptions {
-        world: WorldSpec::from_yaml("accounts: [{name: acc-1}]\n")?,
+        world: WorldSpec::from_yaml(&format!(
+            "accounts: [{{name: acc-1}}]\npeople: [{{id: {next}, username: person_{next}, first_name: P{next}}}]\n"
+        ))?,
         ai_port: None,
         keep_ledger: true,
         ..SandboxOptions::default()
     }))?;
     runtime.block_on(sandbox.write_sessions(&dir.path().join("sessions")))?;
+    let hash = sandbox.world(|world| world.access_hash(0, Peer::User(next)));
+    let everybody = Everybody {
+        there: Some((next, hash)),
+    };
+    big::half_done(
+        dir.path(),
+        size,
+        now(),
+        Some(&dir.path().join("state")),
+        &everybody,
+    )?;
     let began = Instant::now();
     let mut daemon = Daemon(tidings(dir.path(), &["run"]).spawn()?);
     let pid = daemon.0.id();
@@ -363,7 +430,11 @@ fn daemon(report: &mut Report, size: Size) -> Result<(), Bad> {
         ),
         first <= Duration::from_millis(1500) && peak <= 120.0,
     );
-    std::thread::sleep(Duration::from_secs(5));
+    let arrived = sandbox.ledger().of_method("messages.sendMessage");
+    if !arrived.iter().all(|entry| entry.effect) {
+        return Err("the first message did not arrive: there is no idleness to be measured".into());
+    }
+    std::thread::sleep(Duration::from_secs(10));
     let (cpu, rss, span) = (
         cpu_of(&pid.to_string()),
         memory_mb(pid, "VmRSS:"),
@@ -406,14 +477,19 @@ fn daemon(report: &mut Report, size: Size) -> Result<(), Bad> {
             if began.elapsed() > Duration::from_secs(30) {
                 return Err("the edit was not seen in 30 s".into());
             }
-            std::thread::sleep(Duration::from_millis(5));
+            // Each question costs the daemon a report over everything.
+            std::thread::sleep(Duration::from_millis(25));
         }
     })?;
     report.row(
         "daemon: a saved edit to `observed_generation`, same state",
         "≤ 150 ms beyond the quiet time",
-        &format!("{:.0} ms with it", millis(took)),
-        took <= Duration::from_millis(300),
+        &format!(
+            "{:.0} ms with it, which is {} ms",
+            millis(took),
+            millis(QUIET)
+        ),
+        took <= QUIET + Duration::from_millis(150),
     );
     Ok(())
 }
@@ -511,25 +587,61 @@ fn long_journal(report: &mut Report) -> Result<(), Bad> {
 }
 
 fn sends(report: &mut Report) -> Result<(), Bad> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let messages = argument("--messages").unwrap_or(20_000);
     for accounts in [1, 16] {
-        let name = format!("sends at zero delay, {accounts} accounts, every send durable");
+        let name = format!("sends at zero delay, accounts: {accounts}, every send durable");
         if !report.wants(&name) {
             continue;
         }
-        let (plain, engine) = runtime.block_on(rate::measure(accounts, 20_000))?;
+        // In turn, so that what else the machine does is not on one side alone.
+        let mut best: Option<(rate::Rate, rate::Rate)> = None;
+        for _ in 0..argument("--runs").unwrap_or(3) {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            let (plain, engine) = runtime.block_on(rate::measure(accounts, messages))?;
+            best = Some(match best {
+                None => (plain, engine),
+                Some((a, b)) => (a.better(plain), b.better(engine)),
+            });
+        }
+        let (plain, engine) = best.ok_or("no runs")?;
         let ratio = engine.per_second / plain.per_second;
         report.row(
             &name,
             "≥ 0.90 of a plain grammers loop",
             &format!(
-                "{ratio:.2} ({:.0}/s of {:.0}/s)",
-                engine.per_second, plain.per_second
+                "{ratio:.2} ({:.0}/s of {:.0}/s; CPU with the server {:.0} µs of {:.0} µs a message: {:.2})",
+                engine.per_second,
+                plain.per_second,
+                engine.cpu,
+                plain.cpu,
+                plain.cpu / engine.cpu
             ),
             ratio >= 0.9,
         );
     }
+    Ok(())
+}
+
+fn fortnights(report: &mut Report) -> Result<(), Bad> {
+    let seeds = argument("--seeds").unwrap_or(500) as u64;
+    let name = "the simulated fortnight";
+    if !report.wants(name) {
+        return Ok(());
+    }
+    let cpu = cpu_of("self");
+    let took = fortnight::live_through(seeds)?;
+    let cpu = cpu_of("self").saturating_sub(cpu);
+    let rate = seeds as f64 / took.as_secs_f64();
+    report.row(
+        name,
+        "≥ 20 seeds a second",
+        &format!(
+            "{rate:.0} a second ({:.1} ms CPU each, {seeds} seeds)",
+            millis(cpu) / seeds as f64
+        ),
+        rate >= 20.0,
+    );
     Ok(())
 }

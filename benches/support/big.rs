@@ -28,7 +28,11 @@ pub struct Size {
 const FIRST: i64 = 1_000_000;
 
 /// Who is who, made up when asked.
-pub struct Everybody;
+#[derive(Default)]
+pub struct Everybody {
+    /// Somebody who is there, and the access hash by which the first account addresses him.
+    pub there: Option<(i64, i64)>,
+}
 
 impl Everybody {
     fn person(&self, id: PersonId) -> Person {
@@ -36,7 +40,9 @@ impl Everybody {
         person.contact.id = Some(id.0);
         person.contact.first_name = Some(format!("P{}", id.0));
         person.contact.username = Some(format!("person_{}", id.0));
-        person.hashes.insert("acc-1".into(), id.0 * 7);
+        let hash = self.there.filter(|(there, _)| *there == id.0);
+        let hash = hash.map_or(id.0 * 7, |(_, hash)| hash);
+        person.hashes.insert("acc-1".into(), hash);
         person
     }
 }
@@ -90,6 +96,11 @@ pub fn workspace(dir: &Path) -> Result<Workspace, Bad> {
     })?)
 }
 
+/// Who gets the next message of the first campaign.
+pub fn next_of_first(size: Size) -> i64 {
+    FIRST + i64::try_from(size.people / 2).unwrap_or(0)
+}
+
 /// Specs resolved, and a state in which half of everybody has his message. With `state` it goes there too, people and
 /// all.
 pub fn half_done(
@@ -97,6 +108,7 @@ pub fn half_done(
     size: Size,
     now: Timestamp,
     state: Option<&Path>,
+    everybody: &Everybody,
 ) -> Result<(Desired, Observed), Bad> {
     let desired = workspace(dir)?.resolve(&History::default(), None).desired;
     let store = match state {
@@ -110,7 +122,6 @@ pub fn half_done(
             Some(Store::<Recorded>::open(dir, options)?.0)
         }
     };
-    let everybody = Everybody;
     let mut observed = Observed::default();
     let write = |observed: &mut Observed, events: Vec<Event>| -> Result<(), Bad> {
         let recorded: Vec<Recorded> = events
@@ -189,7 +200,7 @@ pub fn half_done(
             &Inputs {
                 desired: &desired,
                 observed: &observed,
-                people: &everybody,
+                people: everybody,
                 runtime: &runtime,
                 now,
                 report_only: false,
