@@ -45,7 +45,14 @@ pub(super) const MAKING: &str = "restore.new";
 /// A whole state that waits for the next opening.
 const WHOLE: &str = "restore";
 /// The parts of a state, in the order in which they are exchanged: what says that there is one comes last.
-const PARTS: [&str; 5] = ["db", "outbox", "checkpoints", "stamp", "state.json"];
+const PARTS: [&str; 6] = [
+    "db",
+    "outbox",
+    "checkpoints",
+    "stamp",
+    super::mark::NAME,
+    "state.json",
+];
 /// The trees of a database.
 const TREES: [&str; 7] = [
     "meta",

@@ -95,6 +95,23 @@ pub enum StoreError {
         /// The one that came instead; `None`: nothing came.
         found: Option<Seq>,
     },
+    /// Events that were durable are gone from the end of the journal.
+    #[error(
+        "the state in {} has lost its newest events: it ends with event {found}, although event {known} was safe on the disk before. \
+         A file in {} was emptied, cut short or taken away: put it back, or restore a backup. Where there is neither, \
+         `tidings approve --new-state` goes on with what is left, after the accounts' dialogs since then were read; \
+         opt-outs and erasures of that time are then to be entered again",
+        dir.display(),
+        dir.join("outbox").display()
+    )]
+    EventsLost {
+        /// The state folder.
+        dir: PathBuf,
+        /// The last event that was known to be durable.
+        known: Seq,
+        /// The last event that is there.
+        found: Seq,
+    },
     /// An earlier failure closed the store for writing.
     #[error(
         "the state accepts no more writes since an earlier failure: {first}; mend that and start anew"

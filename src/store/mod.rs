@@ -7,6 +7,7 @@
 //!   outbox/*.log    every event, checksummed, made durable by fdatasync
 //!   db/             sled: the journal in packs of a thousand events, people, audiences, payloads
 //!   checkpoints/    the last two folded states
+//!   mark            the last event known to be durable, to notice an outbox that lost its end
 //!   stamp           number of the last database sync, to notice a database that went back
 //!   answers/        a model's answers that are not in the journal yet
 //!   erase           present: the database is written anew at the next opening
@@ -27,8 +28,8 @@
 //! - An event whose append returned is there after a SIGKILL, one that was synced after a power
 //!   cut. A batch is there whole or not at all.
 //! - Damage is reported with its place. Only an unfinished end that nobody was promised is cut,
-//!   and how many bytes that were is said. (One thing cannot be told from an unfinished end: damage
-//!   to the very last frame with nothing sound after it.)
+//!   and how many bytes that were is said. Events that were synced and are gone (an outbox file that was emptied, shortened or
+//!   taken away) are noticed by the mark: [`StoreError::EventsLost`].
 //! - After a failed write to the disk nothing is written any more ([`StoreError::Failed`]): what
 //!   the disk holds then is only known after a new start.
 //!
@@ -53,6 +54,7 @@ mod hooks;
 mod journal;
 mod kept;
 mod lock;
+mod mark;
 mod open;
 mod outbox;
 mod payloads;

@@ -18,6 +18,7 @@ use super::error::Failure;
 use super::hooks::Hooks;
 use super::journal::{Packs, first_of};
 use super::lock::Lock;
+use super::mark::Mark;
 use super::outbox::{Found, Outbox};
 use super::payloads::Payloads;
 use super::people::People;
@@ -91,8 +92,7 @@ impl Inner {
             make_dir(&dir.join(part))?;
             tighten(&dir.join(part))?;
         }
-        let (outbox, found) =
-            Outbox::open(&dir.join("outbox"), id, !read_only, options.hooks.clone())?;
+        let (outbox, found) = Outbox::open(&dir.join("outbox"), id, options.hooks.clone())?;
         report.torn_bytes = found.torn_bytes;
         let inner = Self {
             dir: dir.to_owned(),
@@ -112,6 +112,10 @@ impl Inner {
             progress: watch::Sender::new(Progress::default()),
             folding: Mutex::new(()),
             stamp: Mutex::new(stamp),
+            mark: match read_only {
+                true => None,
+                false => Some(Mark::open(dir, id)?),
+            },
             payloads: Payloads::new(db.tree("payloads")?),
             people: People::new(db.tree("people")?),
             audience: db.tree("audience")?,
@@ -122,13 +126,18 @@ impl Inner {
             db,
             _lock: lock,
         };
-        inner.reconcile(found, &mut report)?;
+        inner.reconcile(found, options.accept_loss, &mut report)?;
         Ok((inner, report))
     }
 
     /// Holds the outbox against the journal: finds how far the journal is sound, replaces what is
     /// damaged or missing after that from the outbox, and refuses where neither has it.
-    fn reconcile(&self, found: Found, report: &mut OpenReport) -> Result<(), StoreError> {
+    fn reconcile(
+        &self,
+        found: Found,
+        accept_loss: bool,
+        report: &mut OpenReport,
+    ) -> Result<(), StoreError> {
         let first = self.journal_first()?;
         let outbox_first = found.events.first().map(|entry| entry.seq);
         let outbox_last = guard(&self.writer).outbox.last();
@@ -165,6 +174,17 @@ impl Inner {
                 found: None,
             }));
         }
+        let known = Mark::read(&self.dir, self.id);
+        if known >= expected {
+            if !accept_loss {
+                return Err(StoreError::EventsLost {
+                    dir: self.dir.clone(),
+                    known,
+                    found: expected - 1,
+                });
+            }
+            report.lost = known - (expected - 1);
+        }
         if !sound.after.is_empty() {
             // Packs after the sound part go only if the outbox has all that they could hold.
             if sound.after_last.is_none_or(|after| after >= expected) {
@@ -188,8 +208,15 @@ impl Inner {
         report.replayed = tail.len() as u64;
         if !self.read_only {
             // What stands in the page cache after a SIGKILL must be durable before it is built on.
+            writer.outbox.repair()?;
             writer.outbox.sync_closed()?;
             writer.outbox.resume(expected - 1)?;
+        }
+        // An accepted loss is forgotten with the first event after it, not before: that event says who accepted it.
+        if let Some(mark) = &self.mark
+            && report.lost == 0
+        {
+            mark.set(expected - 1)?;
         }
         self.durable.store(expected - 1, Ordering::Release);
         self.progress

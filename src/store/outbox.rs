@@ -55,8 +55,15 @@ pub(crate) struct Entry {
 pub(crate) struct Found {
     /// Events in order; the sequence is ascending and has gaps only between files.
     pub(crate) events: Vec<Entry>,
-    /// Bytes of unfinished frames that were cut from the end.
+    /// Bytes of unfinished frames at the end.
     pub(crate) torn_bytes: u64,
+}
+
+/// What is to be done about an unfinished end.
+#[derive(Debug)]
+enum Repair {
+    Remove(PathBuf),
+    Cut(PathBuf, u64),
 }
 
 #[derive(Debug)]
@@ -72,6 +79,7 @@ pub(crate) struct Outbox {
     dir: PathBuf,
     state: StateId,
     closed: Vec<Segment>,
+    repairs: Vec<Repair>,
     file: Option<Arc<File>>,
     path: PathBuf,
     len: u64,
@@ -102,6 +110,7 @@ impl Outbox {
             dir: dir.to_owned(),
             state,
             closed: Vec::new(),
+            repairs: Vec::new(),
             file: None,
             path: PathBuf::new(),
             len: 0,
@@ -110,12 +119,11 @@ impl Outbox {
         }
     }
 
-    /// Reads what is there and, with `repair`, cuts a torn tail. The outbox is then positioned
-    /// after its last event; [`Outbox::resume`] must follow before the first append.
+    /// Reads what is there, and leaves it as it is: [`Outbox::repair`] cuts a torn tail. The outbox is
+    /// then positioned after its last event; [`Outbox::resume`] must follow before the first append.
     pub(crate) fn open(
         dir: &Path,
         state: StateId,
-        repair: bool,
         hooks: Hooks,
     ) -> Result<(Self, Found), StoreError> {
         let mut outbox = Self::at(dir, state, hooks);
@@ -135,11 +143,7 @@ impl Outbox {
             if is_newest && !header_is_whole(&bytes) {
                 // Its creation was cut short: nothing was ever promised out of it.
                 found.torn_bytes += bytes.len() as u64;
-                if repair {
-                    fs::remove_file(&path)
-                        .map_err(|cause| StoreError::io("remove", &path, &cause))?;
-                    sync_dir(dir)?;
-                }
+                outbox.repairs.push(Repair::Remove(path));
                 continue;
             }
             check_header(&path, &bytes, state, first)?;
@@ -155,9 +159,9 @@ impl Outbox {
             let scan = scan(&path, &bytes, first, is_newest)?;
             if scan.good < bytes.len() {
                 found.torn_bytes += (bytes.len() - scan.good) as u64;
-                if repair {
-                    cut(&path, scan.good as u64)?;
-                }
+                outbox
+                    .repairs
+                    .push(Repair::Cut(path.clone(), scan.good as u64));
             }
             outbox.last = scan.events.last().map_or(first - 1, |entry| entry.seq);
             found.events.extend(scan.events);
@@ -167,6 +171,21 @@ impl Outbox {
             });
         }
         Ok((outbox, found))
+    }
+
+    /// Cuts the unfinished end that [`Outbox::open`] found.
+    pub(crate) fn repair(&mut self) -> Result<(), StoreError> {
+        for repair in std::mem::take(&mut self.repairs) {
+            match repair {
+                Repair::Remove(path) => {
+                    fs::remove_file(&path)
+                        .map_err(|cause| StoreError::io("remove", &path, &cause))?;
+                    sync_dir(&self.dir)?;
+                }
+                Repair::Cut(path, len) => cut(&path, len)?,
+            }
+        }
+        Ok(())
     }
 
     /// The last event that stands in the outbox, or stood in a file of it.

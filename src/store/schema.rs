@@ -162,7 +162,14 @@ pub(crate) fn migrate(
 }
 
 /// What belongs to a state, beside its lock.
-pub(crate) const PARTS: [&str; 5] = ["db", "outbox", "checkpoints", NAME, "stamp"];
+pub(crate) const PARTS: [&str; 6] = [
+    "db",
+    "outbox",
+    "checkpoints",
+    NAME,
+    "stamp",
+    super::mark::NAME,
+];
 
 fn copy_state(dir: &Path, to: &Path) -> Result<(), StoreError> {
     if to.exists() {

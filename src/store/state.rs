@@ -22,6 +22,7 @@ use super::error::Failure;
 use super::hooks::{Hooks, Point};
 use super::journal::{Events, PACK_BYTES, PACK_EVENTS, Packs, pack};
 use super::lock::Lock;
+use super::mark::Mark;
 use super::outbox::{Encoded, MAX_BODY, Outbox, sync_file};
 use super::payloads::Payloads;
 use super::people::People;
@@ -50,6 +51,9 @@ pub struct Options {
     pub access: Access,
     /// How long to wait for another process to let go.
     pub wait: Duration,
+    /// Go on with what is left where events that were durable are gone ([`StoreError::EventsLost`]). The loss counts as
+    /// accepted once an event was appended and synced after it.
+    pub accept_loss: bool,
     /// Places where a test can make the store fail.
     pub hooks: Hooks,
 }
@@ -60,6 +64,7 @@ impl Options {
         Self {
             access,
             wait,
+            accept_loss: false,
             hooks: Hooks::default(),
         }
     }
@@ -72,6 +77,8 @@ pub struct OpenReport {
     pub created: bool,
     /// Bytes of an unfinished write that were cut from the outbox's end.
     pub torn_bytes: u64,
+    /// Events that were durable and are gone, as [`Options::accept_loss`] allowed.
+    pub lost: u64,
     /// Events that the outbox supplied to the journal.
     pub replayed: u64,
     /// Damaged or superfluous packs of the journal that were dropped and supplied by the outbox.
@@ -212,6 +219,8 @@ pub(crate) struct Inner {
     /// The number of the last database sync, kept beside the database too: a database that is
     /// behind it has lost writes.
     pub(crate) stamp: Mutex<(u64, Option<File>)>,
+    /// `None` for a reader.
+    pub(crate) mark: Option<Mark>,
     pub(crate) payloads: Payloads,
     pub(crate) people: People,
     pub(crate) audience: Tree,
@@ -744,6 +753,10 @@ impl Inner {
         }
         if let Some((file, path)) = file {
             sync_file(&file, &path, &self.hooks).map_err(|error| self.fail(error))?;
+        }
+        // After the sync, so that it is never ahead of what the disk holds.
+        if let Some(mark) = &self.mark {
+            mark.set(written).map_err(|error| self.fail(error))?;
         }
         self.durable.store(written, Ordering::Release);
         self.progress

@@ -34,6 +34,8 @@ fn an_outbox_torn_at_any_byte_keeps_every_whole_frame_and_says_what_was_cut() {
     copy_state(&dir, &copy);
     let outbox = copy.join("outbox");
     for cut in durable..=whole.len() as u64 {
+        // What the opening before this one synced is not to be missed.
+        fs::copy(dir.join("mark"), copy.join("mark")).unwrap();
         fs::remove_dir_all(&outbox).unwrap();
         fs::create_dir(&outbox).unwrap();
         let path = outbox.join(file.file_name().unwrap());
@@ -43,7 +45,7 @@ fn an_outbox_torn_at_any_byte_keeps_every_whole_frame_and_says_what_was_cut() {
             c if c >= sixth => (6, c - sixth),
             c => (5, c - durable),
         };
-        let (_, found) = Outbox::open(&outbox, StateId(0x1234), false, Hooks::default()).unwrap();
+        let (_, found) = Outbox::open(&outbox, StateId(0x1234), Hooks::default()).unwrap();
         assert_eq!(found.torn_bytes, torn, "cut at {cut}");
         assert_eq!(found.events.len() as u64, last, "cut at {cut}");
         // The whole store takes some milliseconds more: at some of the places.
@@ -95,13 +97,8 @@ fn an_outbox_torn_at_any_byte_of_its_last_64_kib_keeps_every_whole_frame() {
         }
         let (end, last) = ends[whole];
         file.set_len(cut).unwrap();
-        let (_, found) = Outbox::open(
-            &copy.join("outbox"),
-            StateId(0x1234),
-            false,
-            Hooks::default(),
-        )
-        .unwrap();
+        let (_, found) =
+            Outbox::open(&copy.join("outbox"), StateId(0x1234), Hooks::default()).unwrap();
         assert_eq!(found.torn_bytes, cut - end, "cut at {cut}");
         assert_eq!(found.events.len() as u64, last, "cut at {cut}");
         cuts += 1;
@@ -313,6 +310,111 @@ fn a_lost_outbox_is_noticed() {
     fs::remove_dir_all(dir.join("outbox")).unwrap();
     let error = open_err(&dir).to_string();
     assert!(error.contains("outbox files are missing"), "{error}");
+}
+
+/// What can become of the newest outbox file, by its whole bytes; `None`: it is gone.
+fn losses(whole: &[u8]) -> Vec<(&'static str, Option<Vec<u8>>)> {
+    let part = |len: usize| Some(whole[..len].to_vec());
+    vec![
+        ("emptied", part(0)),
+        ("cut within its header", part(20)),
+        ("cut after its header", part(36)),
+        ("cut within its last frame", part(whole.len() - 3)),
+        ("zeroed", Some(vec![0; whole.len()])),
+        ("its last frame damaged", {
+            let mut bytes = whole.to_vec();
+            let last = bytes.len() - 1;
+            bytes[last] ^= 1;
+            Some(bytes)
+        }),
+        ("gone", None),
+    ]
+}
+
+#[test]
+fn events_that_were_synced_and_are_gone_are_never_passed_over() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("state");
+    drop(folded(&dir));
+    let (store, _) = open(&dir);
+    store.append(&events(3011, 3012)).unwrap();
+    store.sync(3012).unwrap();
+    drop(store);
+    let newest = outbox_files(&dir).pop().unwrap();
+    let whole = fs::read(&newest).unwrap();
+    for (what, left) in losses(&whole) {
+        let copy = tmp.path().join(what);
+        copy_state(&dir, &copy);
+        let file = copy.join("outbox").join(newest.file_name().unwrap());
+        match &left {
+            Some(bytes) => fs::write(&file, bytes).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        for access in [WRITE, Access::Read] {
+            let options = Options::new(access, Duration::ZERO);
+            let error = Store::<Event>::open(&copy, options).err().unwrap();
+            assert!(
+                matches!(error, StoreError::EventsLost { known: 3012, found, .. } if found < 3012),
+                "{what}: {error}"
+            );
+            assert!(error.to_string().contains("restore a backup"), "{error}");
+        }
+        assert_eq!(fs::read(&file).ok(), left, "{what}: left as it is");
+        // Whoever accepts it goes on with the rest; the loss is forgotten with the next event and not before.
+        let accept = || Options {
+            accept_loss: true,
+            ..options()
+        };
+        let (store, report) = Store::<Event>::open(&copy, accept()).unwrap();
+        let rest = store.last_seq();
+        assert_eq!(report.lost, 3012 - rest, "{what}");
+        drop(store);
+        assert!(matches!(open_err(&copy), StoreError::EventsLost { .. }));
+        let (store, _) = Store::<Event>::open(&copy, accept()).unwrap();
+        store.append(&[event(rest + 1)]).unwrap();
+        store.sync(rest + 1).unwrap();
+        drop(store);
+        assert_holds(&open(&copy).0, rest + 1);
+        // Put back, it is whole again.
+        fs::remove_dir_all(&copy).unwrap();
+        copy_state(&dir, &copy);
+        assert_holds(&open(&copy).0, 3012);
+    }
+}
+
+#[test]
+fn an_old_missing_or_damaged_mark_is_no_obstacle() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("state");
+    let (store, _) = open(&dir);
+    store.append(&events(1, 3)).unwrap();
+    store.sync(3).unwrap();
+    let old = fs::read(dir.join("mark")).unwrap();
+    store.append(&events(4, 6)).unwrap();
+    store.sync(6).unwrap();
+    drop(store);
+    let mut flipped = fs::read(dir.join("mark")).unwrap();
+    flipped[20] ^= 1;
+    for mark in [
+        Some(old),
+        Some(Vec::new()),
+        Some(vec![0; 28]),
+        Some(flipped),
+        None,
+    ] {
+        match mark {
+            Some(bytes) => fs::write(dir.join("mark"), bytes).unwrap(),
+            None => fs::remove_file(dir.join("mark")).unwrap(),
+        }
+        assert_holds(&open(&dir).0, 6);
+    }
+    // An emptied file whose events all stand in the database is missed by nobody.
+    let (store, _) = open(&dir);
+    store.append(&[event(7)]).unwrap();
+    store.fold(true).unwrap();
+    drop(store);
+    fs::write(outbox_files(&dir).pop().unwrap(), b"").unwrap();
+    assert_holds(&open(&dir).0, 7);
 }
 
 #[test]
