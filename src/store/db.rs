@@ -37,6 +37,8 @@ pub(crate) struct Db {
     pub(super) db: RwLock<Option<sled::Db>>,
     failure: Failure,
     hooks: Hooks,
+    /// Snapshots that could not be read and were put aside when it was opened.
+    pub(super) damaged_snapshots: Vec<PathBuf>,
     /// Every tree that was handed out: [`super::rewrite`] exchanges what stands behind them.
     pub(super) slots: Mutex<Vec<(&'static str, Slot)>>,
     /// Readings under way.
@@ -84,11 +86,21 @@ impl Db {
         hooks: Hooks,
     ) -> Result<(Self, Vec<PathBuf>), StoreError> {
         let removed = remove_partial_snapshots(path)?;
+        let mut damaged_snapshots = Vec::new();
+        let opened = match Self::open_sled(path) {
+            Err(StoreError::Unopenable { .. }) if !snapshots(path)?.is_empty() => {
+                // A snapshot is only a shortcut for reading the log.
+                damaged_snapshots = put_snapshots_aside(path)?;
+                Self::open_sled(path)?
+            }
+            opened => opened?,
+        };
         let db = Self {
             path: path.to_owned(),
-            db: RwLock::new(Some(Self::open_sled(path)?)),
+            db: RwLock::new(Some(opened)),
             failure,
             hooks,
+            damaged_snapshots,
             slots: Mutex::default(),
             readers: Arc::default(),
         };
@@ -107,13 +119,29 @@ impl Db {
                 // The store decides when to flush.
                 .flush_every_ms(None)
                 .print_profile_on_drop(false);
-            match caught("open", || config.open()) {
+            // Where the system refuses (no right, no room, no descriptor), the files may be sound.
+            let mut refused = false;
+            let opened = caught("open", || {
+                config.open().inspect_err(|error| {
+                    refused =
+                        matches!(error, sled::Error::Io(cause) if cause.raw_os_error().is_some());
+                })
+            });
+            match opened {
                 Ok(db) => return Ok(db),
                 Err(StoreError::Database { cause, .. })
                     if cause.contains("could not acquire lock")
                         && started.elapsed() < LOCK_GRACE =>
                 {
                     std::thread::sleep(Duration::from_millis(20));
+                }
+                Err(StoreError::Database { cause, .. })
+                    if !refused && !cause.contains("could not acquire lock") =>
+                {
+                    return Err(StoreError::Unopenable {
+                        path: path.to_owned(),
+                        cause: in_short(&cause),
+                    });
                 }
                 Err(StoreError::Database { action, cause }) => {
                     return Err(StoreError::Database {
@@ -261,6 +289,38 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
         .map_err(io)?
         .map(|entry| entry.map(|entry| entry.path()).map_err(io))
         .collect()
+}
+
+/// The first line of the database's words, which can go on with a debugger's notation of its memory.
+fn in_short(cause: &str) -> String {
+    /// Enough for a sentence.
+    const MOST: usize = 160;
+    let line = cause.lines().next().unwrap_or_default();
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// The database's snapshots.
+fn snapshots(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let is_one = |path: &PathBuf| {
+        path.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("snap."))
+    };
+    Ok(entries(path)?.into_iter().filter(is_one).collect())
+}
+
+/// Puts all snapshots where the database does not find them. Answers where they stood.
+fn put_snapshots_aside(path: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let state = path.parent().ok_or(StoreError::Closed)?;
+    let found = snapshots(path)?;
+    for snapshot in &found {
+        super::salvage::put_aside(state, snapshot)?;
+        tracing::warn!(file = %snapshot.display(), "a database snapshot is damaged and was put aside; the log is read instead");
+    }
+    Ok(found)
 }
 
 /// A snapshot whose writing was cut short makes the database refuse to open. It is only a

@@ -66,6 +66,19 @@ pub enum StoreError {
         /// The database's words.
         cause: String,
     },
+    /// The embedded database cannot be opened, and it is not the system that refuses.
+    #[error(
+        "the database in {} is damaged and cannot be opened ({cause}). What is needed most stands beside it too: restore a \
+         backup, and `tidings restore` unites it with what the outbox and the checkpoints hold (suppressions, erasures \
+         and what was sent)",
+        path.display()
+    )]
+    Unopenable {
+        /// The database's folder.
+        path: PathBuf,
+        /// The database's words.
+        cause: String,
+    },
     /// A backup cannot be used.
     #[error("the backup {} cannot be used: {what}", path.display())]
     Backup {
@@ -187,7 +200,10 @@ impl StoreError {
     /// Whether this says that the disk or the database itself failed, so that nothing written
     /// afterwards could be trusted.
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Io { .. } | Self::Database { .. })
+        matches!(
+            self,
+            Self::Io { .. } | Self::Database { .. } | Self::Unopenable { .. }
+        )
     }
 }
 

@@ -131,7 +131,7 @@ impl<E: DeserializeOwned> Events<E> {
         }
     }
 
-    fn raw(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn raw(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
         while self.next < self.tail_first {
             if let Some(event) = self.pack.next() {
                 return Ok(Some(event));

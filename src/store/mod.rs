@@ -9,6 +9,7 @@
 //!   checkpoints/    the last two folded states
 //!   mark            the last event known to be durable, to notice an outbox that lost its end
 //!   stamp           number of the last database sync, to notice a database that went back
+//!   damaged/        database snapshots that could not be read
 //!   answers/        a model's answers that are not in the journal yet
 //!   erase           present: the database is written anew at the next opening
 //!   before-vN/      a copy from before the state was brought to version N
@@ -60,6 +61,7 @@ mod outbox;
 mod payloads;
 mod people;
 mod rewrite;
+mod salvage;
 mod schema;
 mod state;
 mod trees;
@@ -75,6 +77,7 @@ pub use hooks::{Hooks, Point};
 pub use journal::Events;
 pub use kept::{KeptAnswers, KeptName};
 pub use people::People;
+pub use salvage::{Salvaged, salvage};
 pub use state::{
     Access, Exported, FoldReport, Loaded, OpenReport, Options, Sizes, Store, VerifyReport,
 };

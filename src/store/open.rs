@@ -64,6 +64,7 @@ impl Inner {
                     report.erased = erase::run(dir)?;
                 }
                 let (db, removed) = Db::open(&db_path, failure.clone(), options.hooks.clone())?;
+                report.damaged_snapshots = db.damaged_snapshots.clone();
                 report.removed_snapshots = removed;
                 (file, db)
             }

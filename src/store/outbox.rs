@@ -156,7 +156,8 @@ impl Outbox {
                     ),
                 ));
             }
-            let scan = scan(&path, &bytes, first, is_newest)?;
+            let tail = if is_newest { Tail::Torn } else { Tail::Whole };
+            let scan = scan(&path, &bytes, first, tail)?;
             if scan.good < bytes.len() {
                 found.torn_bytes += (bytes.len() - scan.good) as u64;
                 outbox
@@ -171,6 +172,28 @@ impl Outbox {
             });
         }
         Ok((outbox, found))
+    }
+
+    /// Every sound event of the files that can be read, whatever is wrong beside them; and whether something was.
+    pub(crate) fn salvage(dir: &Path, state: StateId) -> (Vec<Entry>, bool) {
+        let (Ok(names), mut events, mut bad) = (list(dir), Vec::<Entry>::new(), false) else {
+            return (Vec::new(), true);
+        };
+        for (first, path) in names {
+            let Ok(bytes) = fs::read(&path) else {
+                bad = true;
+                continue;
+            };
+            if check_header(&path, &bytes, state, first).is_err() {
+                bad = true;
+                continue;
+            }
+            let scan = scan(&path, &bytes, first, Tail::Any).unwrap_or_default();
+            bad |= scan.good < bytes.len();
+            let last = events.last().map_or(0, |entry| entry.seq);
+            events.extend(scan.events.into_iter().filter(|entry| entry.seq > last));
+        }
+        (events, bad)
     }
 
     /// Cuts the unfinished end that [`Outbox::open`] found.
@@ -369,6 +392,16 @@ fn list(dir: &Path) -> Result<Vec<(Seq, PathBuf)>, StoreError> {
     Ok(out)
 }
 
+/// The state that the newest sound file in `dir` belongs to.
+pub(crate) fn state_of(dir: &Path) -> Option<StateId> {
+    let names = list(dir).ok()?;
+    names.into_iter().rev().find_map(|(first, path)| {
+        let bytes = fs::read(&path).ok()?;
+        let id = StateId(u128::from_le_bytes(bytes.get(8..24)?.try_into().ok()?));
+        check_header(&path, &bytes, id, first).is_ok().then_some(id)
+    })
+}
+
 fn header_is_whole(bytes: &[u8]) -> bool {
     // A power cut can leave a file with its length but without its contents.
     bytes.len() >= FILE_HEADER && bytes.iter().any(|byte| *byte != 0)
@@ -452,18 +485,33 @@ fn parse(bytes: &[u8], at: usize) -> Option<Frame<'_>> {
     })
 }
 
+#[derive(Default)]
 struct Scan {
     events: Vec<Entry>,
     /// Length of the sound part.
     good: usize,
 }
 
-fn scan(path: &Path, bytes: &[u8], first: Seq, may_be_torn: bool) -> Result<Scan, StoreError> {
+/// What may stand at a file's end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    /// Nothing but whole frames.
+    Whole,
+    /// A frame that nobody was promised.
+    Torn,
+    /// Anything: what stands before it is wanted.
+    Any,
+}
+
+fn scan(path: &Path, bytes: &[u8], first: Seq, tail: Tail) -> Result<Scan, StoreError> {
     let mut events = Vec::new();
     let mut at = FILE_HEADER;
     let mut next = first;
     while at < bytes.len() {
         let Some(frame) = parse(bytes, at) else {
+            if tail == Tail::Any {
+                break;
+            }
             if let Some(later) = promised_after(bytes, at, next) {
                 return Err(StoreError::corrupt(
                     format!("{}, offset {at}", path.display()),
@@ -472,7 +520,7 @@ fn scan(path: &Path, bytes: &[u8], first: Seq, may_be_torn: bool) -> Result<Scan
                     ),
                 ));
             }
-            if !may_be_torn {
+            if tail == Tail::Whole {
                 return Err(StoreError::corrupt(
                     format!("{}, offset {at}", path.display()),
                     format!(
@@ -483,6 +531,9 @@ fn scan(path: &Path, bytes: &[u8], first: Seq, may_be_torn: bool) -> Result<Scan
             break;
         };
         if frame.first != next {
+            if tail == Tail::Any {
+                break;
+            }
             return Err(StoreError::corrupt(
                 format!("{}, offset {at}", path.display()),
                 format!("event {} stands here, expected {next}", frame.first),

@@ -26,6 +26,7 @@ use super::mark::Mark;
 use super::outbox::{Encoded, MAX_BODY, Outbox, sync_file};
 use super::payloads::Payloads;
 use super::people::People;
+use super::salvage;
 use super::trees::{Audience, Conversations, Lookups, Meta};
 use super::{Seq, StateId, StoreError};
 
@@ -85,6 +86,8 @@ pub struct OpenReport {
     pub repaired_packs: u64,
     /// Partial database snapshots that were removed.
     pub removed_snapshots: Vec<PathBuf>,
+    /// Damaged database snapshots that were put aside; the database was read from its log.
+    pub damaged_snapshots: Vec<PathBuf>,
     /// The database has lost writes that it had flushed. The journal was made whole; people and
     /// audiences written last may be missing and are best looked up again.
     pub database_rolled_back: bool,
@@ -321,6 +324,20 @@ impl<E: Serialize + DeserializeOwned> Store<E> {
         Ok(Events::new(packs, from, tail_first, tail))
     }
 
+    /// Tells an event from any other that could stand under its number: a hash of its bytes, which never change. `None`
+    /// where it is not there, not yet or not any more.
+    pub fn fingerprint(&self, seq: Seq) -> Result<Option<u64>, StoreError> {
+        if seq < self.first_seq()? || seq > self.last_seq() {
+            return Ok(None);
+        }
+        let raw = self.events_from(seq)?.raw()?;
+        Ok(raw.map(|raw| {
+            let hash = blake3::hash(&raw);
+            let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
+            u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        }))
+    }
+
     /// The newest sound checkpoint and the events after it: all that is needed at a start.
     pub fn load(&self) -> Result<Loaded<E>, StoreError> {
         let mut damaged = Vec::new();
@@ -488,7 +505,8 @@ impl<E> Store<E> {
                 .and_then(|name| name.to_str())
                 .is_some_and(|name| name.starts_with("before-v"));
             // What a restore that was killed had made counts for nothing.
-            let is_leftover = path == self.inner.dir.join(archive::MAKING);
+            let is_leftover = path == self.inner.dir.join(archive::MAKING)
+                || path == self.inner.dir.join(salvage::DAMAGED);
             if is_copy || is_leftover {
                 erase::shred(&path).map_err(|error| self.inner.fail(error))?;
             }

@@ -473,6 +473,79 @@ fn a_partial_snapshot_is_removed_before_it_makes_the_database_refuse() {
 }
 
 #[test]
+fn a_damaged_snapshot_is_put_aside_and_the_log_read_instead() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("state");
+    drop(folded(&dir));
+    drop(open(&dir));
+    let snapshots: Vec<_> = fs::read_dir(dir.join("db"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().unwrap().contains("/snap."))
+        .collect();
+    assert!(!snapshots.is_empty());
+    for path in &snapshots {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[20] ^= 0xFF;
+        fs::write(path, bytes).unwrap();
+    }
+    let (store, report) = open(&dir);
+    assert_eq!(report.damaged_snapshots, snapshots);
+    assert!(!report.database_rolled_back);
+    assert_holds(&store, 3010);
+    assert!(store.verify().unwrap().problems.is_empty());
+    let aside = dir.join("damaged").join(snapshots[0].file_name().unwrap());
+    assert!(aside.exists());
+    store.erase_now().unwrap();
+    assert!(!aside.exists());
+}
+
+#[test]
+fn a_database_that_cannot_be_opened_is_said_and_the_rest_is_read_without_it() {
+    let tmp = tempfile::tempdir().unwrap();
+    let dir = tmp.path().join("state");
+    let store = folded(&dir);
+    store.save_checkpoint(2500, b"folded").unwrap();
+    drop(store);
+    fs::write(dir.join("db/conf"), [7; 64]).unwrap();
+    let error = open_err(&dir);
+    assert!(matches!(error, StoreError::Unopenable { .. }), "{error}");
+    assert!(error.to_string().contains("`tidings restore`"), "{error}");
+    let rest = || salvage::<Event>(&dir).unwrap();
+    let seqs = |rest: &Salvaged<Event>| {
+        let seqs: Vec<Seq> = rest.events.iter().map(|(seq, _)| *seq).collect();
+        (*seqs.first().unwrap(), *seqs.last().unwrap())
+    };
+    // The description is not needed either.
+    for description in [true, false] {
+        if !description {
+            fs::write(dir.join("state.json"), "?").unwrap();
+        }
+        let found = rest().unwrap();
+        assert_eq!(found.id, StateId(0x1234));
+        assert_eq!(found.checkpoint.as_ref().unwrap().seq, 2500);
+        assert_eq!(seqs(&found), (2501, 3010));
+        assert_eq!((found.missing, found.cut_short), (0, false));
+    }
+    // Without the checkpoint and the first file some stood in the database only.
+    fs::remove_dir_all(dir.join("checkpoints")).unwrap();
+    fs::remove_file(&outbox_files(&dir)[0]).unwrap();
+    let found = rest().unwrap();
+    assert!(found.checkpoint.is_none());
+    assert_eq!(seqs(&found), (2001, 3010));
+    assert_eq!(found.missing, 2000);
+    // Damage to the outbox costs what stands after it in that file.
+    let file = outbox_files(&dir)[0].clone();
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let found = rest().unwrap();
+    assert!(found.cut_short);
+    assert_eq!(seqs(&found), (2001, 3000));
+    fs::remove_dir_all(dir.join("outbox")).unwrap();
+    assert!(rest().is_none());
+}
+
+#[test]
 fn a_truncated_database_is_noticed_and_the_journal_made_whole_or_refused() {
     let tmp = tempfile::tempdir().unwrap();
     let dir = tmp.path().join("state");
