@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "process/behind.rs"]
+mod behind;
 mod child;
 mod common;
 #[path = "process/disk.rs"]

@@ -72,10 +72,12 @@ pub(super) fn run(global: &Global, args: &ApproveArgs) -> Ended {
     let by = super::operator();
     let command = match &args.name {
         None => {
-            let accounts: AccountsDocument =
-                super::read_back(super::document(&workspace, Command::Accounts)?)?;
+            // Of a state that lost its newest events nothing is told before that is accepted.
+            let accounts = match super::document(&workspace, Command::Accounts) {
+                Ok(body) => super::read_back::<AccountsDocument>(body)?.accounts,
+                Err(_) => Vec::new(),
+            };
             let held: Vec<&str> = accounts
-                .accounts
                 .iter()
                 .filter(|account| account.message.starts_with("StateLost"))
                 .map(|account| account.name.as_str())
@@ -87,7 +89,8 @@ pub(super) fn run(global: &Global, args: &ApproveArgs) -> Ended {
             };
             output::line(&format!(
                 "This approves that this state takes over: {}. What another state sent with them is not known here, and \
-                 those people may be written to again.",
+                 those people may be written to again. Of what this state itself sent when it was further than now, the \
+                 dialogs tell, which are read first.",
                 plain(&whose)
             ))?;
             Command::Approve {

@@ -1,10 +1,13 @@
 //! Commands and their answers, the same with a daemon and without.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::core::Open;
+use super::marks::Whose;
 use super::{Clock, Core, RequestError, RunOptions, Workspace};
-use crate::model::{Command, Event, Lineage, Reply};
+use crate::model::{AccountName, Command, Event, Lineage, Reply};
 use crate::spec::diagnostic::no_such;
 use crate::status::{self, DaemonInfo};
 use crate::store::Durability;
@@ -366,50 +369,73 @@ fn approval_asked(core: &Core, name: &str) -> Reply {
     }
 }
 
-/// Takes over accounts that another state used: the operator answers for what that state sent.
+/// Takes over accounts that another state used: the operator answers for what that state sent. Where it was this one,
+/// only later, or this one lost its newest events, the dialogs since then are read first.
 fn approve_state(core: &Core, by: &str) -> (Reply, Vec<Event>) {
-    let Some(id) = core.state_id() else {
+    if core.state_id().is_none() {
         return (
             refused("there is no state here yet; start the daemon first"),
             Vec::new(),
         );
-    };
+    }
+    let behind = core.is_older() || core.lost > 0;
     let mut taken = Vec::new();
     for name in core.desired.engine.accounts.keys() {
-        let path = core.workspace.state_mark_path(name);
-        match std::fs::read_to_string(&path) {
-            Ok(mark) if mark.trim() != id => {
-                if let Err(error) = std::fs::write(&path, format!("{id}\n")) {
-                    return (
-                        refused(format!("{} cannot be written: {error}", path.display())),
-                        Vec::new(),
-                    );
-                }
-                taken.push(name.to_string());
-            }
-            _ => {}
+        if !matches!(core.whose(name), Whose::Others | Whose::Newer) {
+            continue;
         }
+        let path = core.workspace.state_mark_path(name);
+        if let Err(error) = std::fs::OpenOptions::new().write(true).open(&path) {
+            return (
+                refused(format!("{} cannot be written: {error}", path.display())),
+                Vec::new(),
+            );
+        }
+        taken.push(name.clone());
     }
-    if taken.is_empty() {
+    if taken.is_empty() && !behind {
         return (
             done("no account belongs to another state; nothing was changed"),
             Vec::new(),
         );
     }
-    let names = taken.join(", ");
-    let events = taken
-        .into_iter()
-        .map(|name| Event::StateTaken {
-            account: name.into(),
+    let mut events = Vec::new();
+    let mut said = String::new();
+    if behind {
+        // What is known of the campaigns may be gone too, and whoever was written to since is uncertain in all of them.
+        events = super::core::changes(&core.desired, &core.observed);
+        let since = core.unknown_since();
+        let known = core.observed.accounts.keys();
+        let accounts: BTreeSet<AccountName> = core
+            .desired
+            .engine
+            .accounts
+            .keys()
+            .chain(known)
+            .cloned()
+            .collect();
+        events.push(Event::Restored {
+            since,
+            taken_at: since,
+            accounts: accounts.into_iter().collect(),
             by: by.to_owned(),
-        })
-        .collect();
-    (
-        done(format!(
-            "this state has these accounts now: {names}. A running daemon takes them up within seconds."
-        )),
-        events,
-    )
+        });
+        said = format!(
+            "this state goes on from {since}. Campaigns stay held until their accounts' dialogs since then were read; \
+             opt-outs and erasures of that time are to be entered again. "
+        );
+    }
+    if !taken.is_empty() {
+        said.push_str(&format!(
+            "this state has these accounts now: {}. A running daemon takes them up within seconds.",
+            taken.join(", ")
+        ));
+    }
+    events.extend(taken.into_iter().map(|account| Event::StateTaken {
+        account,
+        by: by.to_owned(),
+    }));
+    (done(said.trim_end()), events)
 }
 
 /// Opens the state for one command.
@@ -443,14 +469,26 @@ pub(super) async fn offline(
             by,
         )?);
     }
-    let how = if changes { Open::Write } else { Open::Read };
+    let accepts = matches!(
+        command,
+        Command::Approve {
+            new_state: true,
+            ..
+        }
+    );
+    let how = match (accepts, changes) {
+        (true, _) => Open::WriteRest,
+        (false, true) => Open::Write,
+        (false, false) => Open::Read,
+    };
     let mut core = Core::open(
         workspace.clone(),
         Clock::default(),
         how,
         super::STATE_WAIT_AT_ONCE,
     )?;
-    if changes {
+    // The first thing written down accepts a loss.
+    if changes && !accepts {
         core.reload()?;
     }
     if let Command::Operator(command) = command {

@@ -55,6 +55,16 @@ pub(crate) enum Open {
     Write,
     /// To run.
     Daemon,
+    /// As [`Open::Read`], also where the newest events are gone.
+    ReadRest,
+    /// As [`Open::Write`], also where the newest events are gone: what is recorded next accepts that.
+    WriteRest,
+}
+
+impl Open {
+    fn reads(self) -> bool {
+        matches!(self, Open::Read | Open::ReadRest)
+    }
 }
 
 /// What is, what is wanted, and what is under way.
@@ -85,6 +95,9 @@ pub struct Core {
     pub(super) versions: Versions,
     requests: Requests,
     checkpointed: u64,
+    pub(super) marks: super::marks::Marks,
+    /// Events that were durable once and are gone.
+    pub(super) lost: u64,
 }
 
 impl Core {
@@ -103,19 +116,25 @@ impl Core {
             }
         }
         let access = match how {
-            Open::Read => Access::Read,
-            Open::Write | Open::Daemon => Access::Write {
+            Open::Read | Open::ReadRest => Access::Read,
+            Open::Write | Open::WriteRest | Open::Daemon => Access::Write {
                 new_id: rand::random(),
                 now_ms: clock.now().millis(),
             },
         };
-        let opened = Store::<Recorded>::open(&workspace.state_dir, Options::new(access, wait));
+        let options = Options {
+            accept_loss: matches!(how, Open::ReadRest | Open::WriteRest),
+            ..Options::new(access, wait)
+        };
+        let mut lost = 0;
+        let opened = Store::<Recorded>::open(&workspace.state_dir, options);
         let store = match opened {
             Ok((store, report)) => {
                 tell(&report);
+                lost = report.lost;
                 Some(store)
             }
-            Err(StoreError::NotFound { .. }) if how == Open::Read => None,
+            Err(StoreError::NotFound { .. }) if how.reads() => None,
             Err(error) => return Err(error.into()),
         };
         let mut observed = Observed::default();
@@ -145,8 +164,8 @@ impl Core {
         let versions = Versions::of(store.as_ref());
         let journal = match (store, how) {
             (None, _) => Journal::None,
-            (Some(store), Open::Read) => Journal::Reading(store),
-            (Some(store), Open::Write) => Journal::Direct(store),
+            (Some(store), Open::Read | Open::ReadRest) => Journal::Reading(store),
+            (Some(store), Open::Write | Open::WriteRest) => Journal::Direct(store),
             (Some(store), Open::Daemon) => Journal::Daemon(StoreHandle::start(store)?),
         };
         let resolution =
@@ -170,10 +189,13 @@ impl Core {
             versions,
             requests,
             checkpointed,
+            marks: super::marks::Marks::default(),
+            lost,
         };
         core.commits = super::commits::Commits::read(&core.workspace.root);
         core.people.suppress(&core.observed.suppression);
         core.accept(resolution);
+        core.look_at_marks()?;
         if how != Open::Daemon {
             core.idle_links();
         }
@@ -199,7 +221,9 @@ impl Core {
                         message: crate::telegram::Vault::missing(),
                     }
                 } else if !self.state_is_ours(name) {
-                    Link::StateLost
+                    Link::StateLost {
+                        older: self.is_older(),
+                    }
                 } else {
                     Link::Idle
                 };
@@ -230,16 +254,6 @@ impl Core {
         }
     }
 
-    /// Whether the account was last used with this state (or never with one).
-    pub(crate) fn state_is_ours(&self, name: &AccountName) -> bool {
-        let path = self.workspace.state_mark_path(name);
-        match (std::fs::read_to_string(&path), self.state_id()) {
-            (Ok(mark), Some(ours)) => mark.trim() == ours,
-            (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => true,
-            _ => false,
-        }
-    }
-
     fn accept(&mut self, resolution: Resolution) {
         self.config_valid = resolution.engine_valid;
         self.pulse.reloaded(
@@ -259,7 +273,7 @@ impl Core {
             Some(&|name| self.versions.get(name)),
         );
         self.accept(resolution);
-        if !matches!(self.journal, Journal::None | Journal::Reading(_))
+        if self.writes()
             && self.versions.keep(&self.desired, &self.observed)?
             && let Some(store) = self.store()
         {
@@ -388,6 +402,7 @@ impl Core {
         if recorded.iter().any(|it| changes_suppression(&it.event)) {
             self.people.suppress(&self.observed.suppression);
         }
+        self.taken(&recorded)?;
         Ok(appended)
     }
 
@@ -423,6 +438,11 @@ impl Core {
         })
     }
 
+    /// Whether this may write to the state.
+    pub(super) fn writes(&self) -> bool {
+        !matches!(self.journal, Journal::None | Journal::Reading(_))
+    }
+
     /// The state's id, where there is a state.
     pub(crate) fn state_id(&self) -> Option<String> {
         self.store().map(|store| store.id().to_string())
@@ -439,6 +459,7 @@ impl Core {
 
     /// Saves the folded state where enough has happened since the last time, or at the end.
     pub(crate) fn checkpoint(&mut self, at_the_end: bool) -> Result<(), CoreError> {
+        self.raise_all(false);
         let since = self.observed.seq.saturating_sub(self.checkpointed);
         if since == 0 || (!at_the_end && since < CHECKPOINT_EVERY) {
             return Ok(());
@@ -471,8 +492,9 @@ impl Core {
     /// Lets the state go.
     pub(crate) async fn close(mut self) -> Result<(), CoreError> {
         // Who only looked leaves everything as it is.
-        if !matches!(self.journal, Journal::None | Journal::Reading(_)) {
+        if self.writes() {
             self.checkpoint(true)?;
+            self.raise_all(true);
         }
         if let Journal::Daemon(handle) = self.journal {
             handle.close().await?;
@@ -583,6 +605,12 @@ fn tell(report: &crate::store::OpenReport) {
         tracing::warn!(
             packs = report.repaired_packs,
             "damaged parts of the journal were supplied by the outbox"
+        );
+    }
+    if report.lost > 0 {
+        tracing::warn!(
+            events = report.lost,
+            "events that were safe on the disk are gone"
         );
     }
     if report.database_rolled_back {

@@ -20,6 +20,7 @@ mod core;
 mod engine;
 mod journal;
 mod lookups;
+mod marks;
 mod operator;
 #[doc(hidden)]
 pub mod outcome;

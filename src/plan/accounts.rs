@@ -66,7 +66,7 @@ pub(super) fn usable(inputs: &Inputs<'_>, name: &AccountName) -> Result<(), Avai
             Waiting::AccountUnavailable,
             Some(*retry_at),
         )),
-        Some(Link::StateLost) => Err(Availability::later(Waiting::Held, None)),
+        Some(Link::StateLost { .. }) => Err(Availability::later(Waiting::Held, None)),
         Some(Link::Twin { .. }) => Err(Availability::later(Waiting::AccountUnavailable, None)),
         Some(Link::Connecting) | None => {
             Err(Availability::later(Waiting::AccountUnavailable, None))
@@ -349,7 +349,14 @@ fn state_of(
         Some(Link::Unreachable { message, retry_at }) => {
             (AccountState::Unreachable, Some(*retry_at), message.clone())
         }
-        Some(Link::StateLost) => (
+        Some(Link::StateLost { older: true }) => (
+            AccountState::Unreachable,
+            None,
+            "StateLost: an older copy of the state was put back, so what was sent since is not known here. Put the newer \
+             one back, or restore a backup; `tidings approve --new-state` goes on once the dialogs since then were read."
+                .to_owned(),
+        ),
+        Some(Link::StateLost { older: false }) => (
             AccountState::Unreachable,
             None,
             "StateLost: it was used with another state, so what was sent then is not known here. \

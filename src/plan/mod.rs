@@ -96,7 +96,10 @@ pub enum Link {
         retry_at: Timestamp,
     },
     /// Its session belongs to another state (`StateLost`).
-    StateLost,
+    StateLost {
+        /// To this one as it was later: an older copy of it was put back.
+        older: bool,
+    },
     /// Its session file is encrypted, and the passphrase is missing or wrong.
     Locked {
         /// What to do about it.

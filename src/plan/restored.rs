@@ -17,7 +17,7 @@ pub(super) fn gate(inputs: &Inputs<'_>, spec: &ResolvedCampaign) -> Option<Gate>
         reason: Waiting::Held,
         until: None,
         message: format!(
-            "A backup was restored: the dialogs since {} are read first, so that nobody is written to twice. Still \
+            "A backup was restored, or an older state taken over: the dialogs since {} are read first, so that nobody is written to twice. Still \
              unread: {}. An account that cannot be read holds its campaigns until it is taken out of them.",
             restored.since,
             unread.join(", ")

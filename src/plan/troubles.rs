@@ -121,7 +121,7 @@ fn accounts(inputs: &Inputs<'_>, plan: &mut Plan, events: &mut Vec<Event>) {
             // Telegram's word is told as it comes.
             _ if lost => continue,
             Some(Link::Ready { .. }) => None,
-            Some(Link::StateLost) => Some("StateLost"),
+            Some(Link::StateLost { .. }) => Some("StateLost"),
             Some(Link::Unreachable { .. } | Link::Connecting) => match away(inputs, plan, name) {
                 true => Some("unreachable"),
                 false => continue,

@@ -74,7 +74,7 @@ impl Engine {
                 Some(Link::Twin { first }) if look && self.twin_is_free(&name, &first) => {
                     self.open(&name).await?;
                 }
-                Some(Link::StateLost) if look && self.state_is_ours(&name) => {
+                Some(Link::StateLost { .. }) if look && self.state_is_ours(&name) => {
                     if let Some(task) = self.tasks.get(&name) {
                         self.core
                             .runtime
@@ -230,15 +230,17 @@ impl Engine {
         if self.marked.contains(name) {
             return true;
         }
-        let Some(id) = self.core.state_id() else {
-            return false;
-        };
         let path = self.core.workspace.state_mark_path(name);
-        if path.is_file() && self.state_is_ours(name) {
-            self.marked.insert(name.clone());
-            return true;
+        if !self.state_is_ours(name) {
+            // Another state took it meanwhile.
+            let older = self.core.is_older();
+            self.core
+                .runtime
+                .links
+                .insert(name.clone(), Link::StateLost { older });
+            return false;
         }
-        match write_durably(&path, &id) {
+        match self.core.claim(name) {
             Ok(()) => {
                 self.marked.insert(name.clone());
                 true
@@ -258,24 +260,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// Writes a small file so that it outlives a power cut.
-fn write_durably(path: &std::path::Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let beside = path.with_extension("state.new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)?;
-    if let Some(folder) = path.parent() {
-        std::fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }

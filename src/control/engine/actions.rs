@@ -237,6 +237,9 @@ impl Engine {
             fail::fail_point!("send.recorded");
             appended.durable().await.map_err(CoreError::from)?;
         }
+        // What is about to leave is known to no older copy of the state.
+        let accounts = orders.iter().map(|(account, ..)| account.clone()).collect();
+        self.core.raise(&accounts);
         fail::fail_point!("send.intended");
         for (account, key, request, unless_in) in orders {
             if let Some(task) = self.tasks.get(&account) {

@@ -327,10 +327,11 @@ impl Engine {
                     };
                     self.readiness.connected(name, link);
                 } else {
+                    let older = self.core.is_older();
                     self.core
                         .runtime
                         .links
-                        .insert(name.clone(), Link::StateLost);
+                        .insert(name.clone(), Link::StateLost { older });
                 }
             }
             Err(CallError::KeyUnknown) => {

@@ -10,7 +10,8 @@ use crate::model::{Event, Recorded, Reply, Timestamp};
 use crate::observed::{Observed, fold};
 use crate::status;
 use crate::store::{
-    Access, BackupFile, Options, Store, StoreError, check_backup, commit_staged, stage_backup,
+    Access, BackupFile, Options, Store, StoreError, check_backup, commit_staged, salvage,
+    stage_backup,
 };
 use crate::telegram::KEY_FILE;
 
@@ -157,8 +158,60 @@ pub(in crate::control) struct Present<'a> {
     pub(in crate::control) id: Option<String>,
     /// What it knows.
     pub(in crate::control) observed: &'a Observed,
-    /// Why it could not be read.
-    pub(in crate::control) trouble: Option<String>,
+    /// Since when it does not know what was sent, where it is an older copy of the state that was used last.
+    pub(in crate::control) older: Option<Timestamp>,
+    /// Where it could not be opened.
+    pub(in crate::control) trouble: Option<Trouble>,
+}
+
+/// A state that could not be opened.
+pub(in crate::control) struct Trouble {
+    /// Why.
+    pub(in crate::control) why: String,
+    /// What could be read all the same, in a sentence.
+    pub(in crate::control) saved: String,
+}
+
+/// What a state that cannot be opened still tells: its id, what its newest checkpoint and its outbox say, and a sentence
+/// about what that is.
+pub(in crate::control) fn rest_of(
+    workspace: &crate::control::Workspace,
+) -> (Option<String>, Observed, String) {
+    let nothing = "Nothing of it could be read, so that nothing of it is united with the backup.";
+    let salvaged = match salvage::<Recorded>(&workspace.state_dir) {
+        Ok(Some(salvaged)) => salvaged,
+        Ok(None) => return (None, Observed::default(), nothing.to_owned()),
+        Err(error) => return (None, Observed::default(), format!("{nothing} ({error})")),
+    };
+    let mut observed = Observed::default();
+    let mut whole = true;
+    if let Some(checkpoint) = &salvaged.checkpoint {
+        match rmp_serde::from_read(checkpoint.reader()) {
+            Ok(read) => observed = read,
+            Err(_) => whole = false,
+        }
+    }
+    for (seq, recorded) in &salvaged.events {
+        fold(&mut observed, *seq, recorded);
+    }
+    let mut saved = format!(
+        "Its outbox and checkpoints were read all the same, as far as event {} of {}.",
+        observed.seq, observed.at
+    );
+    if salvaged.missing > 0 || !whole {
+        saved.push_str(&format!(
+            " {} events before that stood in the database only and are not united with the backup.",
+            if whole {
+                salvaged.missing
+            } else {
+                observed.seq
+            }
+        ));
+    }
+    if salvaged.cut_short {
+        saved.push_str(" A part of the outbox is damaged; what stood there and after it is not.");
+    }
+    (Some(salvaged.id.to_string()), observed, saved)
 }
 
 /// Makes a state from a backup and what is known now, beside the present one. The next opening takes it.
@@ -192,7 +245,9 @@ pub(in crate::control) fn restore(
     // A state that went on from the backup knows what was sent since; another one does not.
     let same = ours == Some(theirs);
     let since = if same && present.trouble.is_none() {
-        taken_at.max(present.observed.at)
+        present
+            .older
+            .unwrap_or_else(|| taken_at.max(present.observed.at))
     } else {
         taken_at
     };
@@ -246,7 +301,22 @@ pub(in crate::control) fn restore(
             }
         }
     }
-    commit_staged(dir)?;
+    // The new state may be behind what the accounts' files say of the present one. They are lowered before it counts, so
+    // that a kill in between holds nobody; after that where the files hold the accounts of the present one.
+    let lower = |now: bool| match now {
+        true => Core::lower_marks(workspace, &id.to_string()),
+        false => Ok(()),
+    };
+    let lowered = lower(present.older.is_none());
+    if lowered.is_ok() {
+        commit_staged(dir)?;
+    }
+    if let Err(error) = lowered.and_then(|()| lower(present.older.is_some())) {
+        return Ok(refused(format!(
+            "a file of {} cannot be written: {error}",
+            workspace.sessions_dir.display()
+        )));
+    }
     fail::fail_point!("restore.marks");
     // Accounts that the backup's state or the present one used are this state's now.
     for name in workspace.session_names().unwrap_or_default() {
@@ -254,7 +324,7 @@ pub(in crate::control) fn restore(
         let Ok(mark) = std::fs::read_to_string(&path) else {
             continue;
         };
-        let mark = mark.trim();
+        let mark = mark.lines().next().unwrap_or_default().trim();
         let known = mark == theirs.to_string()
             || ours.is_some_and(|ours: crate::store::StateId| mark == ours.to_string());
         if known && mark != id.to_string() {
@@ -269,9 +339,11 @@ pub(in crate::control) fn restore(
     let mut message = format!("Restored {} events of {taken_at}.", head.seq);
     if let Some(trouble) = &present.trouble {
         message.push_str(&format!(
-            " The state that was there could not be read ({trouble}), so that nothing of it is united with the backup."
+            " The state that was there could not be opened ({}). {}",
+            trouble.why, trouble.saved
         ));
-    } else if added > 0 {
+    }
+    if added > 0 {
         message.push_str(" Suppressions, erasures and what was sent since were taken over.");
     }
     message.push_str(

@@ -30,7 +30,6 @@ pub use united::restoring;
 use super::{Clock, Core, CoreError, Workspace};
 use crate::control::core::Open;
 use crate::model::Recorded;
-use crate::observed::Observed;
 use crate::store::{Access, Options, Store, StoreError};
 
 /// What came of a command.
@@ -92,11 +91,15 @@ pub(super) fn act(core: &mut Core, command: OperatorCommand) -> Result<Acted, Co
             let present = backup::Present {
                 id: core.state_id(),
                 observed: &core.observed,
+                older: core.is_older().then(|| core.unknown_since()),
                 trouble: None,
             };
             let now = core.clock.now();
-            backup::restore(&core.workspace, now, &present, &file, with_sessions, &by)
-                .map(Acted::said)
+            let reply = backup::restore(&core.workspace, now, &present, &file, with_sessions, &by)?;
+            if matches!(reply, Reply::Document { .. }) {
+                core.end_marks();
+            }
+            Ok(Acted::said(reply))
         }
     }
 }
@@ -111,7 +114,7 @@ pub(super) fn restore_offline(
     let opened = Core::open(
         workspace.clone(),
         Clock::default(),
-        Open::Read,
+        Open::ReadRest,
         super::STATE_WAIT_AT_ONCE,
     );
     let now = Clock::default().now();
@@ -120,17 +123,22 @@ pub(super) fn restore_offline(
             let present = backup::Present {
                 id: core.state_id(),
                 observed: &core.observed,
+                older: core.is_older().then(|| core.unknown_since()),
                 trouble: None,
             };
             backup::restore(workspace, now, &present, file, with_sessions, by)?
         }
         Err(CoreError::Store(error @ StoreError::Locked { .. })) => return Err(error.into()),
         Err(error) => {
-            let nothing = Observed::default();
+            let (id, rest, saved) = backup::rest_of(workspace);
             let present = backup::Present {
-                id: id_on_disk(workspace),
-                observed: &nothing,
-                trouble: Some(error.to_string()),
+                id: id.or_else(|| id_on_disk(workspace)),
+                observed: &rest,
+                older: None,
+                trouble: Some(backup::Trouble {
+                    why: error.to_string(),
+                    saved,
+                }),
             };
             backup::restore(workspace, now, &present, file, with_sessions, by)?
         }

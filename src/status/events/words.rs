@@ -652,7 +652,7 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
         } => words(
             "restored",
             format!(
-                "{by} restored a backup of {}. Dialogs since {} are read first: {}.",
+                "{by} put the state of {} in place. Dialogs since {} are read first: {}.",
                 seconds((*taken_at).into()),
                 seconds((*since).into()),
                 if accounts.is_empty() {

@@ -309,7 +309,7 @@ fn cases() -> Vec<Case> {
     world
         .runtime
         .links
-        .insert("sales-1".into(), Link::StateLost);
+        .insert("sales-1".into(), Link::StateLost { older: false });
     case(
         "its only account belongs to another state",
         world,
