@@ -158,6 +158,26 @@ pub fn of_send(
     }
 }
 
+/// Telegram takes an account for a sender of spam: for how long it writes to no stranger.
+fn limited(
+    observed: &Observed,
+    account: &AccountName,
+    campaign: Option<Lineage>,
+    now: Timestamp,
+) -> Event {
+    let wait = observed
+        .accounts
+        .get(account)
+        .map_or(crate::observed::LIMITED_FIRST, |known| {
+            known.next_limit(now)
+        });
+    Event::Limited {
+        account: account.clone(),
+        campaign,
+        until: now + wait,
+    }
+}
+
 /// Pending again where it certainly was not sent; where an earlier try may have been, it stays in doubt.
 fn back(key: SendKey, again: bool, keep: bool, why: InDoubtWhy, detail: String) -> Event {
     if again {
@@ -182,33 +202,28 @@ fn of_refusal(
         _ => fault.message.clone(),
     };
     let campaign = (!is_aside(&key.lineage)).then(|| key.lineage.clone());
-    // An answer that Telegram refuses for the account's sake is not tried again and again: a human is told.
-    if campaign.is_none()
-        && key.lineage.as_ref() != OPT_OUT_LINEAGE
-        && matches!(
-            react(fault),
-            Reaction::LimitAccount | Reaction::Stall { .. } | Reaction::LookUpAgain
-        )
-    {
-        let mut events = vec![Event::Refused {
-            key,
-            outcome: Outcome::Failed,
-            detail: said,
-        }];
-        if react(fault) == Reaction::LimitAccount {
-            events.push(Event::Limited {
-                account: account.clone(),
-                campaign: None,
-                until: now
-                    + observed
-                        .accounts
-                        .get(account)
-                        .map_or(crate::observed::LIMITED_FIRST, |account| {
-                            account.next_limit(now)
-                        }),
-            });
+    // What belongs to no campaign is not tried again and again when Telegram refuses it for the account's sake: a human
+    // is told of an answer, and a confirmation of an opt-out is a courtesy, tried again after a wait alone. What the
+    // account may do from then on is the same, whatever it was that it sent.
+    if campaign.is_none() {
+        let reaction = react(fault);
+        let courtesy = key.lineage.as_ref() == OPT_OUT_LINEAGE;
+        let over = match reaction {
+            Reaction::LimitAccount | Reaction::Stall { .. } | Reaction::LookUpAgain => true,
+            Reaction::SlowMode { .. } => courtesy,
+            _ => false,
+        };
+        if over {
+            let mut events = vec![Event::Refused {
+                key,
+                outcome: Outcome::Failed,
+                detail: said,
+            }];
+            if reaction == Reaction::LimitAccount {
+                events.push(limited(observed, account, None, now));
+            }
+            return Verdict::of(events);
         }
-        return Verdict::of(events);
     }
     let server = InDoubtWhy::Server;
     let class = match flight.intent.is_invite() {
@@ -219,22 +234,6 @@ fn of_refusal(
         && let Some(verdict) = of_invite(flight, &key, fault, again, now)
     {
         return verdict;
-    }
-    // A confirmation of an opt-out is a courtesy: it is not tried again, except after a wait.
-    if key.lineage.as_ref() == OPT_OUT_LINEAGE
-        && matches!(
-            react(fault),
-            Reaction::LimitAccount
-                | Reaction::Stall { .. }
-                | Reaction::LookUpAgain
-                | Reaction::SlowMode { .. }
-        )
-    {
-        return Verdict::of(vec![Event::Refused {
-            key,
-            outcome: Outcome::Failed,
-            detail: said,
-        }]);
     }
     // Who is invited again was looked for first: what is refused then never was.
     let repeated = again && !flight.intent.is_invite();
@@ -254,23 +253,10 @@ fn of_refusal(
                 Event::SlowMode { person, until },
             ]
         }
-        Reaction::LimitAccount => {
-            let until = now
-                + observed
-                    .accounts
-                    .get(account)
-                    .map_or(crate::observed::LIMITED_FIRST, |account| {
-                        account.next_limit(now)
-                    });
-            vec![
-                back(key, again, true, server, said),
-                Event::Limited {
-                    account: account.clone(),
-                    campaign,
-                    until,
-                },
-            ]
-        }
+        Reaction::LimitAccount => vec![
+            back(key, again, true, server, said),
+            limited(observed, account, campaign, now),
+        ],
         Reaction::SkipRecipient { outcome, suppress } => {
             let person = key.person;
             let mut events = vec![refused(key, repeated, outcome, said.clone())];
@@ -585,5 +571,58 @@ pub fn of_look_back(
             outcome: Outcome::Uncertain,
             detail: "the request is not readable any more".to_owned(),
         }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        Intent, PersonId, Recorded, TEST_LINEAGE, answer_key, notice_key, operator_key,
+    };
+
+    #[test]
+    fn whatever_an_account_sends_a_peer_flood_limits_it_for_a_day() {
+        let person = PersonId(101);
+        let of = |lineage: &str| SendKey {
+            lineage: lineage.into(),
+            person,
+            step: 0,
+            run: 1,
+        };
+        let keys = [
+            of("a-campaign"),
+            of(OPT_OUT_LINEAGE),
+            of(TEST_LINEAGE),
+            answer_key("sales-1", person, 7),
+            operator_key("sales-1", person, 7),
+            notice_key("sales-1", person, 7),
+        ];
+        let now = Timestamp(1_000_000);
+        for key in keys {
+            let mut observed = Observed::default();
+            let intent = Intent {
+                key: key.clone(),
+                account: "sales-1".into(),
+                random_id: 1,
+                run: 1,
+                variant: String::new(),
+                digest: String::new(),
+                attested: false,
+                request: Vec::new(),
+                next_allowed_at: now,
+            };
+            let event = Event::Intent(intent.into());
+            crate::observed::fold(&mut observed, 1, &Recorded { at: now, event });
+            let flood = CallError::Rpc(RpcFault::new(400, "PEER_FLOOD"));
+            let events = of_send(&observed, &key, Err(flood), now).events;
+            let limited = events.iter().find_map(|event| match event {
+                Event::Limited { account, until, .. } => Some((account.as_ref(), until.since(now))),
+                _ => None,
+            });
+            let day = Duration::from_secs(24 * 3600);
+            assert_eq!(limited, Some(("sales-1", day)), "{key:?}: {events:?}");
+            assert_eq!(events.len(), 2, "{key:?}: {events:?}");
+        }
     }
 }

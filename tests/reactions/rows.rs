@@ -76,6 +76,34 @@ async fn a_limited_account_answers_who_wrote_first_and_writes_to_no_stranger() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_that_is_refused_limits_the_account_like_any_message() {
+    let world = under_way(&["sales-1"], 3).await;
+    let daemon = world.daemon();
+    world.until("all", |w| w.who().len() == 3).await;
+    // The next message of the account is the confirmation.
+    world
+        .sandbox
+        .fault(FaultRule::error("PEER_FLOOD").method(SEND));
+    says(&world, 101, "stop");
+    let limited = async || world.account("sales-1").await["state"] == "limited";
+    let end = std::time::Instant::now() + super::common::PATIENCE;
+    while !limited().await {
+        assert!(std::time::Instant::now() < end, "it is never limited");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Whoever it has not written to yet waits, and the confirmation is not tried again.
+    world.write("campaigns/again.yaml", mailing("again", "sales-1", ""));
+    world
+        .until_campaign("again", "both others wait", |campaign| {
+            waits(campaign) == "AccountLimited 2"
+        })
+        .await;
+    let refused = world.calls(SEND).into_iter().filter(|e| e.error.is_some());
+    assert_eq!(refused.count(), 1);
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_phone_without_an_account_is_not_found() {
     let world = world(&crowd(2)).await;
     world.write(
