@@ -663,3 +663,84 @@ fn validate_takes_any_path_of_a_workspace_and_names_files_from_its_root() {
         serde_json::json!({"start": {"line": 3, "column": 7}, "end": {"line": 3, "column": 13}})
     );
 }
+
+#[test]
+fn no_spec_names_what_is_the_engines_own() {
+    let dir = workspace(&[
+        PEOPLE,
+        (".env", "TG_API_HASH=secret\n"),
+        ("tidings.yaml", "version: 1\n"),
+        ("other.yaml", "version: 1\n"),
+        ("state/webhook.key", "secret"),
+        ("sessions/sales-1.session", "secret"),
+        (".git/config", "secret"),
+        ("media/cat.txt", "a cat"),
+        ("elsewhere/key", "secret"),
+    ]);
+    let root = dir.path();
+    std::os::unix::fs::symlink("../state", root.join("campaigns/pictures")).unwrap();
+    let validate = |rest: &str, args: &[&str]| {
+        write(root, "campaigns/spring.yaml", &spec("spring", rest));
+        let said = child::tidings()
+            .current_dir(root)
+            .args(args)
+            .args(["validate", "--format", "json"])
+            .output()
+            .unwrap();
+        let said: serde_json::Value = serde_json::from_str(&out(&said)).unwrap();
+        let errors = said["diagnostics"].as_array().unwrap().clone();
+        errors
+            .into_iter()
+            .filter(|one| one["severity"] == "error")
+            .map(|one| {
+                let text = |key: &str| one[key].as_str().unwrap().to_owned();
+                (
+                    text("code"),
+                    one["range"]["start"]["line"].as_u64().unwrap(),
+                    text("summary"),
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let media = |path: &str| format!("templates:\n  - {{name: t, text: Hi, media: {path}}}\n");
+    for path in [
+        "../.env",
+        "../sessions/sales-1.session",
+        "../state/webhook.key",
+        "pictures/webhook.key",
+        "../tidings.yaml",
+        "../.git/config",
+        "../media/../.git/config",
+    ] {
+        let errors = validate(&media(path), &[]);
+        assert_eq!(errors.len(), 1, "{path}: {errors:?}");
+        let (code, line, summary) = &errors[0];
+        assert_eq!((code.as_str(), *line), ("private-file", 8), "{errors:?}");
+        assert!(
+            summary.contains(path) && summary.contains("no spec may name it"),
+            "{summary}"
+        );
+    }
+    for rest in [
+        "templates: [{name: t, file: ../.env}]\n",
+        "templates: [{name: t, file: ../state/webhook.key}]\n",
+        "templates: [{name: t, text: Hi}]\nai_role: {file: ../.env}\n",
+        "templates: [{name: t, text: Hi}]\nfilters: {exclude: [{type: file, path: ../sessions/sales-1.session}]}\n",
+    ] {
+        let errors = validate(rest, &[]);
+        assert!(
+            errors.iter().any(|error| error.0 == "private-file"),
+            "{rest}: {errors:?}"
+        );
+    }
+    let fine = |errors: Vec<(String, u64, String)>| assert_eq!(errors, []);
+    fine(validate(&media("../media/cat.txt"), &[]));
+    // Wherever state, sessions and settings are put.
+    fine(validate(&media("../elsewhere/key"), &[]));
+    for option in ["--state-dir", "--sessions-dir"] {
+        let errors = validate(&media("../elsewhere/key"), &[option, "elsewhere"]);
+        assert_eq!(errors[0].0, "private-file", "{option}");
+    }
+    let errors = validate(&media("../other.yaml"), &["--config", "other.yaml"]);
+    assert_eq!(errors[0].0, "private-file", "{errors:?}");
+}

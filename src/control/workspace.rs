@@ -111,18 +111,36 @@ impl Workspace {
         let env = environment(&root)?;
         let sessions_dir = beside(&options.sessions_dir, "sessions");
         let said = |name: &str| env.get(name).filter(|value| !value.is_empty());
+        let state_dir = beside(&options.state_dir, "state");
+        let config_path = beside(&options.config, "tidings.yaml");
+        let passphrase = said(PASSPHRASE_FILE).map(|path| root.join(path));
+        let mut private = vec![
+            (state_dir.clone(), "it lies in the folder of the state"),
+            (
+                sessions_dir.clone(),
+                "it lies in the folder of the sessions",
+            ),
+            (config_path.clone(), "this is the engine's settings"),
+            (root.join(".env"), "this is the engine's environment"),
+            (root.join(".git"), "it lies in the folder of git"),
+        ];
+        private.extend(
+            passphrase
+                .clone()
+                .map(|path| (path, "this is the sessions' passphrase")),
+        );
         Ok(Workspace {
-            state_dir: beside(&options.state_dir, "state"),
+            state_dir,
             vault: Vault::new(
                 sessions_dir.clone(),
                 said(PASSPHRASE).map(Secret::new),
-                said(PASSPHRASE_FILE).map(|path| root.join(path)),
+                passphrase,
             ),
             sessions_dir,
-            config_path: beside(&options.config, "tidings.yaml"),
+            config_path,
             config_named: options.config.is_some(),
             env,
-            files: Arc::new(watch::Workspace::new(&root)),
+            files: Arc::new(watch::Workspace::new(&root).without(private)),
             memo: Arc::default(),
             root,
         })

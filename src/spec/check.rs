@@ -163,6 +163,16 @@ pub(super) fn file_error(
                 format!("{} is an absolute path", quote(written)),
             )
             .detail(format!("{relative} Only files of the workspace are read.")),
+        FileError::Private(_) => out
+            .error(
+                at,
+                codes::PRIVATE_FILE,
+                format!("{}: {error}", quote(written)),
+            )
+            .detail(
+                "What a spec names goes out to people. State, sessions, settings and hidden files stay here. Put a copy of \
+                 what is meant into another folder.",
+            ),
         FileError::BadPath(why) => out
             .error(at, codes::BAD_PATH, format!("{}: {why}", quote(written)))
             .detail(relative),

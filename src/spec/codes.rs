@@ -63,6 +63,7 @@ codes! {
     OUT_OF_RANGE = "out-of-range": "A number or duration is smaller or larger than what makes sense.",
     OWNER_REQUIRED = "owner-required": "tidings.yaml has owners, and the spec names none.",
     PARTLY_CHECKED = "partly-checked": "A CSV or TXT file is so long that its later rows are looked at only when they are read to be written to.",
+    PRIVATE_FILE = "private-file": "A path names the engine's own file, or a hidden one.",
     PUBLIC_WITHOUT_TOKEN = "public-without-token": "The page would listen where others reach it, without a token.",
     RENAMED_FROM = "renamed-from": "`renamed_from` names the campaign itself, or one that still exists or was claimed twice.",
     SINGLE_RUN = "single-run": "A cap of a run, and there is one run only: who is left after it gets nothing.",

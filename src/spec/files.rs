@@ -13,6 +13,9 @@ use crate::people::file::{self, Columns, FileKind, FileProblem, Summary};
 /// The folder of the specs, relative to the workspace.
 pub const CAMPAIGNS: &str = "campaigns";
 
+/// The engine's settings, relative to the workspace.
+const SETTINGS: &str = "tidings.yaml";
+
 /// The longest path that is accepted, in bytes (Linux's PATH_MAX is 4096).
 const MAX_PATH: usize = 1024;
 
@@ -47,6 +50,9 @@ pub enum FileError {
     /// The path begins at the root of the disk (or names a drive).
     #[error("the path is absolute; name the file relative to the folder of the spec")]
     Absolute,
+    /// The engine's own file: its state, sessions, settings or environment, or anything hidden.
+    #[error("{0}; no spec may name it")]
+    Private(&'static str),
     /// The path is empty, too long, or holds a character that no path may hold.
     #[error("{0}")]
     BadPath(String),
@@ -156,12 +162,26 @@ pub fn stem(path: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
+/// Why a spec may not name this file of the workspace, by its path alone: what would be said of it goes to strangers, and
+/// hidden files (`.env`, `.git`) and the settings hold what nobody else may read. Links are the concern of whoever opens
+/// the file; the folders behind a swapped link (`..data`) are none that a spec names.
+pub fn private(path: &str) -> Option<FileError> {
+    let why = if path.split('/').any(|part| part.starts_with('.')) {
+        "names that begin with `.` are hidden"
+    } else if path == SETTINGS {
+        "this is the engine's settings"
+    } else {
+        return None;
+    };
+    Some(FileError::Private(why))
+}
+
 /// The workspace-relative path of the file that the spec at `spec_path` names by `relative`.
 ///
 /// `.` and `..` are worked out on the text alone; symlinks are the concern of whoever opens the file.
 ///
 /// # Errors
-/// [`FileError::Absolute`], [`FileError::LeavesWorkspace`], [`FileError::BadPath`].
+/// [`FileError::Absolute`], [`FileError::LeavesWorkspace`], [`FileError::BadPath`], [`FileError::Private`].
 pub fn resolve(spec_path: &str, relative: &str) -> Result<String, FileError> {
     if relative.is_empty() {
         return Err(FileError::BadPath("the path is empty".to_owned()));
@@ -210,7 +230,11 @@ pub fn resolve(spec_path: &str, relative: &str) -> Result<String, FileError> {
     if parts.is_empty() || relative.ends_with('/') {
         return Err(FileError::NotAFile);
     }
-    Ok(parts.join("/"))
+    let path = parts.join("/");
+    match private(&path) {
+        Some(error) => Err(error),
+        None => Ok(path),
+    }
 }
 
 /// Files in memory, for tests and for previews of a version that is not on the disk.
@@ -320,7 +344,6 @@ mod tests {
                 "клиенты.csv",
                 Ok("campaigns/клиенты.csv"),
             ),
-            ("campaigns/a.yaml", "..data.csv", Ok("campaigns/..data.csv")),
             (
                 "campaigns/a.yaml",
                 "../../x",
@@ -342,6 +365,26 @@ mod tests {
                 "{relative}"
             );
         }
+        for private in [
+            "../.env",
+            ".hidden/x.j2",
+            "..data/x.j2",
+            "../.git/config",
+            "../tidings.yaml",
+            "x/../../data/.x",
+        ] {
+            assert!(
+                matches!(
+                    resolve("campaigns/a.yaml", private),
+                    Err(FileError::Private(_))
+                ),
+                "{private}"
+            );
+        }
+        assert_eq!(
+            resolve("campaigns/a.yaml", ".git/../tidings.yaml").as_deref(),
+            Ok("campaigns/tidings.yaml")
+        );
         for bad in ["", "a\\b", "a\0b", "~/x", &"x/".repeat(1000)] {
             assert!(
                 matches!(resolve("campaigns/a.yaml", bad), Err(FileError::BadPath(_))),

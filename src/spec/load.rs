@@ -59,6 +59,10 @@ pub fn of_file_error(path: &str, error: &FileError) -> Diagnostic {
             codes::LEAVES_WORKSPACE,
             "Only files of the workspace are read. Put a copy there.".to_owned(),
         ),
+        FileError::Private(_) => (
+            codes::PRIVATE_FILE,
+            "Name another file, or put a copy elsewhere.".to_owned(),
+        ),
         FileError::BadPath(_) => (codes::BAD_PATH, "Check the path.".to_owned()),
         FileError::TooLarge { max, .. } => (
             codes::TOO_LARGE,

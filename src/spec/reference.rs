@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub fn campaign_reference() -> String {
     page(
         "Campaigns",
-        "Every key of a file in `campaigns/`. Keys that begin with `x-` are allowed anywhere and mean nothing.",
+        "Every key of a file in `campaigns/`. Keys that begin with `x-` are allowed anywhere and mean nothing. Files are named relative to the spec's own folder; what lies in the folders of the state and the sessions, the settings and names that begin with a dot are refused.",
         &super::schema::campaign_schema(),
     )
 }

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::people::file::{self, Columns, FileKind};
 use crate::spec::files::{
-    CAMPAIGNS, FileError, FileStamp, Files, FilesError, PeopleCheck, is_ignored,
+    CAMPAIGNS, FileError, FileStamp, Files, FilesError, PeopleCheck, is_ignored, private,
 };
 
 /// The deepest folder below `campaigns/`. Nobody sorts campaigns into more levels; a loop of symlinks would go on.
@@ -156,6 +156,7 @@ fn weight((_, _, columns): &CheckKey, check: &PeopleCheck) -> usize {
 #[derive(Debug)]
 pub struct Workspace {
     root: PathBuf,
+    private: Vec<(PathBuf, &'static str)>,
     cache: Mutex<Cache>,
     checks: Mutex<Checks>,
 }
@@ -165,9 +166,17 @@ impl Workspace {
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
+            private: Vec::new(),
             cache: Mutex::default(),
             checks: Mutex::default(),
         }
+    }
+
+    /// The same workspace, of which nothing is read that is or lies in one of these; each with what it is, in words.
+    #[must_use]
+    pub fn without(mut self, private: Vec<(PathBuf, &'static str)>) -> Self {
+        self.private = private;
+        self
     }
 
     /// The folder as it was given.
@@ -183,7 +192,12 @@ impl Workspace {
             .canonicalize()
             .unwrap_or_else(|_| self.root.clone());
         let campaigns = root.join(CAMPAIGNS).canonicalize();
+        let real = |(path, what): &(PathBuf, &'static str)| {
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            (real, *what)
+        };
         Snapshot {
+            private: self.private.iter().map(real).collect(),
             workspace: self,
             root,
             campaigns,
@@ -208,6 +222,8 @@ pub struct Snapshot<'w> {
     root: PathBuf,
     /// Where `campaigns/` really is: anywhere, since the link to it is the operator's own.
     campaigns: io::Result<PathBuf>,
+    /// What is never read, without symlinks.
+    private: Vec<(PathBuf, &'static str)>,
 }
 
 impl Snapshot<'_> {
@@ -223,12 +239,18 @@ impl Snapshot<'_> {
         {
             return Err(FileError::LeavesWorkspace);
         }
+        if let Some(private) = private(path) {
+            return Err(private);
+        }
         let full = match (relative.strip_prefix(CAMPAIGNS), &self.campaigns) {
             (Ok(rest), Ok(campaigns)) => campaigns.join(rest),
             (Ok(_), Err(error)) => return Err(file_error(error)),
             (Err(_), _) => self.root.join(relative),
         };
         let real = full.canonicalize().map_err(|error| file_error(&error))?;
+        if let Some(what) = self.guards(&real) {
+            return Err(FileError::Private(what));
+        }
         if self.holds(&real) {
             Ok(real)
         } else {
@@ -242,6 +264,22 @@ impl Snapshot<'_> {
     /// See [`FileError`].
     pub fn open(&self, path: &str) -> Result<File, FileError> {
         open(&self.locate(path)?).map(|(file, _)| file)
+    }
+
+    /// What a file is that is never read. A folder that holds the workspace, or its `campaigns/`, guards nothing in that.
+    fn guards(&self, real: &Path) -> Option<&'static str> {
+        self.private
+            .iter()
+            .find(|(path, _)| {
+                let inner = self.campaigns.as_ref().is_ok_and(|campaigns| {
+                    campaigns.starts_with(path) && real.starts_with(campaigns)
+                });
+                let outer = self.root != *path
+                    && self.root.starts_with(path)
+                    && real.starts_with(&self.root);
+                real.starts_with(path) && !inner && !outer
+            })
+            .map(|(_, what)| *what)
     }
 
     fn holds(&self, real: &Path) -> bool {

@@ -136,6 +136,90 @@ mod disk {
     }
 
     #[test]
+    fn what_is_the_engines_own_is_not_read_whatever_leads_to_it() {
+        let dir = workspace();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        for folder in ["state", "sessions", "data"] {
+            fs::create_dir(root.join(folder)).unwrap();
+        }
+        for file in [
+            "state/webhook.key",
+            "sessions/a1.session",
+            "settings.yaml",
+            ".env",
+            "data/people.csv",
+        ] {
+            fs::write(root.join(file), "x").unwrap();
+        }
+        fs::write(elsewhere.path().join("key"), "x").unwrap();
+        symlink("../state", root.join("campaigns/pictures")).unwrap();
+        symlink("../.env", root.join("campaigns/env.txt")).unwrap();
+        symlink("../settings.yaml", root.join("campaigns/settings.j2")).unwrap();
+        symlink("../data/people.csv", root.join("campaigns/people.csv")).unwrap();
+        symlink(elsewhere.path(), root.join("moved")).unwrap();
+        let private = |folders: &[&Path]| {
+            let mut all: Vec<_> = folders
+                .iter()
+                .map(|path| (path.to_path_buf(), "a secret"))
+                .collect();
+            for name in ["sessions", "settings.yaml", ".env"] {
+                all.push((root.join(name), "a secret"));
+            }
+            Workspace::new(root).without(all)
+        };
+        let workspace = private(&[&root.join("state"), elsewhere.path()]);
+        let snapshot = workspace.snapshot();
+        for path in [
+            "state/webhook.key",
+            "sessions/a1.session",
+            "settings.yaml",
+            ".env",
+            "campaigns/pictures/webhook.key",
+            "campaigns/env.txt",
+            "campaigns/settings.j2",
+            "moved/key",
+            "tidings.yaml",
+        ] {
+            let refused = [
+                snapshot.read(path, 100).err(),
+                snapshot.stamp(path).err(),
+                Files::open(&snapshot, path).err(),
+            ];
+            for error in refused {
+                assert!(
+                    matches!(error, Some(FileError::Private(_))),
+                    "{path}: {error:?}"
+                );
+            }
+        }
+        for path in [
+            "campaigns/people.csv",
+            "data/people.csv",
+            "campaigns/a.yaml",
+        ] {
+            assert!(snapshot.read(path, 100).is_ok(), "{path}");
+        }
+        // A state beside the specs, or around the workspace, does not take them away.
+        for state in [root, root.parent().unwrap(), &root.join("campaigns")] {
+            let workspace = private(&[state]);
+            let snapshot = workspace.snapshot();
+            assert!(
+                snapshot.read("campaigns/a.yaml", 100).is_ok(),
+                "{}",
+                state.display()
+            );
+            assert!(snapshot.read("sessions/a1.session", 100).is_err());
+        }
+        assert!(
+            private(&[root])
+                .snapshot()
+                .read("state/webhook.key", 100)
+                .is_err()
+        );
+    }
+
+    #[test]
     fn a_config_map_is_read_through_its_links() {
         let dir = tempfile::tempdir().unwrap();
         let campaigns = dir.path().join("campaigns");
