@@ -258,7 +258,8 @@ fn write(
     let name = &args.name;
     match args.format {
         FileForm::Jsonl => rows(workspace, name, first, |row| {
-            serde_json::to_writer(&mut out, row).map_err(io::Error::from)?;
+            let line = serde_json::to_string(row).map_err(io::Error::from)?;
+            out.write_all(output::harmless(&line).as_bytes())?;
             out.write_all(b"\n").map_err(Broken::Io)
         })?,
         FileForm::Csv => {

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::status::{plain, push_from};
+use crate::status::{plain, push_from, steers};
 
 /// The widest cell but the last of a row; longer ones are cut.
 const MAX_CELL: usize = 60;
@@ -89,19 +89,39 @@ fn cut(cell: &str) -> String {
     out
 }
 
-/// A cell that spreadsheets show and do not run (OWASP: a cell that begins with `=`, `+`, `-`, `@`, a tab or a line
-/// break can be a formula; some programs skip blanks before it and take the full-width forms for the same).
+/// What a spreadsheet, or a terminal, makes more of than a letter: a formula begins with one of these (OWASP; some
+/// programs take the full-width forms for the same).
+const SIGNS: [char; 8] = [
+    '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
+];
+
+/// A cell that spreadsheets show and do not run, and that steers no terminal.
+///
+/// A program that splits the file by `;` or tabs, as Excel does where the comma is the decimal sign, does not see the
+/// quotes of a cell that others stand before: it begins a cell after each `;` and each line break. So the apostrophe
+/// goes before a sign there too, blanks and quotes skipped. Line breaks stay; a tab becomes a blank, any other
+/// control character U+FFFD, and what turns the writing direction goes.
 pub(super) fn neutral(cell: &str) -> String {
-    let begins = cell.trim_start_matches([' ', '\u{a0}', '\u{feff}']);
-    if cell.starts_with(['\t', '\r', '\n'])
-        || begins.starts_with([
-            '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
-        ])
-    {
-        format!("'{cell}")
-    } else {
-        cell.to_owned()
+    let mut out = String::with_capacity(cell.len() + 1);
+    let text: String = cell
+        .replace("\r\n", "\n")
+        .chars()
+        .filter_map(|c| match c {
+            '\n' | '\r' => Some('\n'),
+            '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some(' '),
+            c if c.is_control() => Some(char::REPLACEMENT_CHARACTER),
+            c => (!steers(c)).then_some(c),
+        })
+        .collect();
+    for part in text.split_inclusive([';', '\n']) {
+        let begins =
+            part.trim_start_matches(|c: char| c == '"' || (c.is_whitespace() && c != '\n'));
+        if begins.starts_with(SIGNS) {
+            out.push('\'');
+        }
+        out.push_str(part);
     }
+    out
 }
 
 /// A line of CSV (RFC 4180), its end included.
@@ -110,7 +130,7 @@ pub(super) fn csv_line<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> Str
         .into_iter()
         .map(|cell| {
             let cell = cell.as_ref();
-            if cell.contains([',', ';', '"', '\n', '\r']) {
+            if cell.contains([',', ';', '\t', '"', '\n', '\r']) {
                 format!("\"{}\"", cell.replace('"', "\"\""))
             } else {
                 cell.to_owned()
@@ -122,6 +142,8 @@ pub(super) fn csv_line<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> Str
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -177,12 +199,52 @@ mod tests {
             ("-2", "'-2"),
             (" =1", "' =1"),
             ("＝1", "'＝1"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "' =1"),
+            ("x;=HYPERLINK(1);y", "x;'=HYPERLINK(1);y"),
+            ("x; \"=1\"", "x;' \"=1\""),
+            ("x\t=1+1\ty", "x =1+1 y"),
+            ("- a\r\n- b\rc", "'- a\n'- b\nc"),
+            ("a;-b, -c", "a;'-b, -c"),
+            (
+                "a\u{1b}[31mb\u{7}\u{9b}1m\u{202e}c",
+                "a\u{fffd}[31mb\u{fffd}\u{fffd}1mc",
+            ),
             ("a=1", "a=1"),
             ("Anna", "Anna"),
             ("", ""),
         ] {
             assert_eq!(neutral(cell), expected);
+        }
+    }
+
+    /// Texts of what separates, quotes, breaks and begins.
+    fn soup() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            ";", ",", "\t", "\"", "'", "\n", "\r", "\r\n", " ", "\u{a0}", "=", "+", "-", "@", "＝",
+            "1", "x", "\u{1b}[", "\u{85}", "\u{2028}", "\u{feff}",
+        ]);
+        prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_splits_the_file_no_cell_begins_a_formula(cells in prop::collection::vec(soup(), 1..5)) {
+            let lines: String = [0, 1]
+                .map(|_| csv_line(cells.iter().map(|cell| neutral(cell))))
+                .concat();
+            for separator in [b',', b';', b'\t'] {
+                let mut reader = csv::ReaderBuilder::new()
+                    .delimiter(separator)
+                    .has_headers(false)
+                    .flexible(true)
+                    .from_reader(lines.as_bytes());
+                for record in reader.records() {
+                    for cell in &record.unwrap() {
+                        let begins = cell.trim_start_matches(|c: char| c == '"' || c.is_whitespace());
+                        prop_assert!(!begins.starts_with(SIGNS), "{cell:?} of {lines:?} by {separator}");
+                    }
+                }
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use super::{DONE, Failure};
 use crate::model::Timestamp;
-use crate::status::Look;
+use crate::status::{Look, steers};
 
 /// Prints a text as it is. Who stops reading (`| head`) ends the command quietly.
 pub(super) fn text(text: &str) -> Result<(), Failure> {
@@ -43,13 +43,29 @@ pub(super) fn line(line: &str) -> Result<(), Failure> {
 pub(super) fn json(body: &impl serde::Serialize) -> Result<(), Failure> {
     let body =
         serde_json::to_string_pretty(body).map_err(|error| Failure::new(error.to_string()))?;
-    line(&body)
+    line(&harmless(&body))
 }
 
 /// Prints a document as one line of JSON.
 pub(super) fn json_line(body: &impl serde::Serialize) -> Result<(), Failure> {
     let body = serde_json::to_string(body).map_err(|error| Failure::new(error.to_string()))?;
-    line(&body)
+    line(&harmless(&body))
+}
+
+/// JSON in which characters that steer a terminal, or turn the writing direction, are escapes: they stand in texts
+/// alone, and a program reads the same.
+pub(super) fn harmless(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        // The line breaks between values are our own.
+        if steers(c) && c != '\n' {
+            // All of them are one UTF-16 unit.
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Prints a document as YAML.
@@ -121,4 +137,26 @@ pub(super) fn confirmed(question: &str) -> bool {
 /// Whether a person sits at both ends.
 pub(super) fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_steers_no_terminal_and_is_read_as_it_was() {
+        let body = serde_json::json!({"last_reply": "a\u{1b}[31m\u{7}\u{9b}1m\u{202e}\u{2028}я 🎉\n\\u0041"});
+        for form in [
+            serde_json::to_string(&body),
+            serde_json::to_string_pretty(&body),
+        ] {
+            let text = harmless(&form.unwrap());
+            assert!(!text.chars().any(|c| steers(c) && c != '\n'), "{text}");
+            assert!(text.contains("\\u202e"), "{text}");
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+                body
+            );
+        }
+    }
 }

@@ -42,7 +42,7 @@ pub use document::{
 };
 pub use events::{CampaignNames, EventLine, EventsDocument, event_line, events_text, seconds};
 pub use glance::{Glance, Tone, account_tone, glances};
-pub use plain::{people, plain};
+pub use plain::{people, plain, steers};
 pub use plan_text::plan_text;
 pub use reasons::reasons_markdown;
 pub use replies::{

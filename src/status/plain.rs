@@ -1,5 +1,21 @@
 //! Other people's words, made harmless for a terminal.
 
+/// Whether a character steers a terminal, turns the writing direction or breaks a line.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{61c}'
+                | '\u{2028}'
+                | '\u{2029}'
+                | '\u{feff}'
+        )
+}
+
 /// The text without anything that steers a terminal: escape sequences, control characters, and the characters that
 /// turn the writing direction (CVE-2021-42574). Line breaks and tabs become spaces.
 pub fn plain(text: &str) -> String {
@@ -36,13 +52,7 @@ pub fn plain(text: &str) -> String {
                     out.push(' ');
                 }
             }
-            '\u{202a}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{61c}'
-            | '\u{feff}' => {}
-            c if c.is_control() => {}
+            c if steers(c) => {}
             c => out.push(c),
         }
     }
