@@ -45,6 +45,10 @@ pub(super) fn start(cli: &Cli) -> Result<(), Failure> {
 /// The log target of the library that asks the AI server: it can print what was said.
 const UNSAFE_AI_TARGET: &str = "async_openai";
 
+/// The log targets of the libraries that watch folders. They print a line or more for each change of a file: a log that
+/// lies in a watched folder would be a change, and so on for ever.
+const WATCHING_TARGETS: [&str; 3] = ["notify", "mio", "polling"];
+
 fn unsafe_targets() -> impl Iterator<Item = &'static str> {
     let telegram = crate::telegram::UNSAFE_LOG_TARGETS.iter().copied();
     telegram.chain([UNSAFE_AI_TARGET])
@@ -61,19 +65,26 @@ fn filter(text: &str) -> Result<EnvFilter, Failure> {
     let kept: Vec<&str> = text
         .split(',')
         .map(str::trim)
-        .filter(|part| !unsafe_targets().any(|target| part.starts_with(target)))
+        .filter(|part| {
+            let mut fixed = unsafe_targets().chain(WATCHING_TARGETS);
+            !fixed.any(|target| is_of(part, target))
+        })
         .collect();
     let mut filter = EnvFilter::builder()
         .parse(kept.join(","))
         .map_err(|error| bad(&error))?;
-    for target in unsafe_targets() {
-        filter = filter.add_directive(
-            format!("{target}=off")
-                .parse()
-                .map_err(|error| bad(&error))?,
-        );
+    let off = unsafe_targets().map(|target| format!("{target}=off"));
+    let quiet = WATCHING_TARGETS.map(|target| format!("{target}=warn"));
+    for directive in off.chain(quiet) {
+        filter = filter.add_directive(directive.parse().map_err(|error| bad(&error))?);
     }
     Ok(filter)
+}
+
+/// Whether a directive is one of this target, or of a module in it.
+fn is_of(directive: &str, target: &str) -> bool {
+    let rest = directive.strip_prefix(target);
+    rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]
@@ -99,6 +110,34 @@ mod tests {
             );
             assert!(!shown.contains("::deep"), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_log_in_a_watched_folder_does_not_feed_itself() {
+        for asked in [
+            "trace",
+            "trace,notify=trace",
+            "notify::inotify=trace,mio::poll=trace,polling=trace,debug",
+        ] {
+            let Ok(filter) = filter(asked) else {
+                panic!("{asked} is a filter")
+            };
+            let shown = filter.to_string();
+            for target in WATCHING_TARGETS {
+                assert!(shown.contains(&format!("{target}=warn")), "{shown}");
+                assert!(!shown.contains(&format!("{target}=trace")), "{shown}");
+                assert!(!shown.contains(&format!("{target}::")), "{shown}");
+            }
+        }
+        // Names that only begin alike, our own room among them, are another's.
+        let Ok(filter) = filter("tidings::notify=trace,notifyish=trace") else {
+            panic!("it is a filter")
+        };
+        let shown = filter.to_string();
+        assert!(
+            shown.contains("tidings::notify=trace") && shown.contains("notifyish=trace"),
+            "{shown}"
+        );
     }
 
     #[test]
