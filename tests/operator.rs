@@ -103,6 +103,62 @@ sources:
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_phone_on_the_list_holds_for_somebody_whose_phone_telegram_hides() {
+    let world = world(PEOPLE).await;
+    // Carol is found in the group, by her id and without her number; the other number has no account.
+    let said = body(world.ask(add(&["+15550200103", "+15550209999"])).await);
+    let words = said["message"].as_str().unwrap();
+    assert_eq!(said["known_by_phone_only"], 2, "{said:#}");
+    assert!(
+        words.contains("2 are known by their numbers only"),
+        "{words}"
+    );
+    let notes = async || -> Vec<(String, String)> {
+        let list = json(&world, &["optout", "list", "-o", "json"]).await;
+        let rows = list["optouts"].as_array().unwrap().clone();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        rows.iter()
+            .map(|row| (text(&row["phone"]), text(&row["note"])))
+            .collect()
+    };
+    for (_, note) in notes().await {
+        assert!(note.contains("an account asks who has it"), "{note}");
+    }
+    world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
+    world.once().await.unwrap();
+    assert_eq!(world.who(), [101, 102, 104]);
+    let campaign = world.campaign("hello").await;
+    assert_eq!(
+        campaign["audience"]["excluded"]["suppressed"], 1,
+        "{campaign:#}"
+    );
+    let asked = |world: &World| world.calls("contacts.resolvePhone").len();
+    assert_eq!(asked(&world), 2, "each is asked once");
+    for (phone, note) in notes().await {
+        let told = phone == "+15550200103";
+        assert_eq!(note.is_empty(), told, "{phone}: {note}");
+        assert_eq!(note.contains("does not tell"), !told, "{phone}: {note}");
+    }
+    let of = async |who: &str| {
+        let told = json(&world, &["explain", "hello", who, "-o", "json"]).await;
+        told["summary"].as_str().unwrap().to_owned()
+    };
+    let words = of("+15550209999").await;
+    assert!(words.contains("known by this number alone"), "{words}");
+    let words = of("id:106").await;
+    assert!(words.contains("1 of the suppression list"), "{words}");
+    world.once().await.unwrap();
+    assert_eq!(asked(&world), 2, "and not again");
+    // Of somebody who is erased nothing is left to ask by.
+    let said = tidings(&world, &["forget", "+15550209998", "--yes"]).await;
+    assert!(
+        out(&said).contains("is not recognised by it"),
+        "{}",
+        out(&said)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_suppression_stops_what_is_planned_and_its_removal_undoes_only_it() {
     let world = world(PEOPLE).await;
     world.write(

@@ -117,6 +117,7 @@ struct Row {
     why: String,
     by: Option<String>,
     at: Option<String>,
+    note: Option<String>,
 }
 
 pub(super) fn run(global: &Global, verb: &OptoutVerb) -> Ended {
@@ -162,7 +163,10 @@ fn list(global: &Global, args: &ListArgs) -> Ended {
                             .map(|at| at.chars().take(10).collect())
                             .unwrap_or_default(),
                         row.by.clone().unwrap_or_default(),
-                        row.why.clone(),
+                        match &row.note {
+                            Some(note) => format!("{} ({note})", row.why),
+                            None => row.why.clone(),
+                        },
                     ]
                 })
                 .collect();
@@ -191,6 +195,7 @@ fn shown(row: &Row) -> String {
 struct Added {
     added: u64,
     known: u64,
+    known_by_phone_only: u64,
     message: String,
 }
 
@@ -288,20 +293,32 @@ fn import(global: &Global, args: &ImportArgs) -> Ended {
         let part: Added = super::read_back(body)?;
         sum.added += part.added;
         sum.known += part.known;
+        sum.known_by_phone_only += part.known_by_phone_only;
     }
     match args.output {
         Form::Json => output::json(&serde_json::json!({
             "format_version": crate::status::FORMAT_VERSION,
             "added": sum.added,
             "known": sum.known,
+            "known_by_phone_only": sum.known_by_phone_only,
             "bad_rows": listed.bad_count,
         }))?,
-        Form::Table => output::line(&format!(
-            "Suppressed: {}; {} were before, {} lines name nobody.",
-            crate::status::people(sum.added),
-            sum.known,
-            listed.bad_count
-        ))?,
+        Form::Table => {
+            output::line(&format!(
+                "Suppressed: {}; {} were before, {} lines name nobody.",
+                crate::status::people(sum.added),
+                sum.known,
+                listed.bad_count
+            ))?;
+            if sum.known_by_phone_only > 0 {
+                output::line(&format!(
+                    "Known by a number alone: {}. Accounts ask Telegram who they are, one every few seconds and at most \
+                     half of a day's look-ups; until then, and where Telegram does not tell, somebody who is found by \
+                     his id and hides his number is not recognised.",
+                    crate::status::people(sum.known_by_phone_only)
+                ))?;
+            }
+        }
     }
     Ok(DONE)
 }

@@ -333,6 +333,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         Event::Nobody { reference } => {
             let handle = state.persons.intern(*reference);
             state.nobody.insert(handle.0);
+            state.suppression.unsought.remove(handle.0);
         }
         Event::SlowMode { person, until } => {
             if let Some(handle) = state.persons.get(*person) {

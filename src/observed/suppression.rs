@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
 use super::recipients::remove_unsettled;
@@ -39,6 +40,10 @@ pub struct Suppression {
     /// Who was erased, and when: a backup from before is to forget him too.
     #[serde(default, with = "super::pairs")]
     pub erased: BTreeMap<PersonId, Timestamp>,
+    /// Stand-ins of phones whose holders are to be found out, so that the suppression holds for somebody who is found by
+    /// his id and hides his number.
+    #[serde(default)]
+    pub unsought: RoaringBitmap,
 }
 
 /// Folds an event of the list.
@@ -50,6 +55,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
         Event::SuppressionAdded {
             people,
             hashes,
+            phones,
             why,
             by,
         } => {
@@ -68,6 +74,13 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             for person in people {
                 let handle = state.persons.intern(state.persons.resolve(*person));
                 add(state, handle, entry.clone());
+            }
+            for phone in phones {
+                let handle = state.persons.intern(*phone);
+                // Where Telegram said that nobody has it, or who has it, it is not asked again.
+                if state.persons.resolve(*phone) == *phone && !state.nobody.contains(handle.0) {
+                    state.suppression.unsought.insert(handle.0);
+                }
             }
         }
         Event::SuppressionRemoved { people, hashes, .. } => {
@@ -105,6 +118,10 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             }
             for person in people {
                 state.suppression.erased.insert(*person, at);
+                // What named him is gone: there is nothing to ask by.
+                if let Some(handle) = state.persons.get(*person) {
+                    state.suppression.unsought.remove(handle.0);
+                }
             }
         }
         _ => {}
@@ -141,6 +158,22 @@ pub(super) fn exclude(state: &mut Observed, handle: Handle) {
     }
 }
 
+impl Observed {
+    /// Whether a person was erased and stays silenced: what he says is nobody's business any more.
+    pub fn is_forgotten(&self, person: PersonId) -> bool {
+        let silenced = self
+            .handle(person)
+            .is_some_and(|handle| self.is_silenced(handle));
+        silenced
+            && (self.suppression.erased.contains_key(&person)
+                || self
+                    .suppression
+                    .refs
+                    .values()
+                    .any(|entry| entry.erased && entry.people.contains(&person)))
+    }
+}
+
 /// Whether an operator's word or a block is why he is silenced, so that he is no recipient rather than one who opted out.
 pub(super) fn excludes(state: &Observed, handle: Handle) -> bool {
     state.suppressed.contains(handle.0) && !state.opted_out.contains(handle.0)
@@ -153,6 +186,7 @@ fn remove(state: &mut Observed, person: PersonId) {
     state.suppressed.remove(handle.0);
     state.opted_out.remove(handle.0);
     state.suppression.people.remove(&handle.0);
+    state.suppression.unsought.remove(handle.0);
     // What he wrote before that is answered no more.
     super::talk::silenced(state, handle);
     for it in state.campaigns.values_mut() {
@@ -198,6 +232,7 @@ fn note(state: &mut Observed, handle: Handle, why: String, at: Timestamp) {
 
 /// A stand-in turned out to be a person.
 pub(super) fn moved(state: &mut Observed, old: Handle, new: Handle) {
+    state.suppression.unsought.remove(old.0);
     if let Some(entry) = state.suppression.people.remove(&old.0) {
         state.suppression.people.entry(new.0).or_insert(entry);
     }

@@ -35,6 +35,7 @@ mod restored;
 mod runs;
 mod sends;
 mod steps;
+mod suppressed;
 #[cfg(test)]
 mod tests;
 mod troubles;
@@ -53,6 +54,7 @@ pub use reach::LOOKUPS_A_DAY;
 pub use report::{AccountView, CampaignView, Gate, Report, Wait};
 pub use runs::{FIRINGS_SHOWN, next_firings};
 pub use sends::have_plenty;
+pub use suppressed::SUPPRESSED_LINEAGE;
 pub use warmup::{WarmupDay, warmup_day};
 
 use crate::desired::{Desired, SourceKind};
@@ -123,6 +125,8 @@ pub struct Runtime {
     pub looking_up: BTreeSet<(Lineage, SourceId, Option<AccountName>)>,
     /// People whom an account looks up now.
     pub resolving: BTreeMap<AccountName, PersonId>,
+    /// When an account last began to look a phone of the suppression list up.
+    pub sought: BTreeMap<AccountName, Timestamp>,
     /// To whom an account shows 'typing…', and until when.
     pub typing: BTreeMap<AccountName, (PersonId, Timestamp)>,
     /// Files that an account has uploaded.
@@ -380,6 +384,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         doubt::confirmations(inputs, &mut plan);
         answers::answers(inputs, &mut plan);
         notices::notices(inputs, &mut plan);
+        suppressed::look_ups(inputs, &mut plan);
         sends::messages(inputs, &mut plan);
     }
     report::finish(inputs, &mut plan);

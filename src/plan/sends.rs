@@ -170,6 +170,11 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
             account.refills = true;
         }
     }
+    if super::suppressed::holds(inputs, plan) {
+        for account in &mut accounts {
+            account.done = true;
+        }
+    }
     while accounts.iter().any(|account| !account.done) {
         for account in accounts.iter_mut().filter(|account| !account.done) {
             account.step(inputs, plan, &mut turns);

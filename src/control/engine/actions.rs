@@ -50,6 +50,10 @@ impl Engine {
                             }],
                             Durability::Soon,
                         )?;
+                        if campaign.as_ref() == crate::plan::SUPPRESSED_LINEAGE {
+                            let now = self.core.clock.now();
+                            self.core.runtime.sought.insert(account.clone(), now);
+                        }
                         self.core.runtime.resolving.insert(account, person);
                         task.order(Order::Resolve {
                             person,

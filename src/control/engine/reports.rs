@@ -557,6 +557,14 @@ impl Engine {
             .iter()
             .skip(before)
             .any(|event| matches!(event, Event::Skipped { .. }));
+        if crate::model::is_aside(&campaign) {
+            // It was no campaign's recipient.
+            let mut at = 0;
+            events.retain(|event| {
+                at += 1;
+                at <= before || !matches!(event, Event::Skipped { .. })
+            });
+        }
         if settled && !person.is_user() {
             events.push(Event::Nobody { reference: person });
         }

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::beside::{Rows, Unread};
-use super::optout::{entries_of, name_of};
+use super::optout::{entries_of, has_phone, name_of, note_of, unbound_phones};
 use super::suppressed::references_of;
 use crate::control::answer::{document, misused};
 use crate::control::{Core, CoreError};
 use crate::model::{
-    Event, InDoubtWhy, Lineage, Outcome, PersonId, Recorded, Reference, Reply, SendKey, Timestamp,
+    Event, InDoubtWhy, Lineage, Outcome, Person, PersonId, Recorded, Reference, Reply, SendKey,
+    Timestamp,
 };
 use crate::observed::{OPT_OUT_LINEAGE, Status};
 use crate::people::People as _;
@@ -104,6 +105,8 @@ pub(super) struct Asked {
     undecided: String,
     /// Whether its sources are being looked up.
     looking: bool,
+    /// What the suppression list does not know of him.
+    beside: Option<String>,
     /// All but the summary and the history.
     explanation: Explanation,
 }
@@ -212,6 +215,7 @@ pub(super) fn ask(
             }
             Some(Gate::Open | Gate::Done { .. }) | None => ".".to_owned(),
         },
+        beside: beside_the_list(core, person, &known, explanation.suppression.is_some()),
         looking: campaign.is_some_and(crate::observed::Campaign::looking_up),
         explanation,
         line,
@@ -224,6 +228,14 @@ impl Asked {
     pub(super) fn answer(mut self, rows: Rows) -> Result<Reply, Unread> {
         let history = history(rows, &self.line, &self.ids)?;
         self.explanation.summary = self.summary(&history);
+        let open = matches!(
+            self.explanation.state.as_str(),
+            "pending" | "undecided" | "no_source" | "excluded"
+        );
+        if let Some(beside) = self.beside.as_ref().filter(|_| open) {
+            self.explanation.summary.push(' ');
+            self.explanation.summary.push_str(beside);
+        }
         self.explanation.history = history;
         Ok(document(&self.explanation))
     }
@@ -330,6 +342,23 @@ impl Asked {
             outcome => format!("He is settled: `{outcome}`."),
         }
     }
+}
+
+/// Where the suppression list may mean him and cannot know it, or means somebody whom it may not recognise.
+fn beside_the_list(core: &Core, person: PersonId, known: &Person, listed: bool) -> Option<String> {
+    if listed {
+        return note_of(core, person, has_phone(known)).map(|note| format!("Of the list: {note}."));
+    }
+    if !person.is_user() || known.contact.phone.is_some() || has_phone(known) {
+        return None;
+    }
+    let numbers = unbound_phones(core);
+    (numbers > 0).then(|| {
+        format!(
+            "He hides his number, and {numbers} of the suppression list belong to nobody who is known: whether one is \
+             his cannot be told yet."
+        )
+    })
 }
 
 fn suppression(core: &Core, ids: &BTreeSet<PersonId>, hashed: bool) -> Option<Suppressed> {

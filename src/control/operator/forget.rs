@@ -48,6 +48,7 @@ pub(super) fn forget(core: &mut Core, person: &Reference, by: String) -> Result<
         .chain([Event::SuppressionAdded {
             people: people.iter().copied().collect(),
             hashes: of_references,
+            phones: Vec::new(),
             why: "forgotten".to_owned(),
             by: by.clone(),
         }])
@@ -114,7 +115,7 @@ pub(super) fn forget(core: &mut Core, person: &Reference, by: String) -> Result<
     )?;
     appended = last.or(appended);
     let copies = core.erase_now()?;
-    let message = match (rows, lines) {
+    let mut message = match (rows, lines) {
         (0, 0) => {
             format!("Nothing was known of {person}. He is suppressed, and a hash keeps it so.")
         }
@@ -126,6 +127,12 @@ pub(super) fn forget(core: &mut Core, person: &Reference, by: String) -> Result<
              kept."
         ),
     };
+    if !meant.is_user() && matches!(person, Reference::Phone(_)) {
+        message.push_str(
+            " No account knows who has this number, and nothing is left to ask by: somebody who is found by his id and \
+             hides the number is not recognised by it. Forget him by @username or id as well, where you know one.",
+        );
+    }
     let copies: Vec<String> = copies
         .iter()
         .map(|path| path.display().to_string())

@@ -28,6 +28,51 @@ struct Row {
     why: String,
     by: Option<String>,
     at: Option<Moment>,
+    /// What the entry cannot do: of somebody whose id nobody knows.
+    note: Option<&'static str>,
+}
+
+/// Of a number that an account asks Telegram about.
+const SOUGHT: &str = "known by this number alone; an account asks who has it";
+/// Of a number that Telegram told nothing about.
+const UNTOLD: &str = "known by this number alone, and Telegram does not tell who has it: who hides it is not recognised";
+/// Of anything else that names nobody who was found.
+const UNFOUND: &str = "nobody was found by it yet";
+
+/// What an entry cannot do.
+pub(super) fn note_of(core: &Core, person: PersonId, phone: bool) -> Option<&'static str> {
+    let observed = &core.observed;
+    if person.is_user() {
+        return None;
+    }
+    let sought = observed
+        .handle(person)
+        .is_some_and(|handle| observed.suppression.unsought.contains(handle.0));
+    Some(match (phone, sought) {
+        (true, true) => SOUGHT,
+        (true, false) => UNTOLD,
+        (false, _) => UNFOUND,
+    })
+}
+
+/// How many phones of the list belong to nobody who is known by his id.
+pub(super) fn unbound_phones(core: &Core) -> usize {
+    let observed = &core.observed;
+    let stand_ins = observed
+        .suppressed
+        .iter()
+        .filter_map(|number| observed.persons.id(Handle(number)))
+        .filter(|person| !person.is_user());
+    stand_ins
+        .filter_map(|person| core.people.get(person))
+        .filter(has_phone)
+        .count()
+}
+
+/// Whether he was named by a phone.
+pub(super) fn has_phone(known: &Person) -> bool {
+    let mut named = known.references.iter();
+    named.any(|reference| matches!(reference, Reference::Phone(_)))
 }
 
 /// Who is suppressed or opted out, by name where that is known.
@@ -58,6 +103,7 @@ pub(super) fn list(core: &Core) -> Result<Reply, CoreError> {
             }
         }
         rows.push(Row {
+            note: note_of(core, person, phone.is_some()),
             person: person.to_string(),
             id: known.contact.id.or(person.is_user().then_some(person.0)),
             username,
@@ -82,7 +128,12 @@ pub(super) fn list(core: &Core) -> Result<Reply, CoreError> {
         if shown {
             continue;
         }
+        let found = entry
+            .people
+            .iter()
+            .any(|person| observed.persons.resolve(*person).is_user());
         rows.push(Row {
+            note: (!found).then_some(UNFOUND),
             person: format!("hash:{hash}"),
             id: None,
             username: None,
@@ -149,6 +200,7 @@ pub(super) fn add(
     let mut silenced: BTreeSet<PersonId> = BTreeSet::new();
     let mut hashes: Vec<(RefHash, PersonId)> = Vec::new();
     let mut rows: Vec<(PersonId, Person)> = Vec::new();
+    let mut phones: BTreeSet<PersonId> = BTreeSet::new();
     let (mut added, mut known_before) = (0u64, 0u64);
     for references in people {
         let mut meant: BTreeSet<PersonId> = BTreeSet::new();
@@ -168,6 +220,12 @@ pub(super) fn add(
                     ));
                 }
             }
+        }
+        if !meant.iter().any(|person| person.is_user()) {
+            let numbers = references
+                .iter()
+                .filter(|reference| matches!(reference, Reference::Phone(_)));
+            phones.extend(numbers.map(Reference::person));
         }
         let silent = |person: &PersonId| {
             core.observed
@@ -192,7 +250,15 @@ pub(super) fn add(
     hashes.sort_unstable();
     hashes.dedup();
     let mut appended = None;
-    if added > 0 {
+    let asked = |phone: &PersonId| {
+        core.observed.handle(*phone).is_some_and(|handle| {
+            core.observed.suppression.unsought.contains(handle.0)
+                || core.observed.nobody.contains(handle.0)
+        })
+    };
+    // An entry of a version that did not ask is asked about when it is named again.
+    let unasked = !phones.iter().all(asked);
+    if added > 0 || unasked {
         core.people.merge(rows)?;
         sync_people(core)?;
         let events = first
@@ -200,13 +266,14 @@ pub(super) fn add(
             .chain([Event::SuppressionAdded {
                 people: silenced.into_iter().collect(),
                 hashes,
+                phones: phones.iter().copied().collect(),
                 why,
                 by,
             }])
             .collect();
         appended = core.record(events, Durability::Now)?;
     }
-    let message = match (added, known_before) {
+    let mut message = match (added, known_before) {
         (0, 1) => "He was suppressed already; nothing was changed.".to_owned(),
         (0, n) => format!("All {n} were suppressed already; nothing was changed."),
         (n, 0) => format!(
@@ -218,11 +285,24 @@ pub(super) fn add(
             status::people(n)
         ),
     };
+    if !phones.is_empty() {
+        message.push_str(&format!(
+            " {} only: an account asks Telegram who has {}, one every few seconds. Until then, and where Telegram does not \
+             tell, somebody who is found by his id and hides his number is not recognised. Name such people by @username \
+             or id as well; `tidings optout list` says whom this is true of.",
+            match phones.len() {
+                1 => "One is known by his number".to_owned(),
+                n => format!("{n} are known by their numbers"),
+            },
+            if phones.len() == 1 { "it" } else { "them" },
+        ));
+    }
     let reply = Reply::Document {
         body: serde_json::json!({
             "format_version": status::FORMAT_VERSION,
             "added": added,
             "known": known_before,
+            "known_by_phone_only": phones.len(),
             "message": message,
         }),
     };

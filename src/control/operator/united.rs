@@ -254,6 +254,7 @@ fn suppressions(present: &Observed, backup: &Observed, events: &mut Vec<Event>) 
             events.push(Event::SuppressionAdded {
                 people: named.get(part(named.len())).unwrap_or_default().to_vec(),
                 hashes: hashes.get(part(hashes.len())).unwrap_or_default().to_vec(),
+                phones: Vec::new(),
                 why: reason.0.to_owned(),
                 by: reason.1.to_owned(),
             });

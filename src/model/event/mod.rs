@@ -387,6 +387,9 @@ pub enum Event {
         people: Vec<PersonId>,
         /// What was named, hashed, and whom it meant then.
         hashes: Vec<(RefHash, PersonId)>,
+        /// The stand-ins of phones among them whose holders nobody knows: an account asks Telegram.
+        #[serde(default)]
+        phones: Vec<PersonId>,
         /// Why.
         why: String,
         /// Who.
