@@ -227,6 +227,26 @@ async fn a_running_daemon_forgets_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_forgotten_person_writes_afterwards_is_not_kept() {
+    let world = world(PEOPLE).await;
+    workspace(&world);
+    let daemon = world.daemon();
+    world.until("both", |w| w.who().len() == 2).await;
+    ends_with(&tidings(&world, &["forget", "id:770101", "--yes"]).await, 0);
+    let says = |who: &str, text: &str| {
+        world.sandbox.send_as_person(who, "sales-1", text).unwrap();
+    };
+    says("@zebulonia_x", "what waits for me now");
+    says("@boris", "a word that is kept");
+    let kept = |campaign: &serde_json::Value| campaign["progress"]["replied"] == 2;
+    world.until_campaign("hello", "both wrote", kept).await;
+    daemon.stop().await.unwrap();
+    nothing_is_left(&world, false);
+    let all = unpacked(&world.path().join("state"));
+    assert!(all.windows(19).any(|w| w == b"a word that is kept"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn somebody_who_was_never_found_is_suppressed_by_his_hash_alone() {
     let world = world(PEOPLE).await;
     ends_with(

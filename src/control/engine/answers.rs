@@ -267,6 +267,10 @@ impl Engine {
         let Some(account) = self.core.observed.account_index(name) else {
             return Ok(());
         };
+        // Of somebody who was erased it stays known that he wrote, and not what.
+        if self.core.observed.is_forgotten(person) {
+            return Ok(());
+        }
         if text.len() > MAX_LINE {
             let end = (0..=MAX_LINE)
                 .rev()
