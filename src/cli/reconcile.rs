@@ -82,6 +82,7 @@ pub(super) fn look_up(workspace: &Workspace, name: &str) -> Result<(), Failure> 
         Reply::Refused { message, usage } => return Err(super::refused(message, usage)),
         Reply::Done { .. } | Reply::Document { .. } => {}
     }
+    let mut held = false;
     loop {
         let body = super::document(
             workspace,
@@ -116,7 +117,8 @@ pub(super) fn look_up(workspace: &Workspace, name: &str) -> Result<(), Failure> 
                 .iter()
                 .all(|source| source.running_since.is_none())
         });
-        if waits_for_a_person {
+        // What was asked for begins within a moment, a source that failed last among it.
+        if waits_for_a_person && std::mem::replace(&mut held, true) {
             let ready = report
                 .campaigns
                 .first()

@@ -36,6 +36,7 @@ delays: {between_messages: 30s..90s}
 "#;
 
 /// A workspace, its journal and what is connected.
+#[derive(Clone)]
 struct World {
     files: MemoryFiles,
     settings: &'static str,

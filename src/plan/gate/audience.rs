@@ -30,7 +30,19 @@ pub(super) fn audience(
             unread.push((source, state));
         }
     }
-    if under_way && campaign.judgement.is_none() {
+    // Without the sources of `in` and `exclude`, people who must not be written to would be.
+    let essential = unread
+        .iter()
+        .find(|(source, _)| source.role != SourceRole::Include);
+    let include = |source: &ResolvedSource| source.role == SourceRole::Include;
+    let all = spec.sources.iter().filter(|s| include(s)).count();
+    let none_read = all == unread.iter().filter(|(s, _)| include(s)).count();
+    // What failed stays so until a look-up has succeeded, while it is tried again too.
+    let failed = match essential {
+        Some((_, state)) => state.has_failed(),
+        None => none_read && all > 0 && unread.iter().all(|(_, state)| state.has_failed()),
+    };
+    if under_way && campaign.judgement.is_none() && !failed {
         return Some(waits(
             Waiting::LookingUp,
             None,
@@ -55,22 +67,9 @@ pub(super) fn audience(
             "The accounts are being asked who they are.",
         ));
     }
-    // Without the sources of `in` and `exclude`, people who must not be written to would be.
-    let essential = unread
-        .iter()
-        .find(|(source, _)| source.role != SourceRole::Include);
-    let none_read = spec
-        .sources
-        .iter()
-        .filter(|s| s.role == SourceRole::Include)
-        .count()
-        == unread
-            .iter()
-            .filter(|(source, _)| source.role == SourceRole::Include)
-            .count();
     if let Some((source, state)) = essential.or_else(|| unread.first().filter(|_| none_read)) {
         return Some(match (&state.error, state.under_way) {
-            (_, true) => waits(
+            (_, true) if !failed => waits(
                 Waiting::LookingUp,
                 None,
                 lookups::progress(source, campaign),

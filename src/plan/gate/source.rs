@@ -37,6 +37,15 @@ pub(in crate::plan) struct SourceState {
     pub(in crate::plan) retry_at: Option<Timestamp>,
     /// Why no account can try.
     pub(in crate::plan) wait: Option<Waiting>,
+    /// A look-up is under way that never ended before: nobody knows how it goes.
+    pub(in crate::plan) first: bool,
+}
+
+impl SourceState {
+    /// Whether every try so far failed, in a way that somebody should look at.
+    pub(super) fn has_failed(&self) -> bool {
+        self.error.is_some() && !self.broken_off && !self.first
+    }
 }
 
 pub(super) fn source_state(
@@ -80,6 +89,7 @@ pub(super) fn source_state(
         let key = (line.clone(), source.id, account.cloned());
         if inputs.runtime.looking_up.contains(&key) {
             state.under_way = true;
+            state.first |= never;
             unread |= never;
             continue;
         }
@@ -115,6 +125,7 @@ pub(super) fn source_state(
         }) {
             Availability::Now { .. } => {
                 state.under_way = true;
+                state.first |= never;
                 unread |= never;
                 plan.actions.push(Action::LookUp {
                     campaign: line.clone(),
@@ -142,6 +153,7 @@ pub(super) fn source_state(
                     plan.wake(inputs.runtime.connected_by, now);
                 }
                 state.under_way |= connecting;
+                state.first |= never && connecting;
                 unread |= never && connecting;
             }
         }

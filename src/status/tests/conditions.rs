@@ -228,15 +228,32 @@ fn cases() -> Vec<Case> {
             end,
         },
     );
+    // When it is due for another try, and while that runs, the last one is still what is known.
+    let failed = &[
+        (Ready, False, "SourceFailed"),
+        (Stalled, True, "SourceFailed"),
+    ];
+    let account: Option<AccountName> = Some("sales-1".into());
+    world.now = world.now + HOUR;
     case(
-        "the only source cannot be read",
-        world,
-        &[
-            (Ready, False, "SourceFailed"),
-            (Stalled, True, "SourceFailed"),
-        ],
+        "a try is due after a failed one",
+        world.clone(),
+        failed,
         true,
     );
+    let looking = ("spring".into(), source, account.clone());
+    world.runtime.looking_up.insert(looking);
+    let campaign: Lineage = "spring".into();
+    let started = Event::LookupStarted {
+        campaign,
+        source,
+        account,
+    };
+    world.record(Duration::ZERO, started);
+    case("a try runs after a failed one", world.clone(), failed, true);
+    world.runtime.looking_up.clear();
+    world.now = world.now - HOUR;
+    case("the only source cannot be read", world, failed, true);
 
     let mut world = running("");
     world.record(
