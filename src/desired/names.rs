@@ -122,6 +122,7 @@ pub(super) fn decide(
         }
     }
     renames(claims, out);
+    lineages(claims, history, &mut verdicts, out);
     circles(claims, out);
     verdicts
 }
@@ -206,6 +207,58 @@ fn renames(claims: &[Claim<'_>], out: &mut [Findings]) {
                     format!("{} files are renamed from {}", files.len(), quote(before)),
                 )
                 .detail(format!("They are {}. One lineage cannot have two campaigns: keep the key in one of them.", files.join(", ")));
+        }
+    }
+}
+
+/// A renamed campaign whose old file still stands: one lineage cannot have two campaigns. The file that the state knows
+/// goes on, else the one that is not renamed; the other one is kept apart, so that it disturbs nothing.
+fn lineages(
+    claims: &[Claim<'_>],
+    history: &History,
+    verdicts: &mut [Verdict],
+    out: &mut [Findings],
+) {
+    let mut by_line: BTreeMap<Lineage, Vec<usize>> = BTreeMap::new();
+    for (index, claim) in claims.iter().enumerate() {
+        if verdicts[index] == Verdict::Owner {
+            let before = claim.peek.renamed_from.as_deref();
+            let line = lineage(claim.name(), before, history);
+            by_line.entry(line).or_default().push(index);
+        }
+    }
+    for (line, files) in by_line.into_iter().filter(|(_, files)| files.len() > 1) {
+        let known = history.0.values().find(|known| known.lineage == line);
+        let is_known = |index: &&usize| known.is_some_and(|k| k.file == claims[**index].file);
+        let is_first = |index: &&usize| claims[**index].peek.renamed_from.is_none();
+        let owner = files.iter().find(is_known);
+        // Of several heirs of one that is gone none has the better claim: that is said already.
+        let Some(&owner) = owner.or_else(|| files.iter().find(is_first)) else {
+            continue;
+        };
+        let goes_on = claims[owner].file;
+        for index in files.into_iter().filter(|index| *index != owner) {
+            verdicts[index] = Verdict::Newcomer;
+            let (at, what, way_out) = match claims[index].peek.renamed_from.as_deref() {
+                Some(before) => (
+                    Pointer::root().key("renamed_from"),
+                    format!(
+                        "{} is no campaign that is gone: {goes_on} stands",
+                        quote(before)
+                    ),
+                    "Remove that file, or take `renamed_from` out",
+                ),
+                None => (
+                    Pointer::root().key("name"),
+                    format!("{goes_on} is this campaign under its new name"),
+                    "Give this campaign another name",
+                ),
+            };
+            out[index]
+                .error(&at, codes::RENAMED_FROM, what)
+                .detail(format!(
+                    "One lineage cannot have two campaigns. {way_out}. Until then {goes_on} goes on, and this file is held."
+                ));
         }
     }
 }

@@ -299,11 +299,11 @@ fn broken_settings(input: &Input<'_>, diagnostics: &[Diagnostic]) -> Option<Inva
     })
 }
 
-/// What is said of a second file of a name whose first has the history.
+/// What is said of a second file of a name, or of a lineage, whose first has the history.
 fn newcomer(one: DesiredCampaign) -> InvalidFile {
     let errors = || one.diagnostics.iter().filter(|d| d.is_error());
     let message = errors()
-        .find(|d| d.code == codes::DUPLICATE_CAMPAIGN)
+        .find(|d| [codes::DUPLICATE_CAMPAIGN, codes::RENAMED_FROM].contains(&d.code.as_str()))
         .or_else(|| errors().next())
         .map_or_else(
             || format!("{}: another file has this name", one.file),

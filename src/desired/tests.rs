@@ -334,6 +334,33 @@ fn of_two_files_of_one_name_the_one_with_history_goes_on() {
 }
 
 #[test]
+fn a_campaign_whose_file_stands_is_renamed_to_none() {
+    let heir = A.replace("name: a", "name: b\nrenamed_from: a");
+    let world = || {
+        World::new()
+            .with("campaigns/a.yaml", A)
+            .with("campaigns/b.yaml", &heir)
+    };
+    let held = |resolution: &Resolution| {
+        let bad = &resolution.desired.invalid_files;
+        bad.iter().map(|bad| bad.file.clone()).collect::<Vec<_>>()
+    };
+    for resolution in [
+        world().resolve(),
+        world().known("a", "campaigns/a.yaml").resolve(),
+    ] {
+        valid(&resolution, "a");
+        assert_eq!(held(&resolution), ["campaigns/b.yaml"]);
+        let codes = codes(&resolution.diagnostics);
+        assert_eq!(codes, [pair("renamed-from", "campaigns/b.yaml")]);
+    }
+    // It is renamed already, and the old file came back beside it.
+    let resolution = world().known("a", "campaigns/b.yaml").resolve();
+    valid(&resolution, "b");
+    assert_eq!(held(&resolution), ["campaigns/a.yaml"]);
+}
+
+#[test]
 fn one_campaign_is_renamed_to_one_other_only() {
     let heir = |name: &str| A.replace("name: a", &format!("name: {name}\nrenamed_from: old"));
     let resolution = World::new()

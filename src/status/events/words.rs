@@ -185,7 +185,7 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
             )
             .of(campaign, names)
             .bad(),
-            None => words("lineage_checked", "It is a campaign of its own, not a renamed one.")
+            None => words("lineage_checked", "It does not look like a campaign that is gone under another name.")
                 .of(campaign, names),
         },
         Event::Reopened {
