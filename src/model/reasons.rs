@@ -53,7 +53,7 @@ closed_list! {
         Premium = "premium": "He has Telegram Premium, and `filters.premium` is `never`." => "Set `filters.premium: any`.",
         LastSeen = "last_seen": "He was not seen within `filters.last_seen`, or hides when he was." => "Widen `filters.last_seen`, or set `last_seen_unknown: keep`.",
         Contacted = "contacted": "A campaign of `filters.not_contacted` wrote to him." => "Shorten `not_contacted.within`.",
-        NotIn = "not_in": "Not every source of `filters.in` found him." => "Look at the sources of `filters.in`.",
+        NotIn = "not_in": "Not every source of `filters.in` found him, or `limits.only_to` of tidings.yaml does not name him." => "Look at the sources of `filters.in` and at `limits.only_to`.",
         Excluded = "excluded": "A source of `filters.exclude` found him." => "Look at the sources of `filters.exclude`.",
         Where = "where": "`filters.where` is false for him." => "`tidings render NAME --contact @name` shows what is known of him.",
         OverLimit = "over_limit": "The audience is larger than `filters.limit` or the plan's `max_audience`." => "Raise the limit, or narrow the sources.",
