@@ -9,11 +9,12 @@ use super::optout::{entries_of, has_phone, name_of, note_of, unbound_phones};
 use super::suppressed::references_of;
 use crate::control::answer::{document, misused};
 use crate::control::{Core, CoreError};
+use crate::desired::{ResolvedCampaign, ResolvedSource, SourceRole};
 use crate::model::{
     Event, InDoubtWhy, Lineage, Outcome, Person, PersonId, Recorded, Reference, Reply, SendKey,
     Timestamp,
 };
-use crate::observed::{OPT_OUT_LINEAGE, Status};
+use crate::observed::{Campaign, OPT_OUT_LINEAGE, Status};
 use crate::people::People as _;
 use crate::plan::{Explained, Gate, adds, explain as planned};
 use crate::status::{self, Moment};
@@ -107,6 +108,10 @@ pub(super) struct Asked {
     looking: bool,
     /// What the suppression list does not know of him.
     beside: Option<String>,
+    /// Whether a source of it was ever read.
+    read: bool,
+    /// The sources that were not, and why.
+    unread: Vec<String>,
     /// All but the summary and the history.
     explanation: Explanation,
 }
@@ -187,6 +192,7 @@ pub(super) fn ask(
         origins: known.origins.clone(),
     };
     let zone = spec.map_or(Zone::UTC, |spec| spec.schedule.zone);
+    let unread = unread(spec.map(AsRef::as_ref), campaign);
     let explanation = Explanation {
         format_version: status::FORMAT_VERSION,
         campaign: name.to_owned(),
@@ -217,6 +223,8 @@ pub(super) fn ask(
         },
         beside: beside_the_list(core, person, &known, explanation.suppression.is_some()),
         looking: campaign.is_some_and(crate::observed::Campaign::looking_up),
+        read: unread.len() < included(spec.map(AsRef::as_ref)).count(),
+        unread,
         explanation,
         line,
         ids,
@@ -337,7 +345,18 @@ impl Asked {
                 } else {
                     ""
                 };
-                format!("No source of `{name}` found him.{looking}{would}")
+                match (self.unread.as_slice(), self.read) {
+                    ([], _) => format!("No source of `{name}` found him.{looking}{would}"),
+                    (unread, true) => format!(
+                        "No source of `{name}` that was read found him; {}.{looking}{would}",
+                        unread.join("; ")
+                    ),
+                    (unread, false) => format!(
+                        "Whether `{name}` would find him is not known: {}{}{looking}{would}",
+                        unread.join("; "),
+                        self.undecided.replacen(':', ".", 1)
+                    ),
+                }
             }
             outcome => format!("He is settled: `{outcome}`."),
         }
@@ -359,6 +378,31 @@ fn beside_the_list(core: &Core, person: PersonId, known: &Person, listed: bool) 
              his cannot be told yet."
         )
     })
+}
+
+/// The sources that put people into the audience.
+fn included(spec: Option<&ResolvedCampaign>) -> impl Iterator<Item = &ResolvedSource> {
+    let sources = spec.map(|spec| spec.sources.as_slice()).unwrap_or_default();
+    sources
+        .iter()
+        .filter(|source| source.role == SourceRole::Include)
+}
+
+/// Those of them that were never read, and why.
+fn unread(spec: Option<&ResolvedCampaign>, campaign: Option<&Campaign>) -> Vec<String> {
+    included(spec)
+        .filter_map(|source| {
+            let label = &source.label;
+            let known = campaign.and_then(|campaign| campaign.sources.get(&source.id));
+            let mut lookups = known.into_iter().flat_map(|known| known.lookups.values());
+            if !lookups.clone().any(|lookup| lookup.ended.is_some()) {
+                return Some(format!("{label}: never looked up"));
+            }
+            let why = lookups.find_map(|lookup| lookup.error.as_deref())?;
+            let failed = known.is_some_and(|known| known.failed() && known.found().is_empty());
+            failed.then(|| format!("{label}: could not be read ({why})"))
+        })
+        .collect()
 }
 
 fn suppression(core: &Core, ids: &BTreeSet<PersonId>, hashed: bool) -> Option<Suppressed> {
