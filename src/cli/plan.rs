@@ -67,6 +67,7 @@ pub(super) fn run(global: &Global, args: &PlanArgs) -> Ended {
             },
         )
     };
+    let mut before: Option<PlanDocument> = None;
     if args.refresh {
         let plan: PlanDocument = super::read_back(ask()?)?;
         for campaign in plan
@@ -79,15 +80,18 @@ pub(super) fn run(global: &Global, args: &PlanArgs) -> Ended {
                 output::complain(&format!("tidings: {}", failure.message));
             }
         }
+        before = Some(plan);
     }
-    let body = ask()?;
-    let plan: PlanDocument = super::read_back(body.clone())?;
+    let mut plan: PlanDocument = super::read_back(ask()?)?;
+    if let Some(before) = before {
+        plan = plan.since(before);
+    }
     match args.output {
         Form::Text | Form::Markdown => {
             output::text(&status::plan_text(&plan, &output::look(false)))?;
         }
-        Form::Json => output::json(&body)?,
-        Form::Yaml => output::yaml(&body)?,
+        Form::Json => output::json(&plan)?,
+        Form::Yaml => output::yaml(&plan)?,
     }
     Ok(if args.detailed_exitcode && plan.changes {
         CHANGES

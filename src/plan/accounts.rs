@@ -208,6 +208,24 @@ pub(super) fn may_contact(
     Availability::Now { room }
 }
 
+/// How many messages an account may send for a campaign one after another now, to strangers (`first`) or as follow-ups;
+/// else from when on it may, where that is known.
+///
+/// # Errors
+/// The moment.
+pub fn may_send_at_once(
+    inputs: &Inputs<'_>,
+    name: &AccountName,
+    wanted: &ResolvedCampaign,
+    campaign: &Campaign,
+    first: bool,
+) -> Result<u32, Option<Timestamp>> {
+    match may_contact(inputs, name, wanted, campaign, first) {
+        Availability::Now { room } => Ok(room),
+        Availability::Later { until, .. } => Err(until),
+    }
+}
+
 /// Whether it may add somebody to a place: each look and each invite is a call of its own class.
 pub(super) fn may_invite(inputs: &Inputs<'_>, name: &AccountName) -> Availability {
     if let Err(not) = usable(inputs, name) {
@@ -238,7 +256,7 @@ pub fn allowance(inputs: &Inputs<'_>, name: &AccountName) -> (u32, Zone) {
 
 impl ResolvedCampaign {
     /// Whether a first contact of it is one under consent `attested`.
-    pub(super) fn is_attested(&self) -> bool {
+    pub(crate) fn is_attested(&self) -> bool {
         self.sources
             .iter()
             .any(|source| source.basis == Some(Basis::Attested))

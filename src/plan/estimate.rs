@@ -34,7 +34,7 @@ const MOMENTS: i64 = 32;
 const LAST_WEEKS: usize = 4;
 
 /// Says of every campaign that goes on by itself, or as soon as it is approved, when the first step of everybody is
-/// settled.
+/// settled; where it is already, when the last follow-up leaves that is owed.
 pub(super) fn finish(inputs: &Inputs<'_>, plan: &mut Plan) {
     let mut ahead = Ahead::new(inputs, plan);
     ahead.go();
@@ -96,6 +96,10 @@ struct One<'a> {
     pairs: Vec<Option<Pair>>,
     /// Who was left at the end of each week.
     weeks: Vec<u64>,
+    /// Follow-ups are all that is left of it.
+    only_steps: bool,
+    /// How many then.
+    owes: u64,
     done: Option<i64>,
 }
 
@@ -164,7 +168,7 @@ impl<'a> Ahead<'a> {
             }
         }
         for (wanted, spec, campaign, from, follows_up) in known {
-            let pairs = senders
+            let pairs: Vec<Option<Pair>> = senders
                 .iter()
                 .map(|sender| {
                     spec.accounts
@@ -179,6 +183,11 @@ impl<'a> Ahead<'a> {
             };
             let left = groups.iter().map(|group| group.left).sum();
             let (gap, drawn) = gaps(inputs, spec, campaign);
+            let only_steps = follows_up && campaign.pending() == 0;
+            let owes = match only_steps {
+                true => pairs.iter().flatten().map(Pair::owes).sum(),
+                false => 0,
+            };
             campaigns.push(One {
                 line: &wanted.lineage,
                 spec,
@@ -196,6 +205,8 @@ impl<'a> Ahead<'a> {
                 last: campaign.last_sent_at.map_or(i64::MIN, |at| at.0),
                 pairs,
                 weeks: Vec::new(),
+                only_steps,
+                owes,
                 done: None,
             });
         }
@@ -213,7 +224,7 @@ impl<'a> Ahead<'a> {
             .collect();
         let mut moves = 0;
         while let Some(Reverse((at, sender))) = queue.pop() {
-            if !self.campaigns.iter().any(|one| one.left > 0) {
+            if !self.campaigns.iter().any(One::goes_on) {
                 return;
             }
             moves += 1;
@@ -503,6 +514,7 @@ impl<'a> Ahead<'a> {
                 1
             }
             To::Step(due, step) => {
+                one.owes = one.owes.saturating_sub(u64::from(count));
                 let waiting = pair.owed.remove(&(due, step)).unwrap_or(0);
                 if let Some(rest) = waiting
                     .checked_sub(u64::from(count))
@@ -521,11 +533,21 @@ impl<'a> Ahead<'a> {
         if let Some((step, after)) = steps::next_step(one.spec, group) {
             let due = (Timestamp(at) + after).0;
             *pair.owed.entry((due, step)).or_default() += u64::from(count);
+            if one.only_steps {
+                one.owes += u64::from(count);
+            }
+        }
+        if one.only_steps && one.owes == 0 {
+            one.done = Some(last);
         }
     }
 }
 
 impl One<'_> {
+    fn goes_on(&self) -> bool {
+        self.left > 0 || self.owes > 0
+    }
+
     /// How many leave before anything else may come between.
     fn at_once(&self, room: &Room, at: i64, until: i64, most: u64) -> u32 {
         let most = u32::try_from(most.max(1))
@@ -610,9 +632,11 @@ impl Pair {
         }
         pair
     }
-}
 
-impl Pair {
+    fn owes(&self) -> u64 {
+        self.owed.values().sum()
+    }
+
     /// Counts messages of a minute, which counts until it has left the hour whole (see `Meter`).
     fn count(&mut self, minute: i64, messages: u32) {
         let until = (minute + 61) * MINUTE;

@@ -45,7 +45,7 @@ mod warmup;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use accounts::{account_view, allowance};
+pub use accounts::{account_view, allowance, may_send_at_once};
 pub use answers::{held as answers_held, role_of};
 pub use explain::{ExcludedFor, Explained, FoundBy, NextStep, WaitsFor, explain};
 pub use invite::adds;
@@ -54,6 +54,7 @@ pub use reach::LOOKUPS_A_DAY;
 pub use report::{AccountView, CampaignView, Gate, Report, Wait};
 pub use runs::{FIRINGS_SHOWN, next_firings};
 pub use sends::have_plenty;
+pub use steps::{lets as lets_follow_ups, owed_by};
 pub use suppressed::SUPPRESSED_LINEAGE;
 pub use warmup::{WarmupDay, warmup_day};
 

@@ -57,7 +57,7 @@ pub struct CampaignView {
     pub next_action_at: Option<Timestamp>,
     /// When everybody is settled at this pace; in reports only.
     pub finish_estimate: Option<Timestamp>,
-    /// When the next follow-up is due.
+    /// When the next follow-up can leave; absent where none waits, or nobody knows.
     pub follow_up_at: Option<Timestamp>,
 }
 
@@ -119,9 +119,7 @@ pub(super) fn finish(inputs: &Inputs<'_>, plan: &mut Plan) {
             Gate::Open => next,
             Gate::Blocked { .. } | Gate::Done { .. } => None,
         };
-        if !matches!(view.gate, Gate::Blocked { .. })
-            && let Some(at) = view.follow_up_at
-        {
+        if let Some(at) = view.follow_up_at {
             let at = at.max(inputs.now);
             view.next_action_at = Some(view.next_action_at.map_or(at, |next| next.min(at)));
         }

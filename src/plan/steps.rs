@@ -1,10 +1,11 @@
 //! Follow-ups that are due: before any first contact of the account that must send them.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::accounts::{Availability, usable};
+use super::accounts::{Availability, may_contact, usable};
 use super::answers::is_unread;
+use super::reach::LOOK_THROUGH;
 use super::sends::Turn;
 use super::{Action, Gate, Inputs, Link, Plan};
 use crate::desired::{ResolvedCampaign, ResolvedStep};
@@ -96,7 +97,7 @@ pub(super) fn may_go(
 }
 
 /// Whether a gate keeps first contacts only.
-pub(super) fn lets(gate: &Gate, spec: &ResolvedCampaign, now: Timestamp) -> bool {
+pub fn lets(gate: &Gate, spec: &ResolvedCampaign, now: Timestamp) -> bool {
     match gate {
         Gate::Open | Gate::Done { .. } => true,
         Gate::Blocked { condition, .. } => *condition == "SourceFailed",
@@ -131,20 +132,63 @@ fn heard_out<'a>(
         .filter(move |waiter| !is_unread(inputs, Handle(waiter.handle)))
 }
 
-/// When the next follow-up of a campaign is due, whatever else it waits for.
+/// When the next follow-up of a campaign can leave: when it is due and its account may send, within a window.
 pub(super) fn next_at(
     inputs: &Inputs<'_>,
     spec: &ResolvedCampaign,
     campaign: &Campaign,
 ) -> Option<Timestamp> {
-    campaign
-        .steps
-        .groups()
-        .filter_map(|(group, queue)| {
-            let (_, after) = next_step(spec, group)?;
-            Some(heard_out(inputs, queue).next()?.since() + after)
+    let mut due: BTreeMap<u16, Timestamp> = BTreeMap::new();
+    for (group, queue) in campaign.steps.groups() {
+        if let Some((_, after)) = next_step(spec, group)
+            && let Some(first) = heard_out(inputs, queue).next()
+        {
+            let at = first.since() + after;
+            let soonest = due.entry(group.account).or_insert(at);
+            *soonest = at.min(*soonest);
+        }
+    }
+    due.into_iter()
+        .filter_map(|(account, at)| {
+            let name = inputs.observed.account_name(account)?;
+            // Who is lost is settled when it is due, windows or not.
+            if is_lost(inputs, spec, name).is_some() {
+                return Some(at);
+            }
+            let free = match may_contact(inputs, name, spec, campaign, false) {
+                Availability::Now { .. } => at,
+                Availability::Later { until, .. } => {
+                    at.max(until.or((at > inputs.now).then_some(at))?)
+                }
+            };
+            spec.schedule
+                .windows
+                .next_open(free.max(inputs.now), spec.schedule.zone)
         })
         .min()
+}
+
+/// Follow-ups that an account owes by a moment, at most [`LOOK_THROUGH`] of each step.
+pub fn owed_by(
+    inputs: &Inputs<'_>,
+    spec: &ResolvedCampaign,
+    campaign: &Campaign,
+    name: &AccountName,
+    by: Timestamp,
+) -> u64 {
+    let Some(index) = inputs.observed.account_index(name) else {
+        return 0;
+    };
+    let groups = campaign.steps.groups_of(index);
+    groups
+        .filter_map(|(group, queue)| {
+            let (_, after) = next_step(spec, group)?;
+            let due = heard_out(inputs, queue)
+                .take(LOOK_THROUGH)
+                .take_while(|waiter| waiter.since() + after <= by);
+            Some(due.count() as u64)
+        })
+        .sum()
 }
 
 /// Whether an account can never send again by itself what it owes: then nobody does.

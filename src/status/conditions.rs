@@ -3,7 +3,7 @@
 use super::report::{newcomers, or_else};
 use super::table::absolute_words;
 use super::types::{
-    AccountStatus, Condition, DaemonInfo, Moment, Progress, Sync, Truth, WaitStatus,
+    self, AccountStatus, Condition, DaemonInfo, Moment, Progress, Sync, Truth, WaitStatus,
 };
 use crate::desired::{DesiredCampaign, ResolvedCampaign};
 use crate::model::{AccountState, ConditionType, Timestamp, Waiting};
@@ -77,18 +77,6 @@ pub(super) fn all(facts: &Facts<'_>) -> Vec<Condition> {
             }
         })
         .collect()
-}
-
-/// States out of which only a person brings an account.
-fn needs_a_person(state: AccountState) -> bool {
-    matches!(
-        state,
-        AccountState::Unauthorized
-            | AccountState::Banned
-            | AccountState::Frozen
-            | AccountState::NotConfigured
-            | AccountState::Missing
-    )
 }
 
 impl Facts<'_> {
@@ -322,12 +310,8 @@ impl Facts<'_> {
 
     /// Where no account of the campaign can do anything until a person acts.
     fn no_account(&self) -> Option<Said> {
-        let held = |account: &&&AccountStatus| {
-            needs_a_person(account.state)
-                || account.message.starts_with(STATE_LOST)
-                || account.message.starts_with(SAME_ACCOUNT)
-        };
-        if self.accounts.is_empty() || !self.accounts.iter().all(|account| held(&account)) {
+        if self.accounts.is_empty() || !self.accounts.iter().all(|account| account.needs_a_person())
+        {
             return None;
         }
         let mut words: Vec<String> = self
@@ -346,9 +330,9 @@ impl Facts<'_> {
         let reason = if self
             .accounts
             .iter()
-            .all(|a| a.message.starts_with(STATE_LOST))
+            .all(|a| a.message.starts_with(types::STATE_LOST))
         {
-            STATE_LOST
+            types::STATE_LOST
         } else {
             "NoAccount"
         };
@@ -619,6 +603,11 @@ impl Facts<'_> {
                 Some(Gate::Open) | None => said(Truth::False, "InProgress", "", self.changed()),
             };
         }
+        let collects = |spec: &ResolvedCampaign| spec.kind == crate::spec::Kind::Collect;
+        if self.all_settled() && self.spec.is_some_and(collects) {
+            let message = format!("{} people are collected.", self.progress.included());
+            return said(Truth::True, "AllSettled", message, self.moved());
+        }
         if self.all_settled() {
             let message = format!(
                 "All {} people are settled: {} sent, {} failed, {} skipped, {} uncertain.",
@@ -661,10 +650,6 @@ impl Facts<'_> {
     }
 }
 
-/// The account's session belongs to another state (see `plan::Link::StateLost`).
-const STATE_LOST: &str = "StateLost";
-/// The account is another one's second name (see `plan::Link::Twin`).
-const SAME_ACCOUNT: &str = "SameAccount";
 /// Accounts that one message tells of.
 const MAX_ACCOUNTS_SAID: usize = 3;
 

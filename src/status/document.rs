@@ -7,15 +7,18 @@ use serde::{Deserialize, Serialize};
 
 use super::report::{FORMAT_VERSION, report};
 use super::types::{
-    CampaignStatus, Condition, DaemonInfo, Moment, SourceStatus, StatusReport, Sync, Truth,
-    WaitStatus,
+    AccountStatus, CampaignStatus, Condition, DaemonInfo, InvalidFileStatus, Moment, SourceStatus,
+    StatusReport, Sync, Truth, WaitStatus,
 };
 use crate::desired::{DesiredCampaign, ResolvedCampaign};
 use crate::model::{
     AccountName, AccountState, ConditionType, Event, Exclusion, Lineage, Timestamp, Waiting,
 };
 use crate::observed::{Account, Campaign, Status};
-use crate::plan::{FIRINGS_SHOWN, Gate, Inputs, Plan, audience, next_firings};
+use crate::plan::{
+    FIRINGS_SHOWN, Gate, Inputs, Plan, audience, lets_follow_ups, may_send_at_once, next_firings,
+    owed_by,
+};
 use crate::spec::Severity;
 use crate::time::Day;
 
@@ -49,6 +52,13 @@ pub struct PlanDocument {
     pub generated_at: Moment,
     /// Whether anything would happen: exit code 2 of `--detailed-exitcode`.
     pub changes: bool,
+    /// Why the campaigns' folder cannot be read (an addition): then everything is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder_error: Option<String>,
+    /// Files that cannot be used and are no campaign's own, as in the status (an addition): `tidings.yaml` among them,
+    /// without which the plan goes by the last good settings, or the defaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub invalid_files: Vec<InvalidFileStatus>,
     /// By name.
     pub campaigns: Vec<CampaignPlan>,
 }
@@ -92,6 +102,9 @@ pub struct CampaignPlan {
     /// Always empty: all that a spec may ask for is done. Kept for readers of older plans.
     #[serde(default)]
     pub not_active: Vec<String>,
+    /// The file is invalid, and its last good version goes on: `on_invalid: continue` (an addition).
+    #[serde(default)]
+    pub last_good: bool,
     /// What is wrong with the file, one line each.
     pub errors: Vec<String>,
     /// What to look at, one line each.
@@ -152,6 +165,9 @@ pub struct MessagesPlan {
     pub today: u64,
     /// Would leave in all; 0 while a person must act first.
     pub total: u64,
+    /// Of these, follow-ups to people who got the first message already; a reply may end some (an addition).
+    #[serde(default)]
+    pub follow_ups: u64,
 }
 
 /// A look-up.
@@ -212,11 +228,7 @@ impl StatusReport {
         }
         self.campaigns
             .retain(|campaign| names.contains(&campaign.name));
-        self.invalid_files.retain(|bad| {
-            bad.campaign
-                .as_ref()
-                .is_none_or(|name| names.contains(name))
-        });
+        self.invalid_files.retain(|bad| bad.concerns(names));
         let used = |name: &String| self.campaigns.iter().any(|c| c.accounts.contains(name));
         self.accounts.retain(|account| used(&account.name));
         Ok(self)
@@ -237,8 +249,35 @@ impl PlanDocument {
         }
         self.campaigns
             .retain(|campaign| names.contains(&campaign.name));
+        self.invalid_files.retain(|bad| bad.concerns(names));
         self.changes = self.campaigns.iter().any(changes);
         Ok(self)
+    }
+}
+
+impl PlanDocument {
+    /// The same against what the engine knew before sources were looked up for it: a look-up takes the files up, which
+    /// is no reason to call them known.
+    pub fn since(mut self, before: PlanDocument) -> PlanDocument {
+        for was in before.campaigns {
+            let Some(now) = self.campaigns.iter_mut().find(|c| c.name == was.name) else {
+                if was.change == Change::Retire {
+                    self.campaigns.push(was);
+                }
+                continue;
+            };
+            if matches!(was.change, Change::Create | Change::Update) && now.change == Change::None {
+                now.change = was.change;
+            }
+            if now.change == Change::Create {
+                let people = &mut now.recipients;
+                people.added += std::mem::take(&mut people.pending);
+                people.newly_excluded = std::mem::take(&mut people.excluded);
+            }
+        }
+        self.campaigns.sort_by(|a, b| a.name.cmp(&b.name));
+        self.changes = self.campaigns.iter().any(changes);
+        self
     }
 }
 
@@ -254,6 +293,8 @@ pub fn plan_document(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> Pl
         format_version: FORMAT_VERSION.to_owned(),
         generated_at: Moment::from(inputs.now),
         changes: campaigns.iter().any(changes),
+        folder_error: report.folder_error,
+        invalid_files: report.invalid_files,
         campaigns,
     }
 }
@@ -302,10 +343,10 @@ fn campaign(
     if let (Some(wanted), Some(seen)) = (wanted, seen) {
         rejudge(inputs, wanted, seen, &mut recipients);
     }
-    let messages = match (wanted.and_then(|wanted| wanted.spec.as_deref()), line) {
-        (Some(spec), Some(line)) => messages(inputs, plan, report, spec, line, seen, &recipients),
-        _ => MessagesPlan::default(),
-    };
+    let messages = wanted
+        .and_then(|wanted| wanted.spec.as_deref())
+        .map(|spec| messages(inputs, plan, report, spec, seen, status, &recipients))
+        .unwrap_or_default();
     let quoted = |severity: Severity| -> Vec<String> {
         wanted
             .map(|wanted| {
@@ -334,10 +375,12 @@ fn campaign(
         ready: status.condition(ConditionType::Ready).cloned(),
         recipients,
         messages,
-        accounts: status.accounts.clone(),
+        accounts: senders(status, report)
+            .map(|account| account.name.clone())
+            .collect(),
         per_day: wanted
             .and_then(|wanted| wanted.spec.as_deref())
-            .map_or(0, |spec| per_day(inputs, spec)),
+            .map_or(0, |spec| per_day(inputs, spec, senders(status, report))),
         waiting: status.waiting.clone(),
         sources: status
             .audience
@@ -357,6 +400,7 @@ fn campaign(
             .collect(),
         finish_estimate: status.finish_estimate,
         not_active: Vec::new(),
+        last_good: change == Change::Invalid && wanted.is_some_and(|wanted| wanted.spec.is_some()),
         errors: quoted(Severity::Error),
         warnings,
         ai: wanted
@@ -424,16 +468,31 @@ fn ai(
     })
 }
 
-/// Messages of a campaign a day at most.
-fn per_day(inputs: &Inputs<'_>, spec: &ResolvedCampaign) -> u64 {
-    let engine = &inputs.desired.engine;
-    let all: u64 = spec
+/// The accounts of a campaign that send without a person's doing.
+fn senders<'a>(
+    status: &'a CampaignStatus,
+    report: &'a StatusReport,
+) -> impl Iterator<Item = &'a AccountStatus> {
+    let own = |account: &&AccountStatus| status.accounts.contains(&account.name);
+    report
         .accounts
         .iter()
-        .map(|name| {
+        .filter(own)
+        .filter(|account| !account.needs_a_person())
+}
+
+/// Messages of a campaign a day at most, by these accounts.
+fn per_day<'a>(
+    inputs: &Inputs<'_>,
+    spec: &ResolvedCampaign,
+    senders: impl Iterator<Item = &'a AccountStatus>,
+) -> u64 {
+    let engine = &inputs.desired.engine;
+    let all: u64 = senders
+        .map(|sender| {
             let own = engine
                 .accounts
-                .get(name)
+                .get(sender.name.as_str())
                 .map_or(engine.limits.max_per_day, |account| account.per_day);
             u64::from(spec.delays.per_day.min(own))
         })
@@ -520,8 +579,8 @@ fn messages(
     plan: &Plan,
     report: &StatusReport,
     spec: &ResolvedCampaign,
-    line: &Lineage,
     seen: Option<&Campaign>,
+    status: &CampaignStatus,
     recipients: &Recipients,
 ) -> MessagesPlan {
     if spec.kind == crate::spec::Kind::Collect {
@@ -529,77 +588,120 @@ fn messages(
     }
     let now = inputs.now;
     let absent = Campaign::default();
+    let line = seen.and_then(|seen| seen.lineage.as_ref());
     let seen = seen.unwrap_or(&absent);
-    let to_send = recipients.reached();
-    let gate = plan.report.campaigns.get(line).map(|view| &view.gate);
-    let starts = match gate {
-        Some(Gate::Blocked { .. }) => return MessagesPlan::default(),
-        Some(Gate::Waits { until, .. }) => until.unwrap_or(now),
-        Some(Gate::Open | Gate::Done { .. }) | None => now,
-    };
-    let blocked = report
-        .campaigns
-        .iter()
-        .find(|campaign| campaign.name == spec.name)
-        .and_then(|campaign| campaign.condition(ConditionType::Ready))
-        .is_some_and(|ready| ready.status == Truth::False);
-    if blocked {
+    let view = line.and_then(|line| plan.report.campaigns.get(line));
+    let gate = view.map(|view| &view.gate);
+    let steps_go = gate.is_some_and(|gate| lets_follow_ups(gate, spec, now));
+    let is_blocked = matches!(gate, Some(Gate::Blocked { .. }));
+    let ready = status.condition(ConditionType::Ready);
+    let held = is_blocked || ready.is_some_and(|ready| ready.status == Truth::False);
+    let (mut firsts, mut follow_ups) = (0, 0);
+    if !held {
+        firsts = recipients.reached();
+    }
+    if !held || (is_blocked && steps_go) {
+        follow_ups = status.steps.iter().map(|step| step.pending).sum();
+    }
+    if firsts + follow_ups == 0 {
         return MessagesPlan::default();
     }
+    let starts = match gate {
+        Some(Gate::Waits { until, .. }) => until.unwrap_or(now),
+        _ => now,
+    };
+    let steps_start = if steps_go { now } else { starts };
+    let windows = &spec.schedule.windows;
+    let is_open = windows.next_open(now, spec.schedule.zone) == Some(now);
+    let at_once = |room: u64, may: Result<u32, Option<Timestamp>>| match may {
+        Err(_) => 0,
+        Ok(most) if spec.delays.between.1.is_zero() => room.min(u64::from(most)),
+        Ok(_) => room.min(1),
+    };
     let day = Day::of(now, spec.schedule.zone);
-    let mut today = 0u64;
-    let mut at_once = 0u64;
-    for name in &spec.accounts {
-        let state = report
-            .accounts
-            .iter()
-            .find(|account| account.name == name.as_ref())
-            .map(|a| (a.state, a.until));
-        let room = room_today(
-            inputs,
-            spec,
-            seen,
-            name,
-            state.as_ref().and_then(|(_, until)| until.map(|u| u.0)),
-            starts,
-        );
-        today += room;
-        let ready = matches!(state, Some((AccountState::Ready, _)));
-        let rested = inputs
-            .observed
-            .accounts
-            .get(name)
-            .is_none_or(|account| account.next_allowed_at <= now);
-        if ready && rested && room > 0 && starts <= now && matches!(gate, Some(Gate::Open)) {
-            at_once += if spec.delays.between.1.is_zero() {
-                room
-            } else {
-                1
-            };
+    let day_ends = Timestamp(day.end().0 - 1);
+    let mut first = Leaving::default();
+    let mut steps = Leaving::default();
+    for account in senders(status, report) {
+        let Some(name) = spec.accounts.iter().find(|name| ***name == *account.name) else {
+            continue;
+        };
+        let until = account.until.map(|until| until.0);
+        let room = |starts| room_today(inputs, spec, seen, name, until, starts);
+        let owed = room(steps_start).min(owed_by(inputs, spec, seen, name, day_ends));
+        steps.today += owed;
+        let free = room(starts)
+            .saturating_sub(owed)
+            .min(attested_room(inputs, spec, name));
+        first.today += free;
+        if account.state != AccountState::Ready || !is_open {
+            continue;
+        }
+        let mut due = 0;
+        if steps_go {
+            due = owed.min(owed_by(inputs, spec, seen, name, now));
+            due = at_once(due, may_send_at_once(inputs, name, spec, seen, false));
+            steps.now += due;
+        }
+        // A follow-up that is due goes before strangers, who then wait for the pause after it.
+        if matches!(gate, Some(Gate::Open)) && (due == 0 || spec.delays.between.1.is_zero()) {
+            first.now += at_once(free, may_send_at_once(inputs, name, spec, seen, true));
         }
     }
-    if let Some(most) = spec.delays.campaign_per_day {
-        today = today.min(u64::from(
-            most.saturating_sub(seen.meter.since(day.start())),
-        ));
-    }
-    // Whom `limits.per_person` gives a rest gets nothing now, and nothing today where the rest is longer.
-    let resting = plan
-        .report
-        .campaigns
-        .get(line)
-        .and_then(|view| view.waiting.iter().find(|w| w.reason == Waiting::PersonGap));
-    let rests = resting.map_or(0, |wait| wait.count);
-    let all_day = resting.map_or(0, |wait| match wait.until {
-        Some(until) if until >= day.end() => wait.count,
-        _ => 0,
+    // Whoever waits for longer by the planner's own word gets nothing now, or today.
+    let waiting = view.map(|view| view.waiting.as_slice()).unwrap_or_default();
+    let later_than = |moment: Timestamp| -> u64 {
+        waiting
+            .iter()
+            .filter(|wait| match wait.until {
+                Some(until) => until > moment,
+                None => !matches!(
+                    wait.reason,
+                    Waiting::LookingUp | Waiting::AudienceNotCollected | Waiting::Delay
+                ),
+            })
+            .map(|wait| wait.count)
+            .sum()
+    };
+    first.now = first.now.min(firsts.saturating_sub(later_than(now)));
+    first.today = first.today.min(firsts.saturating_sub(later_than(day_ends)));
+    steps.today = steps.today.min(follow_ups);
+    let most = spec.delays.campaign_per_day.map_or(u64::MAX, |most| {
+        u64::from(most.saturating_sub(seen.meter.since(day.start())))
     });
-    let today = today.min(to_send.saturating_sub(all_day));
+    let today = (first.today + steps.today).min(most);
     MessagesPlan {
-        now: at_once.min(today).min(to_send.saturating_sub(rests)),
+        now: (first.now + steps.now).min(today),
         today,
-        total: to_send,
+        total: firsts + follow_ups,
+        follow_ups,
     }
+}
+
+/// Messages that may leave.
+#[derive(Default)]
+struct Leaving {
+    now: u64,
+    today: u64,
+}
+
+/// First contacts that `limits.attested_per_day` leaves an account today.
+fn attested_room(inputs: &Inputs<'_>, spec: &ResolvedCampaign, name: &AccountName) -> u64 {
+    if !spec.is_attested() {
+        return u64::MAX;
+    }
+    let (_, zone) = crate::plan::allowance(inputs, name);
+    let begin = Day::of(inputs.now, zone).start();
+    let account = inputs.observed.accounts.get(name);
+    let used = account.map_or(0, |account| account.attested.since(begin));
+    u64::from(
+        inputs
+            .desired
+            .engine
+            .limits
+            .attested_per_day
+            .saturating_sub(used),
+    )
 }
 
 /// How many messages of the campaign an account may send until its day ends.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use comfy_table::Color;
 
-use super::document::{CampaignPlan, Change, PlanDocument};
+use super::document::{CampaignPlan, Change, MessagesPlan, PlanDocument};
 use super::plain::plain;
 use super::table::{Look, display_width, moment_words, paint};
 use super::types::Truth;
@@ -16,6 +16,16 @@ use crate::time::{Zone, human_relative};
 /// The plan as text.
 pub fn plan_text(plan: &PlanDocument, look: &Look) -> String {
     let mut out = String::new();
+    let wrong = plan
+        .folder_error
+        .iter()
+        .map(|why| format!("campaigns/: {why}. Everything is held, and nothing is retired."))
+        .chain(plan.invalid_files.iter().map(|bad| bad.message.clone()));
+    for text in wrong {
+        let sign = format!("{} ", paint("!", Color::Red, look));
+        push_wrapped(&mut out, &sign, 2, &plain(&text), look);
+        out.push('\n');
+    }
     if plan.campaigns.is_empty() {
         out.push_str("No campaigns: nothing would happen.\n");
         return out;
@@ -40,7 +50,13 @@ pub fn plan_text(plan: &PlanDocument, look: &Look) -> String {
     );
     push_wrapped(&mut out, "", 0, &summary, look);
     if !plan.changes {
-        let pending: u64 = plan.campaigns.iter().map(|c| c.recipients.pending).sum();
+        let waits_for_it = |c: &&CampaignPlan| c.kind != "collect";
+        let pending: u64 = plan
+            .campaigns
+            .iter()
+            .filter(waits_for_it)
+            .map(|c| c.recipients.pending)
+            .sum();
         let waits = match pending {
             0 => ", and nobody waits".to_owned(),
             1 => "; 1 person waits".to_owned(),
@@ -76,6 +92,9 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         Change::Create => "would start",
         Change::Update => "its file was changed (`tidings plan --against HEAD` shows what of it)",
         Change::Retire => "its file is gone: would stop",
+        Change::Invalid if campaign.last_good => {
+            "its file is invalid: its last good version goes on (`on_invalid: continue`)"
+        }
         Change::Invalid => "its file is invalid: would be held",
         Change::None => "as the engine knows it",
     };
@@ -120,15 +139,25 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         };
         line(out, &paint("~", Color::Yellow, look), &text);
     }
-    let after = if people.added > 0 || people.leaving > 0 || people.dropped > 0 {
-        format!(" ({} after that)", people.reached())
-    } else {
-        String::new()
+    let moves = people.added > 0 || people.leaving > 0 || people.dropped > 0;
+    let after = |then: u64| match moves {
+        true => format!(" ({then} after that)"),
+        false => String::new(),
     };
-    let mut standing = format!(
-        "{} pending{after}, {} settled",
-        people.pending, people.settled
-    );
+    let mut standing = match campaign.kind.as_str() {
+        // Nobody waits for anything: they are what it is for.
+        "collect" => format!(
+            "{} collected{}",
+            people.pending + people.settled,
+            after(people.reached() + people.settled)
+        ),
+        _ => format!(
+            "{} pending{}, {} settled",
+            people.pending,
+            after(people.reached()),
+            people.settled
+        ),
+    };
     let excluded: u64 = people.excluded.values().sum();
     if excluded > 0 {
         let _ = write!(
@@ -147,17 +176,33 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         _ => line(out, " ", &standing),
     }
     if campaign.messages.total > 0 {
+        let MessagesPlan {
+            now,
+            today,
+            total,
+            follow_ups,
+        } = campaign.messages;
+        let of_them = match (follow_ups, total - follow_ups.min(total)) {
+            (0, _) => String::new(),
+            (1, 0) => ", a follow-up".to_owned(),
+            (_, 0) => ", all follow-ups".to_owned(),
+            (1, _) => ", 1 of them a follow-up".to_owned(),
+            (more, _) => format!(", {more} of them follow-ups"),
+        };
         let text = format!(
-            "{}: {} may leave now, up to {} today",
-            messages(campaign.messages.total),
-            campaign.messages.now,
-            campaign.messages.today
+            "{}{of_them}: {now} may leave now, up to {today} today",
+            messages(total)
         );
         line(out, " ", &text);
         let accounts = campaign.accounts.len();
+        let new = super::people(people.reached());
+        let whom = match (people.reached(), follow_ups) {
+            (_, 0) => new,
+            (0, _) => "those who wait for a follow-up".to_owned(),
+            (_, _) => format!("{new} and those who wait for a follow-up"),
+        };
         let text = format!(
-            "blast radius: {} through {accounts} account{} ({}), at most {} a day",
-            super::people(campaign.recipients.reached()),
+            "blast radius: {whom} through {accounts} account{} ({}), at most {} a day",
             if accounts == 1 { "" } else { "s" },
             plain(&campaign.accounts.join(", ")),
             campaign.per_day
@@ -177,7 +222,13 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
         );
         line(out, " ", &text);
     }
-    for wait in &campaign.waiting {
+    // Whoever was collected by one that is done waits for nothing.
+    let is_collected = campaign.kind == "collect"
+        && campaign
+            .ready
+            .as_ref()
+            .is_some_and(|ready| ready.reason == "Succeeded");
+    for wait in campaign.waiting.iter().filter(|_| !is_collected) {
         let until = wait.until.map_or_else(String::new, |at| {
             format!(", until {}", moment_words(at, zone, look.now))
         });
@@ -194,7 +245,8 @@ fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
     }
     // Of an invalid file all errors follow.
     let said = |ready: &&super::Condition| {
-        ready.status != Truth::True && campaign.errors.is_empty() && ready.reason != "NotSeen"
+        let told = campaign.errors.is_empty() || campaign.last_good;
+        ready.status != Truth::True && told && ready.reason != "NotSeen"
     };
     if let Some(ready) = campaign.ready.as_ref().filter(said) {
         line(

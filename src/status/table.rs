@@ -14,7 +14,7 @@ use super::types::{
     WaitStatus,
 };
 use super::wrap::{is_stacked, push_entry, push_grid, push_wrapped};
-use crate::model::{AccountState, ConditionType, Timestamp, Waiting};
+use crate::model::{ConditionType, Timestamp, Waiting};
 use crate::time::{Zone, human_duration, human_relative};
 
 /// How a report is to look.
@@ -261,10 +261,7 @@ pub fn needs_person_list(report: &StatusReport) -> Vec<(String, String)> {
             .campaigns
             .iter()
             .any(|campaign| is_live(campaign) && campaign.accounts.contains(&account.name));
-        let lost = ["StateLost", "SameAccount"]
-            .iter()
-            .any(|why| account.message.starts_with(why));
-        if needed && (account_needs(account.state) || lost) {
+        if needed && account.needs_a_person() {
             list.push((
                 plain(&account.name),
                 format!("{}: {}", account.state, plain(&account.message)),
@@ -332,17 +329,6 @@ fn is_live(campaign: &CampaignStatus) -> bool {
         .is_some_and(|ready| DELIBERATE.contains(&ready.reason.as_str()));
     // One that has succeeded still answers and follows up.
     campaign.sync != Sync::Retired && !held
-}
-
-fn account_needs(state: AccountState) -> bool {
-    matches!(
-        state,
-        AccountState::Unauthorized
-            | AccountState::Banned
-            | AccountState::Frozen
-            | AccountState::NotConfigured
-            | AccountState::Missing
-    )
 }
 
 /// The reason of the condition `Ready`.
@@ -413,7 +399,7 @@ pub(super) fn progress_words(campaign: &CampaignStatus) -> String {
 }
 
 /// What its people wait for; those of a `collect` for nothing.
-fn waits_of(campaign: &CampaignStatus) -> String {
+pub(super) fn waits_of(campaign: &CampaignStatus) -> String {
     if is_collected(campaign) {
         return String::new();
     }
@@ -429,7 +415,7 @@ pub(super) fn is_collected(campaign: &CampaignStatus) -> bool {
     campaign.kind == "collect" && only_held && campaign.is(ConditionType::Succeeded)
 }
 
-pub(super) fn waits_words(waiting: &[WaitStatus]) -> String {
+fn waits_words(waiting: &[WaitStatus]) -> String {
     if let [only] = waiting {
         return only.reason.to_string();
     }

@@ -90,6 +90,15 @@ pub struct InvalidFileStatus {
     pub since: Option<Moment>,
 }
 
+impl InvalidFileStatus {
+    /// Whether it matters to one of these campaigns: all go by `tidings.yaml`.
+    pub(super) fn concerns(&self, names: &[String]) -> bool {
+        self.campaign
+            .as_ref()
+            .is_none_or(|name| names.contains(name))
+    }
+}
+
 /// The daemon, where one runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonInfo {
@@ -452,6 +461,27 @@ pub struct AccountStatus {
     /// The zone of its days (an addition).
     #[serde(default)]
     pub timezone: Option<String>,
+}
+
+/// The account's session belongs to another state (see `plan::Link::StateLost`).
+pub(super) const STATE_LOST: &str = "StateLost";
+/// The account is another one's second name (see `plan::Link::Twin`).
+const SAME_ACCOUNT: &str = "SameAccount";
+
+impl AccountStatus {
+    /// Whether only a person brings it back.
+    pub(super) fn needs_a_person(&self) -> bool {
+        matches!(
+            self.state,
+            AccountState::Unauthorized
+                | AccountState::Banned
+                | AccountState::Frozen
+                | AccountState::NotConfigured
+                | AccountState::Missing
+        ) || [STATE_LOST, SAME_ACCOUNT]
+            .iter()
+            .any(|why| self.message.starts_with(why))
+    }
 }
 
 /// `account list -o json`.

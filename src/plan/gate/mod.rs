@@ -70,6 +70,11 @@ pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
                 }]
             }
         };
+        let follow_up_at = wanted
+            .spec
+            .as_deref()
+            .filter(|spec| super::steps::lets(&gate, spec, inputs.now))
+            .and_then(|spec| super::steps::next_at(inputs, spec, campaign));
         plan.report.campaigns.insert(
             wanted.lineage.clone(),
             CampaignView {
@@ -77,10 +82,7 @@ pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
                 waiting,
                 next_action_at: None,
                 finish_estimate: None,
-                follow_up_at: wanted
-                    .spec
-                    .as_deref()
-                    .and_then(|spec| super::steps::next_at(inputs, spec, campaign)),
+                follow_up_at,
             },
         );
     }

@@ -515,3 +515,234 @@ fn a_plan_says_beforehand_whom_the_cap_of_the_only_run_leaves_over() {
         ""
     );
 }
+
+/// Everybody of three got the first message two minutes ago.
+fn followed_up(follow_ups: &str) -> World {
+    let mut world = World::new(&[("spring", &format!("{SPRING}follow_ups: [{follow_ups}]\n"))]);
+    world.see();
+    world.look_up("spring", 1..=3);
+    for person in 1..=3 {
+        world.send("spring", person, "short");
+    }
+    world
+}
+
+#[test]
+fn follow_ups_that_are_owed_are_messages_of_a_plan() {
+    let steps = "{after: 3m, if: always, templates: [{name: nudge, text: \"Well?\"}]}";
+    let mut world = followed_up(steps);
+    let plan = world.plan_document();
+    let spring = &plan.campaigns[0];
+    let MessagesPlan {
+        now,
+        today,
+        total,
+        follow_ups,
+    } = spring.messages;
+    assert_eq!((now, today, total, follow_ups), (0, 3, 3, 3));
+    assert!(plan.changes, "{spring:#?}");
+    // One after another, each after the pause of a minute.
+    let done = spring.finish_estimate.unwrap().0.since(world.now);
+    assert!((2 * MINUTE..4 * MINUTE).contains(&done), "{done:?}");
+    let text = plan_text(&plan, &look());
+    for said in [
+        "3 messages, all follow-ups: 0 may leave now, up to 3 today",
+        "blast radius: those who wait for a follow-up through 1 account (sales-1), at most 40 a day",
+        "done in ",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(!text.contains("Nothing would change"), "{text}");
+    // When they are due, one may leave.
+    world.now = world.now + 2 * MINUTE;
+    let plan = world.plan_document();
+    assert_eq!(plan.campaigns[0].messages.now, 1);
+    // Of what a person holds nothing leaves.
+    world.record(
+        MINUTE,
+        Event::Suspended {
+            campaign: None,
+            reason: "x".to_owned(),
+            by: "x".to_owned(),
+        },
+    );
+    let plan = world.plan_document();
+    assert_eq!(plan.campaigns[0].messages, MessagesPlan::default());
+    assert!(!plan.changes);
+}
+
+#[test]
+fn a_follow_up_that_a_cap_keeps_is_acted_on_when_the_cap_is_over() {
+    let steps = "{after: 1m, if: always, templates: [{name: nudge, text: \"Well?\"}]}";
+    let mut world = followed_up(steps);
+    assert_eq!(
+        world.report().campaigns[0].next_action_at,
+        Some(Moment(world.now))
+    );
+    world.settings = "version: 1\naccounts: {sales-1: {per_day: 3}}\n";
+    let next = world.report().campaigns[0].next_action_at.unwrap().0;
+    assert_eq!(next, NOON + 12 * HOUR, "the account's next day");
+    let plan = world.plan_document();
+    let messages = plan.campaigns[0].messages;
+    assert_eq!((messages.now, messages.today, messages.total), (0, 0, 3));
+}
+
+#[test]
+fn a_plan_lets_nobody_go_who_waits_by_its_own_word() {
+    // First contacts under consent `attested` have a cap of their own.
+    let mut world = World::new(&[(
+        "spring",
+        &SPRING
+            .replace("basis: members", "basis: attested")
+            .replace("text: \"Hi\"", "text: \"Hi, reply stop to hear no more\"")
+            .replace(
+                "text: \"Hello\"",
+                "text: \"Hello, reply stop to hear no more\"",
+            ),
+    )]);
+    world.settings = "version: 1\nlimits: {attested_per_day: 1}\n";
+    world.see();
+    world.look_up("spring", 1..=2);
+    let key = World::key("spring", 1);
+    let intent = Intent {
+        key: key.clone(),
+        account: "sales-1".into(),
+        random_id: 1,
+        run: 1,
+        variant: "short".to_owned(),
+        digest: String::new(),
+        attested: true,
+        request: Vec::new(),
+        next_allowed_at: world.now - MINUTE,
+    };
+    world.record(2 * MINUTE, Event::Intent(Box::new(intent)));
+    let sent = Event::Sent {
+        key,
+        message_id: 1,
+        earlier: false,
+        next_allowed_at: world.now - MINUTE,
+    };
+    world.record(2 * MINUTE, sent);
+    let plan = world.plan_document();
+    let spring = &plan.campaigns[0];
+    let waits: Vec<_> = spring.waiting.iter().map(|w| (w.reason, w.count)).collect();
+    assert_eq!(waits, [(Waiting::AccountCap, 1)]);
+    let messages = spring.messages;
+    assert_eq!((messages.now, messages.today, messages.total), (0, 0, 1));
+}
+
+#[test]
+fn the_blast_radius_is_that_of_accounts_that_can_send() {
+    let mut world = World::new(&[(
+        "spring",
+        &SPRING.replace("[sales-1]", "[sales-1, sales-2, sales-3]"),
+    )]);
+    world.see();
+    world.look_up("spring", 1..=100);
+    world.runtime.links.insert("sales-2".into(), Link::Missing);
+    world.connect("sales-3");
+    world.record(
+        MINUTE,
+        Event::AccountChanged {
+            account: "sales-3".into(),
+            state: AccountState::Unauthorized,
+            message: "log in".to_owned(),
+        },
+    );
+    let spring = &world.plan_document().campaigns[0];
+    assert_eq!(spring.accounts, ["sales-1"]);
+    assert_eq!((spring.per_day, spring.messages.today), (40, 40));
+}
+
+#[test]
+fn a_plan_says_that_the_last_good_version_goes_on_and_that_the_settings_are_broken() {
+    let mut world = World::new(&[("spring", SPRING)]);
+    world.see();
+    world.look_up("spring", 1..=3);
+    let mut plan = world.plan_document();
+    plan.campaigns[0].change = Change::Invalid;
+    plan.campaigns[0].errors = vec!["campaigns/spring.yaml:4:1: unknown key".to_owned()];
+    let said = |plan: &PlanDocument| plan_text(plan, &look());
+    assert!(said(&plan).contains("would be held"));
+    plan.campaigns[0].last_good = true;
+    let text = said(&plan);
+    assert!(
+        text.contains("its last good version goes on") && !text.contains("would be held"),
+        "{text}"
+    );
+    world.settings = "version: 1\nlimts: {}\n";
+    let plan = world.plan_document();
+    assert_eq!(plan.invalid_files[0].file, "tidings.yaml");
+    let text = said(&plan);
+    assert!(text.starts_with("! tidings.yaml:2:1"), "{text}");
+    assert!(text.contains("The last good settings go on"), "{text}");
+    // Whatever campaigns are asked for: all go by it.
+    let alone = plan.only(&["spring".to_owned()]).unwrap();
+    assert_eq!(alone.invalid_files.len(), 1);
+}
+
+#[test]
+fn whoever_was_collected_is_counted_alike_everywhere() {
+    let mut world = World::new(&[(
+        "spring",
+        "version: 1\nname: spring\nkind: collect\nconsent: {basis: members}\naccounts: [sales-1]\n\
+         sources: [{type: members, peer: '@rust_meetup'}]\n",
+    )]);
+    world.see();
+    world.look_up("spring", 1..=5);
+    world.record(
+        MINUTE,
+        Event::OptedOut {
+            person: PersonId(5),
+            account: None,
+        },
+    );
+    let report = world.report();
+    let spring = shown(&report, "spring");
+    assert_eq!(spring.progress.settled() + spring.progress.pending, 5);
+    let glance = &glances(&report, NOON)[0];
+    assert_eq!(glance.progress, "5 collected");
+    assert_eq!((glance.settled, glance.included), (5, 5));
+    assert_eq!(glance.waits, "");
+    let succeeded = spring.condition(ConditionType::Succeeded).unwrap();
+    assert_eq!(succeeded.message, "5 people are collected.");
+    let plan = plan_text(&world.plan_document(), &look());
+    assert!(
+        plan.contains("5 collected") && !plan.contains("Held"),
+        "{plan}"
+    );
+    let story = detail(&report, &[], &look());
+    assert!(story.contains("collected"), "{story}");
+    for word in ["4 ", "in the audience", "pending"] {
+        assert!(!story.contains(word), "{word}: {story}");
+    }
+}
+
+#[test]
+fn a_plan_after_a_look_up_still_says_what_would_start_and_stop() {
+    let mut world = World::new(&[("spring", SPRING)]);
+    let winter = &SPRING.replace("name: spring", "name: winter");
+    world.files.put("campaigns/winter.yaml", winter);
+    let unseen = world.plan_document();
+    world.see();
+    world.look_up("spring", 1..=3);
+    world.look_up("winter", 1..=3);
+    let plan = world.plan_document().since(unseen);
+    let spring = &plan.campaigns[0];
+    assert_eq!(spring.change, Change::Create);
+    let people = &spring.recipients;
+    assert_eq!((people.pending, people.added, people.reached()), (0, 3, 3));
+    let text = plan_text(&plan, &look());
+    assert!(
+        text.contains("+ spring") && text.contains("3 recipients come in"),
+        "{text}"
+    );
+    // A file that is gone is retired by the look-up's way, and named all the same.
+    let mut before = world.plan_document();
+    before.campaigns[1].change = Change::Retire;
+    let mut after = world.plan_document();
+    after.campaigns.truncate(1);
+    let plan = after.since(before);
+    assert_eq!(plan.campaigns[1].change, Change::Retire);
+    assert!(plan.changes);
+}
