@@ -235,11 +235,21 @@ fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
             &format!("{reason:<12} {}", reason.meaning()),
         );
     }
-    line(out, "=", audience.included, "in the audience");
-    if super::table::is_collected(campaign) {
-        line(out, " ", progress.pending, "collected");
+    if campaign.kind == "collect" {
+        // Nobody of them is written to: who opted out since stays counted, and no campaign writes to him.
+        line(out, "=", audience.included, "collected");
+        if progress.settled() > 0 {
+            let gone = by(campaign, &|_| true);
+            line(
+                out,
+                " ",
+                progress.settled(),
+                &format!("of them gone since{gone}"),
+            );
+        }
         return;
     }
+    line(out, "=", audience.included, "in the audience");
     line(out, " ", progress.pending, "pending");
     if progress.in_flight > 0 {
         line(out, " ", progress.in_flight, "on their way, or in doubt");
@@ -255,19 +265,6 @@ fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
         );
     }
     line(out, " ", progress.sent, &sent);
-    let by = |which: &dyn Fn(Outcome) -> bool| {
-        let parts: Vec<String> = campaign
-            .outcomes
-            .iter()
-            .filter(|(outcome, _)| which(**outcome))
-            .map(|(outcome, number)| format!("{number} {outcome}"))
-            .collect();
-        if parts.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", parts.join(", "))
-        }
-    };
     let failed = |o: Outcome| {
         matches!(
             o,
@@ -275,14 +272,33 @@ fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
         )
     };
     let skipped = |o: Outcome| !failed(o) && !matches!(o, Outcome::Sent | Outcome::Uncertain);
-    line(out, " ", progress.failed, &format!("failed{}", by(&failed)));
+    line(
+        out,
+        " ",
+        progress.failed,
+        &format!("failed{}", by(campaign, &failed)),
+    );
     line(
         out,
         " ",
         progress.skipped,
-        &format!("skipped{}", by(&skipped)),
+        &format!("skipped{}", by(campaign, &skipped)),
     );
     line(out, " ", progress.uncertain, "uncertain");
+}
+
+/// `: 2 blocked, 1 opted_out`; nothing where there is none.
+fn by(campaign: &CampaignStatus, which: &dyn Fn(Outcome) -> bool) -> String {
+    let parts: Vec<String> = campaign
+        .outcomes
+        .iter()
+        .filter(|(outcome, _)| which(**outcome))
+        .map(|(outcome, number)| format!("{number} {outcome}"))
+        .collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(": {}", parts.join(", ")),
+    }
 }
 
 fn variants(out: &mut String, campaign: &CampaignStatus, look: &Look) {

@@ -83,10 +83,14 @@ fn glance(campaign: &CampaignStatus, needs: &[(String, String)], now: Timestamp)
         sync_tone: table::sync_tone(campaign.sync),
         state: table::state_words(campaign),
         state_tone: table::state_tone(campaign),
-        settled: campaign.progress.settled(),
+        // Of a `collect` nobody is left to write to.
+        settled: match campaign.kind.as_str() {
+            "collect" => campaign.progress.included(),
+            _ => campaign.progress.settled(),
+        },
         included: campaign.progress.included(),
         progress: table::progress_words(campaign),
-        waits: table::waits_words(&campaign.waiting),
+        waits: table::waits_of(campaign),
         until: table::until_words(campaign, now, None),
         until_soon: table::until_words(campaign, now, Some(table::NARROW - 1)),
         needs: needs

@@ -128,8 +128,13 @@ const awaitsApproval = (c) => ['AwaitingApproval', 'Canary', 'LooksRenamed'].inc
 const suspended = (c) => condition(c, 'Paused').status === 'True' && condition(c, 'Paused').reason !== 'Paused';
 const stopped = (c) => suspended(c) || holds(c, 'Stalled');
 
+// A `collect` that is done: its people wait for nothing, they are what it was for.
+const collects = (c) => c.kind === 'collect';
+const collected = (c) => collects(c) && holds(c, 'Succeeded') && c.waiting.every((wait) => wait.reason === 'Held');
+
 function progress(campaign) {
   const p = campaign.progress, all = campaign.audience.included;
+  if (collects(campaign)) return [h('span', { class: 'small' }, all ? `${n(all)} collected` : '–')];
   const part = (cls, value) => value > 0 && h('span', { class: cls, style: { width: `${100 * value / all}%` } });
   const done = settled(p);
   const words = all ? `${n(done)} of ${n(all)} (${Math.floor(100 * done / all)} %)` : '–';
@@ -141,6 +146,7 @@ function progress(campaign) {
 }
 
 function waits(campaign) {
+  if (collected(campaign)) return '';
   return campaign.waiting.map((wait, at) => [at > 0 && ', ', campaign.waiting.length > 1 && `${n(wait.count)} `, wait.reason]);
 }
 
@@ -226,16 +232,16 @@ function funnel(c) {
     h('span', { class: sub && 'sub' }, text),
     h('span', { class: `track ${cls || ''} ${value ? '' : 'zero'}` }, h('span', { style: { width: `${100 * value / found}%` } })),
     h('span', { class: 'n' }, n(value)));
-  return card('From found to replied', c.audience.found === 0 ? h('p', { class: 'quiet' }, 'Nobody was found yet.')
+  return card(collects(c) ? 'From found to collected' : 'From found to replied', c.audience.found === 0 ? h('p', { class: 'quiet' }, 'Nobody was found yet.')
     : h('ol', { class: 'funnel' },
       row('Found', c.audience.found),
       Object.entries(c.audience.excluded).map(([reason, count]) => row(`excluded: ${reason}`, count, 'out', true)),
-      row('In the audience', c.audience.included),
-      row('Pending', p.pending),
+      row(collects(c) ? 'Collected' : 'In the audience', c.audience.included),
+      !collects(c) && row('Pending', p.pending),
       p.in_flight > 0 && row('On the way', p.in_flight),
-      row('Sent', p.sent, 'good'),
+      !collects(c) && row('Sent', p.sent, 'good'),
       Object.entries(c.outcomes).filter(([o]) => o !== 'sent').map(([outcome, count]) => row(outcome, count, ['failed', 'template_error', 'too_long', 'uncertain'].includes(outcome) ? 'wrong' : 'out', true)),
-      row('Replied', p.replied, 'good'),
+      !collects(c) && row('Replied', p.replied, 'good'),
       p.opted_out > 0 && row('Opted out', p.opted_out, 'out')));
 }
 
@@ -277,7 +283,7 @@ function campaignPage(report, wanted) {
         key: x.type, cells: [h('strong', {}, x.type), tag(x.status, conditionKind(x)), h('span', { class: 'short', title: x.last_transition_time }, span(now() - Date.parse(x.last_transition_time))), [x.reason && `${x.reason}${x.message ? ': ' : ''}`, said(x.message)]],
       })))),
       funnel(c),
-      card('Waiting', c.waiting.length === 0 ? h('p', { class: 'quiet' }, 'Nobody waits.')
+      card('Waiting', c.waiting.length === 0 || collected(c) ? h('p', { class: 'quiet' }, 'Nobody waits.')
         : table('Waiting', ['Reason', num('People'), 'Until'], c.waiting.map((w) => ({ key: w.reason, cells: [w.reason, n(w.count), until(w.until, c.timezone)] })))),
       hoursCard(c.sent_per_hour || []),
       c.templates.length > 0 && card('Variants', table('Variants', ['Variant', num('Sent'), num('Replied'), num('Reply rate (95 %)')], c.templates.map((t) => ({
