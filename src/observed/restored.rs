@@ -53,8 +53,8 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                     .contacted
                     .get_or_insert_with(handle.0, Default::default);
                 for at in moments {
-                    if known.last_sent < Some(*at) {
-                        known.last_sent = Some(*at);
+                    if known.last_sent() < Some(*at) {
+                        known.sent_at(*at);
                         known.last_campaign.clone_from(campaign);
                     }
                     known.sent.add(*at);
