@@ -242,10 +242,7 @@ fn lineages(
             let (at, what, way_out) = match claims[index].peek.renamed_from.as_deref() {
                 Some(before) => (
                     Pointer::root().key("renamed_from"),
-                    format!(
-                        "{} is no campaign that is gone: {goes_on} stands",
-                        quote(before)
-                    ),
+                    format!("the campaign {} still exists", quote(before)),
                     "Remove that file, or take `renamed_from` out",
                 ),
                 None => (

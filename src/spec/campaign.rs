@@ -415,9 +415,6 @@ impl CampaignSpec {
                     format!("{} cannot name a campaign", quote(before)),
                 )
                 .detail("1 to 63 small Latin letters, digits and hyphens are expected.");
-            } else if cx.campaigns.is_some_and(|known| known.contains_key(before)) {
-                out.error(&at, codes::RENAMED_FROM, format!("the campaign {} still exists", quote(before)))
-                    .detail("A renamed campaign's old file must be gone: one lineage cannot have two campaigns.");
             }
         }
         for (key, value) in &self.labels {

@@ -83,12 +83,12 @@ impl Engine {
                 }
                 Action::Send(send) => match self.intent_of(*send) {
                     Ok(intent) => sends.push(intent),
-                    Err(Some(event)) => records.push(event),
+                    Err(Some(event)) => records.push(*event),
                     Err(None) => {}
                 },
                 Action::Invite(invite) => match self.invite_of(*invite) {
                     Ok(intent) => sends.push(intent),
-                    Err(Some(event)) => records.push(event),
+                    Err(Some(event)) => records.push(*event),
                     Err(None) => {}
                 },
                 Action::Seek {
@@ -167,13 +167,13 @@ impl Engine {
     }
 
     /// The bytes of a message. An error is what to write down instead.
-    pub(super) fn intent_of(&mut self, send: SendAction) -> Result<Intent, Option<Event>> {
+    pub(super) fn intent_of(&mut self, send: SendAction) -> Result<Intent, Option<Box<Event>>> {
         let person = send.key.person;
         let Some(hash) = self.hash_of(&send.account, person) else {
-            return Err(Some(Event::Unreached {
+            return Err(Some(Box::new(Event::Unreached {
                 account: send.account,
                 person,
-            }));
+            })));
         };
         let media = match &send.media {
             None => None,

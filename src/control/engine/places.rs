@@ -46,7 +46,7 @@ impl Engine {
     }
 
     /// The bytes of an invite. `None`: the target has to be looked at again first.
-    pub(super) fn invite_of(&mut self, invite: InviteAction) -> Result<Intent, Option<Event>> {
+    pub(super) fn invite_of(&mut self, invite: InviteAction) -> Result<Intent, Option<Box<Event>>> {
         let key = (invite.account.clone(), invite.key.lineage.clone());
         let Some(place) = self.places.get(&key) else {
             self.core.runtime.targets.remove(&key);
@@ -54,10 +54,10 @@ impl Engine {
         };
         let person = invite.key.person;
         let Some(hash) = self.hash_of(&invite.account, person) else {
-            return Err(Some(Event::Unreached {
+            return Err(Some(Box::new(Event::Unreached {
                 account: invite.account,
                 person,
-            }));
+            })));
         };
         Ok(Intent {
             request: encode_invite(place, person, hash),
