@@ -255,6 +255,37 @@ async fn an_operator_gets_a_message_on_telegram_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_who_opted_out_is_told_nothing_more() {
+    let world = world("  - {on: [handoff], telegram: '@ops_olga', via: sales-1}\n").await;
+    let daemon = world.daemon();
+    world
+        .until("both got it", |world| world.recipients().len() == 2)
+        .await;
+    says(&world, 101, "a human please");
+    world
+        .until("the operator was told", |world| {
+            !world.texts_to(900).is_empty()
+        })
+        .await;
+    says(&world, 900, "stop");
+    world
+        .until("it is confirmed", |world| world.texts_to(900).len() == 2)
+        .await;
+    says(&world, 102, "human");
+    let since = std::time::Instant::now();
+    loop {
+        let (_, events, _) = world.cli(&["events", "-o", "jsonl"]).await;
+        if events.contains("this operator has opted out") {
+            break;
+        }
+        assert!(since.elapsed() < PATIENCE, "{events}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    daemon.stop().await.unwrap();
+    assert_eq!(world.texts_to(900).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_is_told_on_telegram_of_every_event_there_is() {
     // The account that tells is another one than those that get into trouble.
     let yaml = people().replace("accounts:\n", "accounts:\n  - {name: desk}\n");

@@ -202,6 +202,13 @@ fn message(
         // What he writes himself needs no message to him: an answering machine would be answered for ever.
         return give_up(plan, "it is about this operator himself");
     }
+    let silenced = |handle| observed.is_silenced(handle);
+    if observed.handle(person).is_some_and(silenced) {
+        return give_up(
+            plan,
+            "this operator has opted out; `tidings optout remove` lets him be told again",
+        );
+    }
     let known = inputs.people.get(person);
     if let Some(only) = &inputs.desired.engine.limits.only_to
         && !is_named(person, known.as_ref(), only)
