@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::accounts::{Availability, may_answer, may_invite, usable};
 use super::{Action, Gate, Inputs, Link, Plan, SendAction};
 use crate::model::{
-    AccountName, AccountState, Event, InDoubtWhy, Outcome, SendKey, TEST_LINEAGE, Timestamp,
-    Waiting, is_aside,
+    AccountName, AccountState, Event, Formatted, InDoubtWhy, Outcome, SendKey, TEST_LINEAGE,
+    Timestamp, Waiting, is_aside,
 };
 use crate::observed::{Handle, InFlight, OPT_OUT_LINEAGE};
 use crate::people::is_named;
+use crate::spec::engine::DEFAULT_OPT_OUT_REPLY;
 use crate::text::{AccountFacts, CampaignFacts, Context, compose};
 use crate::time::Day;
 
@@ -350,9 +351,11 @@ pub(super) fn confirmations(inputs: &Inputs<'_>, plan: &mut Plan) {
             step: 0,
             invite_link: None,
         };
-        let Ok(message) = compose(reply, None, false, &context) else {
-            continue;
-        };
+        // Whoever lacks what the template prints is told all the same.
+        let message = compose(reply, None, false, &context).unwrap_or_else(|_| Formatted {
+            text: DEFAULT_OPT_OUT_REPLY.to_owned(),
+            entities: Vec::new(),
+        });
         plan.actions.push(Action::Send(Box::new(SendAction {
             random_id: key.random_id(random_key),
             key,

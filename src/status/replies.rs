@@ -33,11 +33,11 @@ pub fn reply_state(talk: &Talk) -> (&'static str, Option<String>, String) {
         };
         return ("draft", Some(reason.to_owned()), hold.says().to_owned());
     }
-    if talk.human.is_some() {
-        return ("human", None, "A human goes on with it.".to_owned());
-    }
     if talk.closed {
         return ("closed", None, String::new());
+    }
+    if talk.human.is_some() {
+        return ("human", None, "A human goes on with it.".to_owned());
     }
     if talk.draft.is_some() {
         return ("answering", None, "An answer is on its way.".to_owned());

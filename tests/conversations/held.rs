@@ -3,11 +3,11 @@
 use tidings::model::{Command, RepliesCommand, Reply, TalkChange};
 use tidings::sandbox::{FaultRule, Ref};
 
-use super::common::World;
 use super::common::talk::{
     answered, answering, asked, change, greeted, list, operator, replies, says, talking, until_got,
     until_heard, until_list, until_ready, until_state,
 };
+use super::common::{World, crowd};
 use super::people;
 
 /// A world in which a campaign has a role for its people, and the account one for anybody else: Olga, who is in no group.
@@ -120,6 +120,18 @@ async fn an_answer_that_was_drafted_before_everything_was_suspended_does_not_lea
     hold(&world, true).await;
     operator(&world, send).await.unwrap();
     assert_eq!(until_got(&world, 101, 3).await[2], "Tom here.");
+    daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_lacks_what_the_confirmation_prints_gets_the_plain_one() {
+    let reply = "opt_out: {reply: 'Bye {{ contact.fields.city }}.'}\n";
+    let world = talking(&crowd(1), replies(&["Yes."]), reply).await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    let daemon = world.daemon();
+    until_got(&world, 101, 1).await;
+    let got = answered(&world, 101, "stop", 2).await;
+    assert_eq!(got[1], "You won't hear from us again.");
     daemon.stop().await.unwrap();
 }
 

@@ -210,10 +210,13 @@ async fn a_conversation_is_taken_given_back_and_closed() {
     assert_eq!(list(&world, Some("human")).await.len(), 1);
     change(&world, 101, TalkChange::Closed).await;
     until_list(&world, "closed", "it is closed", |all| all.len() == 1).await;
-    // Until he writes again.
-    let got = answered(&world, 101, "Again", 3).await;
-    assert_eq!(got[2], "Yes.");
+    // Until he writes again: to the human, for the AI is silent until he is given back.
+    says(&world, 101, "Again");
+    until_list(&world, "human", "it is open again", |all| all.len() == 1).await;
     assert_eq!(list(&world, Some("closed")).await.len(), 0);
+    assert_eq!(world.texts_to(101).len(), 2);
+    change(&world, 101, TalkChange::Returned).await;
+    assert_eq!(until_got(&world, 101, 3).await[2], "Yes.");
     daemon.stop().await.unwrap();
 }
 

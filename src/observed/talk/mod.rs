@@ -201,7 +201,7 @@ impl Talks {
     /// The account in whose dialog a person asked for a human whom he has not got yet.
     pub fn handed_off(&self, person: Handle) -> Option<u16> {
         self.of(person)
-            .find(|(_, talk)| matches!(talk.needs, Some((NeedsWhy::Handoff, ..))))
+            .find(|(_, talk)| matches!(talk.needs, Some((NeedsWhy::Handoff | NeedsWhy::Model, ..))))
             .map(|(by, _)| by)
     }
 

@@ -298,8 +298,11 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                         open.given_back = open.last;
                     }
                 }
+                // Whom a human has, or who asked for one, stays without the AI until he is given back.
                 TalkChange::Closed => {
-                    talk.human = None;
+                    let asked =
+                        matches!(talk.needs, Some((NeedsWhy::Handoff | NeedsWhy::Model, ..)));
+                    talk.human = talk.human.or(asked.then_some(at));
                     talk.needs = None;
                     talk.unanswered = None;
                     talk.draft = talk.draft.take().filter(|draft| draft.sending);
