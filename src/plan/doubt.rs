@@ -150,14 +150,16 @@ fn paced(inputs: &Inputs<'_>, flight: &InFlight, again_now: &[&InFlight]) -> Opt
     let account = &flight.intent.account;
     let same =
         |other: &InFlight| other.intent.account == *account && !is_aside(&other.intent.key.lineage);
-    let busy = again_now.iter().any(|other| same(other))
-        || inputs
-            .runtime
-            .executing
-            .iter()
-            .filter_map(|key| inputs.observed.in_flight.get(key))
-            .any(|other| same(other));
-    if busy && !flight.gap().is_zero() {
+    let executing = inputs
+        .runtime
+        .executing
+        .iter()
+        .filter_map(|key| inputs.observed.in_flight.get(key))
+        .map(|other| &**other);
+    let mut beside = again_now.iter().copied().chain(executing);
+    // A campaign without pauses sends beside its own, and not beside those that ask for one.
+    let paused = |other: &InFlight| !flight.gap().is_zero() || !other.gap().is_zero();
+    if beside.any(|other| same(other) && paused(other)) {
         // Whatever comes of it is reported, and planned after then.
         return Some(Timestamp::MAX);
     }

@@ -244,8 +244,9 @@ impl<'a> AccountTurn<'a> {
                 .get(*key)
                 .is_some_and(|f| f.doubt.is_some() && f.intent.account == *name)
         };
-        // Nothing is in doubt nearly always, and then nothing is looked through.
-        let retried = match account {
+        // Nothing is in doubt nearly always, and then nothing is looked through. Nothing new leaves beside a repeat that
+        // asks for a pause, were its own campaign one without any.
+        let (retried, pauses) = match account {
             Some(account) if account.in_doubt > 0 => {
                 let now = plan.actions.iter().filter_map(|action| match action {
                     Action::Retry { key } => Some(key),
@@ -257,9 +258,12 @@ impl<'a> AccountTurn<'a> {
                     .iter()
                     .chain(now)
                     .filter(doubted)
-                    .count()
+                    .filter_map(|key| inputs.observed.in_flight.get(key))
+                    .fold((0, false), |(count, pauses), flight| {
+                        (count + 1, pauses || !flight.gap().is_zero())
+                    })
             }
-            _ => 0,
+            _ => (0, false),
         };
         let (allowance, zone) = super::accounts::allowance(inputs, name);
         let start = crate::time::Day::of(inputs.now, zone).start();
@@ -285,7 +289,7 @@ impl<'a> AccountTurn<'a> {
             spent: BTreeMap::new(),
             due: None,
             next: 0,
-            done: false,
+            done: pauses,
         }
     }
 
