@@ -614,11 +614,6 @@ mod tests {
                 &["renamed-from: a"],
             ),
             (
-                "renamed from one that exists",
-                "renamed_from: winter",
-                &["renamed-from: winter"],
-            ),
-            (
                 "a key of a warmup",
                 "ramp: {start: 5, step: 5, every: 1d, max: 40}",
                 &["not-for-kind: ramp"],
