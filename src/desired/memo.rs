@@ -38,10 +38,19 @@ pub(super) struct Remembered {
 }
 
 /// What all files came to.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Memo {
     surroundings: Option<Surroundings>,
     files: HashMap<String, Remembered>,
+}
+
+/// How much, and not what: the environment with its secrets is part of it.
+impl std::fmt::Debug for Memo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memo")
+            .field("files", &self.files.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Memo {
