@@ -290,8 +290,8 @@ async fn a_list_is_imported_exported_and_imported_again() {
     );
     other.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
     other.once().await.unwrap();
-    // Carol hides her phone: that she is meant is known only of the list that names it.
-    assert_eq!(other.who(), [102, 103, 104]);
+    // Carol hides her phone: an account asked who has it before anything was sent.
+    assert_eq!(other.who(), [102, 104]);
     for (args, code) in [
         (vec!["optout", "add", "15550100"], 64),
         (vec!["optout", "add", "https://t.me/+AbCdEfGhIj"], 64),
@@ -680,9 +680,12 @@ follow_ups: [{after: 3d, templates: [{name: nudge, text: 'Still there?'}]}]
     texts.sort();
     assert_eq!(texts, ["Good day!", "Hi Eve!", "Still there?"]);
     let daemon = world.daemon();
-    world
-        .until_campaign("hello", "it is seen", |c| c["generation"] == 1)
-        .await;
+    // Before it answers, a command would take the state itself, and the daemon find it taken.
+    let since = std::time::Instant::now();
+    while world.status().await["daemon"]["running"] != true {
+        assert!(since.elapsed() < common::PATIENCE, "the daemon answers");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     // Again is again, and to oneself is to oneself.
     ends_with(
         &tidings(&world, &["send-test", "hello", "--to", "@eve_5"]).await,
