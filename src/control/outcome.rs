@@ -430,9 +430,7 @@ pub fn of_membership(
         },
         Ok(Membership::No) => {
             let detail = "he is no member: the invite came to nothing".to_owned();
-            let silenced = observed
-                .handle(key.person)
-                .is_some_and(|handle| observed.is_silenced(handle));
+            let silenced = observed.silences(key.person);
             match silenced {
                 true => vec![refused(Outcome::OptedOut, detail)],
                 false => vec![Event::Released {
@@ -522,9 +520,7 @@ pub fn of_look_back(
                     next_allowed_at: now,
                 }],
                 None => {
-                    let silenced = observed
-                        .handle(key.person)
-                        .is_some_and(|h| observed.is_silenced(h));
+                    let silenced = observed.silences(key.person);
                     let detail = "the dialog does not hold it: it was not delivered".to_owned();
                     if let Some((InDoubtWhy::Refused(outcome), _)) = flight.doubt {
                         vec![Event::Refused {

@@ -302,12 +302,12 @@ fn keep_words(
 /// Whether anybody may write to this person at all.
 fn may_write(core: &Core, person: PersonId) -> Result<(), Fault> {
     let observed = &core.observed;
-    let who = observed.handle(person);
-    if who.is_some_and(|who| observed.is_silenced(who)) {
+    if observed.silences(person) {
         return refused(format!(
             "{person} asked to hear no more, or is on the suppression list: nobody writes to him"
         ));
     }
+    let who = observed.handle(person);
     if who.is_some_and(|who| observed.own.contains(who.0)) {
         return refused(format!("{person} is one of the workspace's own accounts"));
     }

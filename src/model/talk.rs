@@ -251,6 +251,11 @@ pub enum NeedsWhy {
 }
 
 impl NeedsWhy {
+    /// Whether a human was asked for, by him or by the model: no account's AI goes on with him then.
+    pub fn asks_for_a_human(self) -> bool {
+        matches!(self, NeedsWhy::Handoff | NeedsWhy::Model)
+    }
+
     /// The word that lists show.
     pub fn name(self) -> &'static str {
         match self {

@@ -215,6 +215,12 @@ impl Observed {
             .map(|(name, _)| name)
     }
 
+    /// The same by who it is: nobody who was never met is silenced.
+    pub fn silences(&self, person: PersonId) -> bool {
+        self.handle(person)
+            .is_some_and(|handle| self.is_silenced(handle))
+    }
+
     /// Whether nothing but the confirmation of an opt-out may ever be sent to this person.
     pub fn is_silenced(&self, handle: Handle) -> bool {
         self.suppressed.contains(handle.0) || self.opted_out.contains(handle.0)

@@ -161,9 +161,7 @@ pub(super) fn exclude(state: &mut Observed, handle: Handle) {
 impl Observed {
     /// Whether a person was erased and stays silenced: what he says is nobody's business any more.
     pub fn is_forgotten(&self, person: PersonId) -> bool {
-        let silenced = self
-            .handle(person)
-            .is_some_and(|handle| self.is_silenced(handle));
+        let silenced = self.silences(person);
         silenced
             && (self.suppression.erased.contains_key(&person)
                 || self

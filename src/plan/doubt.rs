@@ -82,10 +82,7 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
             plan.wake(flight.retry_at, now);
             continue;
         }
-        let silenced = inputs
-            .observed
-            .handle(key.person)
-            .is_some_and(|h| inputs.observed.is_silenced(h));
+        let silenced = inputs.observed.silences(key.person);
         let confirmation = key.lineage.as_ref() == OPT_OUT_LINEAGE;
         // Did it not arrive, then sending it again would be a first contact by an account that may make none.
         let limited = key.step == 0

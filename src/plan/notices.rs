@@ -202,8 +202,7 @@ fn message(
         // What he writes himself needs no message to him: an answering machine would be answered for ever.
         return give_up(plan, "it is about this operator himself");
     }
-    let silenced = |handle| observed.is_silenced(handle);
-    if observed.handle(person).is_some_and(silenced) {
+    if observed.silences(person) {
         return give_up(
             plan,
             "this operator has opted out; `tidings optout remove` lets him be told again",

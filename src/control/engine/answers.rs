@@ -152,9 +152,7 @@ impl Engine {
     ) -> Result<(), RunError> {
         let person = incoming.person;
         let observed = &self.core.observed;
-        let silenced = observed
-            .handle(person)
-            .is_some_and(|handle| observed.is_silenced(handle));
+        let silenced = observed.silences(person);
         let keywords = &self.core.desired.engine.opt_out.keywords;
         if incoming.out || silenced || !crate::text::is_opt_out(&incoming.text, keywords) {
             return Ok(());

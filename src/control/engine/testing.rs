@@ -100,11 +100,7 @@ impl Engine {
         };
         let mut known = self.core.people.get(person).unwrap_or_default();
         if !oneself {
-            let silenced = self
-                .core
-                .observed
-                .handle(person)
-                .is_some_and(|handle| self.core.observed.is_silenced(handle));
+            let silenced = self.core.observed.silences(person);
             if silenced {
                 return Ok(refused(format!(
                     "{to} is suppressed or opted out: not even a test goes there"

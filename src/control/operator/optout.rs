@@ -320,11 +320,7 @@ pub(super) fn remove(
     let silenced: Vec<PersonId> = people
         .iter()
         .copied()
-        .filter(|person| {
-            core.observed
-                .handle(*person)
-                .is_some_and(|handle| core.observed.is_silenced(handle))
-        })
+        .filter(|person| core.observed.silences(*person))
         .collect();
     if silenced.is_empty() && hashes.is_empty() {
         return Ok(Acted::said(refused(format!(

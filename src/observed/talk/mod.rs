@@ -201,7 +201,11 @@ impl Talks {
     /// The account in whose dialog a person asked for a human whom he has not got yet.
     pub fn handed_off(&self, person: Handle) -> Option<u16> {
         self.of(person)
-            .find(|(_, talk)| matches!(talk.needs, Some((NeedsWhy::Handoff | NeedsWhy::Model, ..))))
+            .find(|(_, talk)| {
+                talk.needs
+                    .as_ref()
+                    .is_some_and(|(why, ..)| why.asks_for_a_human())
+            })
             .map(|(by, _)| by)
     }
 

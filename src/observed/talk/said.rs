@@ -300,8 +300,10 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                 }
                 // Whom a human has, or who asked for one, stays without the AI until he is given back.
                 TalkChange::Closed => {
-                    let asked =
-                        matches!(talk.needs, Some((NeedsWhy::Handoff | NeedsWhy::Model, ..)));
+                    let asked = talk
+                        .needs
+                        .as_ref()
+                        .is_some_and(|(why, ..)| why.asks_for_a_human());
                     talk.human = talk.human.or(asked.then_some(at));
                     talk.needs = None;
                     talk.unanswered = None;
