@@ -10,9 +10,8 @@
 //! A state is made beside the present one, in `restore.new/`, and becomes `restore/` when it is whole; the next opening
 //! puts it in the present one's place, and goes on with that where it was cut short.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -24,6 +23,7 @@ use super::erase;
 use super::error::Failure;
 use super::hooks::{Hooks, Point};
 use super::outbox::Outbox;
+use super::private;
 use super::schema::{self, StateFile, make_dir};
 use super::state::META_ID;
 use super::trees::Meta;
@@ -183,13 +183,7 @@ impl<E: Serialize + DeserializeOwned> Store<E> {
     ) -> Result<(), StoreError> {
         let io = |cause: std::io::Error| StoreError::io("write", path, &cause);
         let rows = self.export()?;
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(partial)
-            .map_err(io)?;
+        let mut file = private::fresh().open(partial).map_err(io)?;
         file.write_all(MAGIC)
             .and_then(|()| file.write_all(&FORM.to_le_bytes()))
             .map_err(io)?;

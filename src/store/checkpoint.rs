@@ -10,13 +10,14 @@
 //! chunk = length (u32) | sealed value of at most 1 MiB, with its own checksum
 //! ```
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::codec::{check, le_u32, le_u64, seal, unseal};
 use super::hooks::{Hooks, Point};
+use super::private;
 use super::{Seq, StateId, StoreError};
 
 const MAGIC: &[u8; 8] = b"TDCKPT\0\x01";
@@ -135,11 +136,7 @@ pub(crate) fn save(
 ) -> Result<(), StoreError> {
     let path = dir.join(format!("{seq:020}.ckpt"));
     let partial = dir.join("partial");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
+    let file = private::fresh()
         .open(&partial)
         .map_err(|cause| StoreError::io("create", &partial, &cause))?;
     write(&file, state, seq, fill, &partial)?;

@@ -1,12 +1,12 @@
 //! One process at a time: the lock file of the state folder.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::StoreError;
+use super::private;
 
 /// How often a waiting opener asks again.
 const POLL: Duration = Duration::from_millis(25);
@@ -30,12 +30,8 @@ impl Lock {
     /// Takes the lock of the state in `dir`, waiting up to `wait` for its holder to let go.
     pub(crate) fn take(dir: &Path, wait: Duration) -> Result<Self, StoreError> {
         let path = path(dir);
-        let mut file = OpenOptions::new()
+        let mut file = private::kept()
             .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
             .open(&path)
             .map_err(|cause| StoreError::io("open", &path, &cause))?;
         let started = Instant::now();

@@ -9,11 +9,12 @@
 //! the process, and a power cut can only leave an older one: it is never ahead of what the disk holds. One that does
 //! not match its checksum, or names another state, says nothing.
 
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::codec::{le_u32, le_u64};
+use super::private;
 use super::{Seq, StateId, StoreError};
 
 /// The file's name.
@@ -45,11 +46,7 @@ impl Mark {
     /// Opens it to be written, and makes it when absent.
     pub(crate) fn open(dir: &Path, state: StateId) -> Result<Mark, StoreError> {
         let path = dir.join(NAME);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
+        let file = private::kept()
             .open(&path)
             .map_err(|cause| StoreError::io("open", &path, &cause))?;
         Ok(Mark { state, path, file })

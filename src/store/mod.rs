@@ -60,6 +60,7 @@ mod open;
 mod outbox;
 mod payloads;
 mod people;
+mod private;
 mod rewrite;
 mod salvage;
 mod schema;

@@ -1,8 +1,7 @@
 //! Opening: what the disk holds is checked, and its two halves are held against each other.
 
 use std::collections::VecDeque;
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -22,6 +21,7 @@ use super::mark::Mark;
 use super::outbox::{Found, Outbox};
 use super::payloads::Payloads;
 use super::people::People;
+use super::private;
 use super::schema::{self, MIGRATIONS, StateFile, make_dir, migrate};
 use super::state::{
     Access, Inner, META_ID, META_STAMP, OpenReport, Options, Progress, Writer, guard,
@@ -392,11 +392,7 @@ fn open_stamp(
     let file = if read_only {
         None
     } else {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
+        let file = private::kept()
             .open(&path)
             .map_err(|cause| StoreError::io("open", &path, &cause))?;
         Some(file)

@@ -16,12 +16,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::codec::{items, le_u32, le_u64};
 use super::hooks::{Hooks, Point};
+use super::private;
 use super::{Seq, StateId, StoreError};
 
 const FILE_MAGIC: &[u8; 8] = b"TIDINGS\x01";
@@ -222,11 +222,7 @@ impl Outbox {
         let first = last + 1;
         let path = self.dir.join(format!("{first:020}.log"));
         let partial = self.dir.join("partial");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
+        let file = private::fresh()
             .open(&partial)
             .map_err(|cause| StoreError::io("create", &partial, &cause))?;
         let mut header = Vec::with_capacity(FILE_HEADER);

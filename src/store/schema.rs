@@ -1,13 +1,14 @@
 //! `state.json`: the state's id and version, and how an older version is brought forward.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::hooks::{Hooks, Point};
+use super::private;
 use super::{StateId, StoreError};
 
 /// The version this program writes.
@@ -101,11 +102,7 @@ impl StateFile {
 pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
     let path = dir.join(name);
     let partial = dir.join(format!("{name}.partial"));
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
+    private::fresh()
         .open(&partial)
         .and_then(|mut file| {
             file.write_all(bytes)?;
