@@ -26,7 +26,7 @@ use support::big::{self, Everybody, Size};
 use support::{Bad, argument, cpu_of, idle, journal, members, rate, word};
 use tidings::control::request;
 use tidings::model::{Command as Ask, RandomKey, Reply, Timestamp};
-use tidings::plan::{Inputs, Link, Runtime, plan};
+use tidings::plan::{Inputs, Link, Planner, Runtime};
 use tidings::sandbox::{Peer, Sandbox, SandboxOptions, WorldSpec};
 
 const BIN: &str = env!("CARGO_BIN_EXE_tidings");
@@ -252,26 +252,34 @@ fn passes(report: &mut Report, size: Size) -> Result<(), Bad> {
             runtime.links.insert(account.clone(), ready);
         }
         let everybody = Everybody::default();
-        let pass = |now: Timestamp, actions: usize| {
-            best(20, || {
-                let began = Instant::now();
-                let made = plan(&Inputs {
-                    desired: &desired,
-                    observed: &observed,
-                    people: &everybody,
-                    runtime: &runtime,
-                    now,
-                    report_only: false,
-                });
-                let took = began.elapsed();
-                if made.actions.len() != actions {
-                    return Err(format!("{} actions, not {actions}", made.actions.len()).into());
-                }
-                Ok((took, ()))
-            })
+        let inputs = |now: Timestamp| Inputs {
+            desired: &desired,
+            observed: &observed,
+            people: &everybody,
+            runtime: &runtime,
+            now,
+            report_only: false,
         };
-        let idle = pass(now, 0)?.0;
-        let due = pass(now + Duration::from_secs(7200), DUE)?.0;
+        // As the daemon plans: pass after pass.
+        let pass = |planner: &mut Planner, now: Timestamp, actions: usize| -> Result<_, Bad> {
+            let began = Instant::now();
+            let made = planner.plan(&inputs(now), 0);
+            let took = began.elapsed();
+            if made.actions.len() != actions {
+                return Err(format!("{} actions, not {actions}", made.actions.len()).into());
+            }
+            Ok((took, ()))
+        };
+        let mut planner = Planner::default();
+        let whole = best(20, || pass(&mut Planner::default(), now, 0))?.0;
+        pass(&mut planner, now, 0)?;
+        let idle = best(20, || pass(&mut planner, now, 0))?.0;
+        let due = best(20, || {
+            let mut planner = Planner::default();
+            pass(&mut planner, now, 0)?;
+            pass(&mut planner, now + Duration::from_secs(7200), DUE)
+        })?;
+        let due = due.0;
         due_of.push(due);
         let all = size.specs * people;
         report.row(
@@ -280,7 +288,11 @@ fn passes(report: &mut Report, size: Size) -> Result<(), Bad> {
                 size.specs
             ),
             "≤ 1 ms",
-            &format!("{:.2} ms", millis(idle)),
+            &format!(
+                "{:.2} ms ({:.2} ms for the first, which looks at everything)",
+                millis(idle),
+                millis(whole)
+            ),
             idle <= Duration::from_millis(1),
         );
         report.row(

@@ -11,7 +11,7 @@ use super::{Clock, Workspace};
 use crate::desired::{Desired, DesiredCampaign, History, Known, Resolution};
 use crate::model::{AccountName, Event, Lineage, Outcome, Recorded};
 use crate::observed::{Observed, fold};
-use crate::plan::{Inputs, Link, Plan, Runtime, plan};
+use crate::plan::{Inputs, Link, Plan, Planner, Runtime, plan};
 use crate::spec::Diagnostic;
 use crate::store::{Access, Appended, Durability, Options, Store, StoreError, StoreHandle};
 
@@ -83,6 +83,7 @@ pub struct Core {
     pub diagnostics: Vec<Diagnostic>,
     /// What is under way.
     pub runtime: Runtime,
+    planner: Planner,
     /// Whether the last tidings.yaml could be used.
     pub config_valid: bool,
     pub(crate) people: PeopleStore,
@@ -181,6 +182,7 @@ impl Core {
             readings: 0,
             diagnostics: Vec::new(),
             runtime: Runtime::default(),
+            planner: Planner::default(),
             config_valid: true,
             people,
             pulse: std::sync::Arc::default(),
@@ -393,6 +395,7 @@ impl Core {
             if tracing::enabled!(tracing::Level::DEBUG) {
                 tracing::debug!(event = ?super::requests::bare(&recorded.event), "recorded");
             }
+            self.planner.note(&recorded.event, &self.observed);
             fold(&mut self.observed, seq, recorded);
         }
         let settled = self.requests.after(first, &recorded, &self.observed);
@@ -428,6 +431,15 @@ impl Core {
     /// Plans.
     pub fn plan(&self) -> Plan {
         plan(&self.inputs())
+    }
+
+    /// Plans, and looks only at what can be otherwise than in the last pass.
+    pub fn plan_next(&mut self) -> Plan {
+        // Should planning break off, the next pass begins anew.
+        let mut planner = std::mem::take(&mut self.planner);
+        let plan = planner.plan(&self.inputs(), self.readings);
+        self.planner = planner;
+        plan
     }
 
     /// Plans for a report only: texts are not made, and nothing of it is to be performed.

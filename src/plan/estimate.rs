@@ -8,6 +8,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::sync::Arc;
 
 use super::accounts::{allowance, usable};
 use super::message::draw;
@@ -45,7 +46,7 @@ pub(super) fn finish(inputs: &Inputs<'_>, plan: &mut Plan) {
         .collect();
     for (line, done) in done {
         if let Some(view) = plan.report.campaigns.get_mut(&line) {
-            view.finish_estimate = done.map(Timestamp);
+            Arc::make_mut(view).finish_estimate = done.map(Timestamp);
         }
     }
 }

@@ -22,6 +22,7 @@ mod estimate;
 mod explain;
 mod gate;
 mod invite;
+mod kept;
 mod lookups;
 mod message;
 pub mod notices;
@@ -49,6 +50,7 @@ pub use accounts::{account_view, allowance, may_send_at_once};
 pub use answers::{held as answers_held, role_of};
 pub use explain::{ExcludedFor, Explained, FoundBy, NextStep, WaitsFor, explain};
 pub use invite::adds;
+pub use kept::Planner;
 pub use lookups::limited as found_by;
 pub use reach::LOOKUPS_A_DAY;
 pub use report::{AccountView, CampaignView, Gate, Report, Wait};
@@ -348,14 +350,50 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
     /// What everybody waits for.
     pub report: Report,
+    /// The same as `wake_at` of the part that is being planned ([`Plan::part`]).
+    asked: Option<Timestamp>,
+}
+
+/// What a part of a pass came to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Part {
+    /// When the answer can be another by itself.
+    until: Option<Timestamp>,
+    /// Something is to be done.
+    acts: bool,
+}
+
+impl Part {
+    fn and(&mut self, other: Part) {
+        self.until = earlier(self.until, other.until);
+        self.acts |= other.acts;
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }
 
 impl Plan {
     /// Asks for another pass at `at`.
     fn wake(&mut self, at: Timestamp, now: Timestamp) {
         if at > now && at < Timestamp::MAX {
-            self.wake_at = Some(self.wake_at.map_or(at, |wake| wake.min(at)));
+            self.wake_at = earlier(self.wake_at, Some(at));
+            self.asked = earlier(self.asked, Some(at));
         }
+    }
+
+    /// Plans a part, and says what that came to.
+    fn part<T>(&mut self, work: impl FnOnce(&mut Plan) -> T) -> (T, Part) {
+        let around = self.asked.take();
+        let before = self.actions.len();
+        let out = work(self);
+        let part = Part {
+            until: self.asked,
+            acts: self.actions.len() > before,
+        };
+        self.asked = earlier(around, part.until);
+        (out, part)
     }
 }
 
@@ -376,18 +414,23 @@ pub struct Inputs<'a> {
     pub report_only: bool,
 }
 
-/// Makes every choice.
+/// Makes every choice. Whoever plans pass after pass does so with a [`Planner`].
 pub fn plan(inputs: &Inputs<'_>) -> Plan {
+    pass(inputs, &mut kept::Kept::default())
+}
+
+fn pass(inputs: &Inputs<'_>, kept: &mut kept::Kept) -> Plan {
     let mut plan = Plan::default();
-    gate::campaigns(inputs, &mut plan);
+    let mut looked = gate::campaigns(inputs, &mut plan, kept);
     if !inputs.runtime.lookups_only {
         doubt::in_doubt(inputs, &mut plan);
         doubt::confirmations(inputs, &mut plan);
         answers::answers(inputs, &mut plan);
         notices::notices(inputs, &mut plan);
         suppressed::look_ups(inputs, &mut plan);
-        sends::messages(inputs, &mut plan);
+        sends::messages(inputs, &mut plan, &mut looked);
     }
     report::finish(inputs, &mut plan);
+    kept.keep(inputs, &plan, looked);
     plan
 }

@@ -143,9 +143,6 @@ fn finished(inputs: &Inputs<'_>, plan: &mut Plan) {
     }
     let mut events = Vec::new();
     for (line, view) in &plan.report.campaigns {
-        let Some(campaign) = inputs.observed.campaigns.get(line) else {
-            continue;
-        };
         let over = matches!(
             view.gate,
             Gate::Done { .. }
@@ -155,6 +152,7 @@ fn finished(inputs: &Inputs<'_>, plan: &mut Plan) {
                 }
         );
         if over
+            && let Some(campaign) = inputs.observed.campaigns.get(line)
             && campaign.run > 0
             && inputs.observed.talks.finished.get(line) != Some(&campaign.run)
         {

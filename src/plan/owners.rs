@@ -29,7 +29,7 @@ fn name_of(spec: &ResolvedCampaign) -> String {
     spec.spec.owner.clone().unwrap_or_default()
 }
 
-fn limits(spec: &ResolvedCampaign) -> Option<&ResolvedPlan> {
+pub(super) fn limits(spec: &ResolvedCampaign) -> Option<&ResolvedPlan> {
     spec.plan
         .as_ref()
         .filter(|plan| plan.max_running.is_some() || plan.cooldown.is_some())
@@ -50,10 +50,12 @@ impl Slots {
     /// Looks at all campaigns once a pass.
     pub(super) fn new(inputs: &Inputs<'_>) -> Slots {
         let mut slots = Slots::default();
-        for (wanted, spec, campaign) in super::accounts::valid(inputs) {
-            if limits(spec).is_none() {
+        for wanted in inputs.desired.campaigns.values() {
+            let limited = wanted.spec.as_deref().filter(|spec| limits(spec).is_some());
+            let Some(spec) = limited else { continue };
+            let Some(campaign) = inputs.observed.campaigns.get(&wanted.lineage) else {
                 continue;
-            }
+            };
             let owner = slots.owners.entry(name_of(spec)).or_default();
             owner.ended = owner.ended.max(campaign.runs.settled_at);
             let began = campaign

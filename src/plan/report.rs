@@ -1,6 +1,7 @@
 //! What everybody waits for, as the planner found it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Inputs, Plan};
 use crate::model::{AccountName, AccountState, Lineage, Timestamp, Waiting};
@@ -84,7 +85,7 @@ pub struct AccountView {
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// By lineage; retired campaigns are not among them.
-    pub campaigns: BTreeMap<Lineage, CampaignView>,
+    pub campaigns: BTreeMap<Lineage, Arc<CampaignView>>,
     /// By name.
     pub accounts: BTreeMap<AccountName, AccountView>,
 }
@@ -94,7 +95,8 @@ pub(super) fn finish(inputs: &Inputs<'_>, plan: &mut Plan) {
     if inputs.report_only {
         super::estimate::finish(inputs, plan);
     }
-    for view in plan.report.campaigns.values_mut() {
+    // Those that are held by others too were kept from the pass before, and are summed up already.
+    for view in plan.report.campaigns.values_mut().filter_map(Arc::get_mut) {
         let mut sums: BTreeMap<Waiting, (u64, Option<Timestamp>)> = BTreeMap::new();
         for wait in view.waiting.drain(..) {
             let sum = sums.entry(wait.reason).or_insert((0, wait.until));

@@ -4,12 +4,13 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::accounts::{Availability, may_contact, valid};
+use super::accounts::{Availability, may_contact};
 use super::doubt::carried;
+use super::kept::Looked;
 use super::message::{facts, key_of, message, settled, typing_ahead};
 use super::reach::{Keepers, LOOK_THROUGH, may_resolve};
 use super::waits::{SETTLED_A_PASS, settle_removed, unreachable, waits};
-use super::{Action, Gate, Inputs, Plan, audience, gate, invite, steps};
+use super::{Action, Gate, Inputs, Part, Plan, audience, earlier, gate, invite, steps};
 use crate::desired::ResolvedCampaign;
 use crate::model::{AccountName, Event, Lineage, Outcome, PersonId, Reference, SendKey, Timestamp};
 use crate::observed::{Campaign, Handle, Observed};
@@ -25,6 +26,10 @@ const PHONES_LOOKED_AT: usize = 2048;
 
 /// A pass over one campaign.
 pub(super) struct Turn<'a> {
+    /// What the pass comes to for it.
+    pub(super) part: Part,
+    /// Its place among those that the pass looked at.
+    looked: usize,
     pub(super) line: &'a Lineage,
     pub(super) spec: &'a ResolvedCampaign,
     pub(super) campaign: &'a Campaign,
@@ -50,6 +55,11 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// Whether accounts are asked who may write to strangers for it.
+    fn asks(&self) -> bool {
+        self.open && self.room > 0 && self.canary > 0
+    }
+
     /// What templates know of the campaign.
     pub(super) fn facts(&self) -> &CampaignFacts {
         self.facts.get_or_init(|| facts(self.spec, self.campaign))
@@ -92,6 +102,10 @@ struct AccountTurn<'a> {
     had: usize,
     /// Whether it takes more in this pass where it may have many in hand.
     refills: bool,
+    /// The campaigns that it sends for, in their order.
+    own: Vec<usize>,
+    /// What asking it came to.
+    part: Part,
     /// The next people by campaign.
     queues: BTreeMap<usize, VecDeque<u32>>,
     /// What it may still send today, over all campaigns.
@@ -106,7 +120,7 @@ struct AccountTurn<'a> {
     spent: BTreeMap<usize, u32>,
     /// What it owes, gathered once a pass.
     due: Option<VecDeque<steps::Due>>,
-    /// The campaign whose turn it is.
+    /// Which of its own it is the turn of.
     next: usize,
     /// Nothing more in this pass.
     done: bool,
@@ -114,17 +128,25 @@ struct AccountTurn<'a> {
 
 /// Messages: each account takes its next person, campaigns in turn and accounts in turn, so that neither a campaign
 /// nor an account takes everybody. What an account owes to somebody it has written to goes before any first contact.
-pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
-    let mut turns: Vec<Turn<'_>> = valid(inputs)
-        .filter_map(|(wanted, spec, campaign)| {
+pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan, looked: &mut [Looked<'_>]) {
+    let mut turns: Vec<Turn<'_>> = looked
+        .iter_mut()
+        .enumerate()
+        .filter_map(|(place, looked)| {
+            let (wanted, campaign) = (looked.wanted, looked.campaign);
+            let spec = wanted.spec.as_deref()?;
             let line = &wanted.lineage;
             let open = plan
                 .report
                 .campaigns
                 .get(line)
                 .is_some_and(|view| view.gate == Gate::Open);
-            let follows_up = steps::may_go(inputs, plan, line, spec);
+            let (follows_up, part) =
+                plan.part(|plan| steps::may_go(inputs, plan, line, spec, campaign));
+            looked.part.and(part);
             (open || follows_up).then(|| Turn {
+                part: Part::default(),
+                looked: place,
                 line,
                 spec,
                 campaign,
@@ -141,8 +163,11 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
             })
         })
         .collect();
-    for turn in turns.iter().filter(|turn| turn.open) {
-        invite::prepare(inputs, plan, turn.line, turn.spec, turn.campaign);
+    for turn in turns.iter_mut().filter(|turn| turn.open) {
+        let ((), part) = plan.part(|plan| {
+            invite::prepare(inputs, plan, turn.line, turn.spec, turn.campaign);
+        });
+        turn.part.and(part);
     }
     // Campaigns in turn: the one that sent longest ago first.
     turns.sort_by(|a, b| {
@@ -151,13 +176,15 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
             .cmp(&rank(b))
             .then_with(|| a.spec.name.cmp(&b.spec.name))
     });
-    let names: std::collections::BTreeSet<&AccountName> = turns
-        .iter()
-        .flat_map(|turn| turn.spec.accounts.iter())
-        .collect();
-    let mut accounts: Vec<AccountTurn<'_>> = names
+    let mut own: BTreeMap<&AccountName, Vec<usize>> = BTreeMap::new();
+    for (index, turn) in turns.iter().enumerate() {
+        for name in &turn.spec.accounts {
+            own.entry(name).or_default().push(index);
+        }
+    }
+    let mut accounts: Vec<AccountTurn<'_>> = own
         .into_iter()
-        .map(|name| AccountTurn::new(inputs, plan, name))
+        .map(|(name, own)| AccountTurn::new(inputs, plan, name, own))
         .collect();
     // Whoever has least in hand goes first: after a stop for a refusal the others do not run ahead for ever.
     accounts.sort_by_key(|account| account.in_hand);
@@ -177,17 +204,29 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan) {
     }
     while accounts.iter().any(|account| !account.done) {
         for account in accounts.iter_mut().filter(|account| !account.done) {
-            account.step(inputs, plan, &mut turns);
+            let ((), part) = plan.part(|plan| account.step(inputs, plan, &mut turns));
+            account.part.until = earlier(account.part.until, part.until);
         }
     }
+    for account in &accounts {
+        account.leave(&mut turns);
+    }
     for turn in &mut turns {
-        if turn.follows_up {
-            steps::settle_lost(inputs, plan, turn);
-        }
-        if turn.open {
-            settle_removed(inputs, plan, turn);
-            unreachable(inputs, plan, turn);
-            waits(inputs, plan, turn);
+        let ((), part) = plan.part(|plan| {
+            if turn.follows_up {
+                steps::settle_lost(inputs, plan, turn);
+            }
+            if turn.open {
+                settle_removed(inputs, plan, turn);
+                unreachable(inputs, plan, turn);
+                waits(inputs, plan, turn);
+            }
+        });
+        turn.part.and(part);
+    }
+    for turn in turns {
+        if let Some(looked) = looked.get_mut(turn.looked) {
+            looked.part.and(turn.part);
         }
     }
 }
@@ -234,7 +273,7 @@ fn hand(spec: &ResolvedCampaign) -> usize {
 }
 
 impl<'a> AccountTurn<'a> {
-    fn new(inputs: &Inputs<'_>, plan: &Plan, name: &'a AccountName) -> Self {
+    fn new(inputs: &Inputs<'_>, plan: &Plan, name: &'a AccountName, own: Vec<usize>) -> Self {
         let account = inputs.observed.accounts.get(name);
         let in_flight = account.map_or(0, |a| a.in_flight.saturating_sub(a.in_doubt)) as usize;
         let doubted = |key: &&SendKey| {
@@ -273,6 +312,8 @@ impl<'a> AccountTurn<'a> {
             in_hand: in_flight + retried,
             had: in_flight + retried,
             refills: in_flight + retried == 0,
+            own,
+            part: Part::default(),
             queues: BTreeMap::new(),
             today: account.map_or(allowance, |a| {
                 let again = carried(inputs, start, |flight| flight.intent.account == *name);
@@ -298,17 +339,13 @@ impl<'a> AccountTurn<'a> {
         if self.follow_up(inputs, plan, turns) {
             return;
         }
-        for _ in 0..turns.len() {
-            let index = self.next % turns.len();
+        for _ in 0..self.own.len() {
+            let index = self.own.get(self.next % self.own.len()).copied();
             self.next += 1;
-            let Some(turn) = turns.get_mut(index) else {
+            let Some((index, turn)) = index.and_then(|it| Some((it, turns.get_mut(it)?))) else {
                 continue;
             };
-            if !turn.open
-                || !turn.spec.accounts.contains(self.name)
-                || turn.room == 0
-                || turn.canary == 0
-            {
+            if !turn.asks() {
                 continue;
             }
             let attested = turn.spec.is_attested();
@@ -353,6 +390,17 @@ impl<'a> AccountTurn<'a> {
         self.done = true;
     }
 
+    /// What became of its campaigns by it. One that it was not asked about is looked at again.
+    fn leave(&self, turns: &mut [Turn<'_>]) {
+        for index in &self.own {
+            let Some(turn) = turns.get_mut(*index) else {
+                continue;
+            };
+            turn.part.until = earlier(turn.part.until, self.part.until);
+            turn.part.acts |= turn.asks() && !self.rooms.contains_key(index);
+        }
+    }
+
     /// One message of a campaign was planned.
     fn spend(&mut self, index: usize, turn: &mut Turn<'_>) {
         *self.spent.entry(index).or_default() += 1;
@@ -367,7 +415,7 @@ impl<'a> AccountTurn<'a> {
     /// Takes the follow-up that is due for longest. False: it owes none that may leave now.
     fn follow_up(&mut self, inputs: &Inputs<'_>, plan: &mut Plan, turns: &mut [Turn<'_>]) -> bool {
         if self.due.is_none() {
-            self.due = Some(steps::due(inputs, plan, self.name, turns));
+            self.due = Some(steps::due(inputs, plan, self.name, turns, &self.own));
         }
         while let Some(due) = self.due.as_mut().and_then(VecDeque::pop_front) {
             let Some(turn) = turns.get_mut(due.turn) else {
@@ -416,7 +464,13 @@ impl<'a> AccountTurn<'a> {
         false
     }
 
-    fn room(&mut self, inputs: &Inputs<'_>, plan: &mut Plan, index: usize, turn: &Turn<'_>) -> u32 {
+    fn room(
+        &mut self,
+        inputs: &Inputs<'_>,
+        plan: &mut Plan,
+        index: usize,
+        turn: &mut Turn<'_>,
+    ) -> u32 {
         if let Some(room) = self.rooms.get(&index) {
             return *room;
         }
@@ -427,7 +481,11 @@ impl<'a> AccountTurn<'a> {
             Availability::Later { until, .. } => {
                 if let Some(until) = until {
                     plan.wake(until, inputs.now);
-                    typing_ahead(inputs, plan, self.name, turn, until);
+                    let types = |plan: &mut Plan| {
+                        typing_ahead(inputs, plan, self.name, turn, until);
+                    };
+                    let ((), part) = plan.part(types);
+                    turn.part.acts |= part.acts;
                 }
                 0
             }

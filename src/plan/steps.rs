@@ -70,8 +70,10 @@ pub(super) fn may_go(
     plan: &mut Plan,
     line: &Lineage,
     spec: &ResolvedCampaign,
+    campaign: &Campaign,
 ) -> bool {
-    if spec.follow_ups.is_empty() || inputs.runtime.draining {
+    let anybody = campaign.steps.groups().next().is_some();
+    if !anybody || spec.follow_ups.is_empty() || inputs.runtime.draining {
         return false;
     }
     let open = plan
@@ -82,12 +84,14 @@ pub(super) fn may_go(
     if !open {
         return false;
     }
-    match spec
-        .schedule
-        .windows
-        .next_open(inputs.now, spec.schedule.zone)
-    {
-        Some(at) if at <= inputs.now => true,
+    let (windows, zone) = (&spec.schedule.windows, spec.schedule.zone);
+    match windows.next_open(inputs.now, zone) {
+        Some(at) if at <= inputs.now => {
+            if let Some(close) = windows.closes_at(inputs.now, zone) {
+                plan.wake(close, inputs.now);
+            }
+            true
+        }
         Some(at) => {
             plan.wake(at, inputs.now);
             false
@@ -259,7 +263,8 @@ pub(super) fn due(
     inputs: &Inputs<'_>,
     plan: &mut Plan,
     name: &AccountName,
-    turns: &[Turn<'_>],
+    turns: &mut [Turn<'_>],
+    own: &[usize],
 ) -> VecDeque<Due> {
     let Some(index) = inputs.observed.account_index(name) else {
         return VecDeque::new();
@@ -271,10 +276,11 @@ pub(super) fn due(
         return VecDeque::new();
     }
     let mut all = Vec::new();
-    for (number, turn) in turns.iter().enumerate() {
-        if !turn.follows_up || !turn.spec.accounts.contains(name) {
+    for &number in own {
+        let Some(turn) = turns.get_mut(number).filter(|turn| turn.follows_up) else {
             continue;
-        }
+        };
+        let before = all.len();
         for (group, queue) in turn.campaign.steps.groups_of(index) {
             let Some((step, after)) = next_step(turn.spec, group) else {
                 continue;
@@ -288,6 +294,7 @@ pub(super) fn due(
                 all.push(due_of(*waiter, at, step, number));
             }
         }
+        turn.part.acts |= all.len() > before;
     }
     all.sort_unstable();
     all.into()

@@ -1,6 +1,7 @@
 //! Planning: the same question has the same answer, and no answer is over a cap.
 
 mod doubt;
+mod kept;
 mod limits;
 mod removed;
 mod renamed;

@@ -1,5 +1,7 @@
 //! Why everybody waits who is left over by a pass, and who is settled since nobody can reach him, or nobody may.
 
+use std::sync::Arc;
+
 use super::accounts::Availability;
 use super::message::key_of;
 use super::reach::{Keepers, LOOK_THROUGH, may_resolve};
@@ -122,7 +124,7 @@ pub(super) fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<
 }
 
 /// Why everybody who is left waits: one reason for each queue, by the account that could go on first.
-pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
+pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
     let persons = &inputs.observed.persons;
     let mut found: Vec<Wait> = Vec::new();
     let mut own = Vec::new();
@@ -130,6 +132,10 @@ pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
         let availability = turn.may_contact(inputs, name);
         own.push((inputs.observed.account_index(name), name, availability));
     }
+    // Who may send now is asked again in the next pass.
+    turn.part.acts |= own
+        .iter()
+        .any(|(_, _, availability)| matches!(availability, Availability::Now { .. }));
     let none = Availability::Later {
         reason: Waiting::AccountUnavailable,
         until: None,
@@ -196,7 +202,7 @@ pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
         }
     }
     if let Some(view) = plan.report.campaigns.get_mut(turn.line) {
-        view.waiting = found;
+        Arc::make_mut(view).waiting = found;
     }
 }
 

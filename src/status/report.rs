@@ -29,7 +29,11 @@ pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusRep
     for wanted in inputs.desired.campaigns.values() {
         shown.insert(&wanted.lineage);
         let seen = inputs.observed.campaigns.get(&wanted.lineage);
-        let view = plan.report.campaigns.get(&wanted.lineage);
+        let view = plan
+            .report
+            .campaigns
+            .get(&wanted.lineage)
+            .map(|view| &**view);
         let mut status = campaign(inputs, &daemon, &accounts, Some(wanted), seen, view);
         status.conversations = by_campaign
             .get(&wanted.lineage)
@@ -41,7 +45,7 @@ pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusRep
         // Whoever asks by name means the one that bears it now.
         let borne = campaigns.iter().any(|other| other.name == seen.name);
         if !shown.contains(line) && has_history(seen) && !borne {
-            let view = plan.report.campaigns.get(line);
+            let view = plan.report.campaigns.get(line).map(|view| &**view);
             let mut status = campaign(inputs, &daemon, &accounts, None, Some(seen), view);
             status.conversations = by_campaign.get(line).copied().unwrap_or_default();
             campaigns.push(status);

@@ -24,7 +24,7 @@ impl Engine {
     /// Plans; of campaigns whose planning breaks off nothing is planned.
     pub(super) fn plan(&mut self) -> Result<Plan, RunError> {
         let now = self.core.clock.now();
-        if let Some(plan) = attempt(|| self.core.plan()) {
+        if let Some(plan) = attempt(|| self.core.plan_next()) {
             if !self.core.runtime.broken.is_empty() {
                 self.core.runtime.broken.retain(|_, it| it.retry_at > now);
             }
@@ -62,10 +62,9 @@ impl Engine {
         let mut plan = attempt(|| self.core.plan()).unwrap_or_else(|| {
             let retry_at = self.retry_at(MOST);
             events.push(broke_off(None, retry_at));
-            Plan {
-                wake_at: Some(retry_at),
-                ..Plan::default()
-            }
+            let mut nothing = Plan::default();
+            nothing.wake_at = Some(retry_at);
+            nothing
         });
         let again = found.values().map(|it| it.retry_at);
         plan.wake_at = again.chain(plan.wake_at).min();

@@ -5,12 +5,15 @@ mod audience;
 mod brakes;
 mod source;
 
+use std::sync::Arc;
+
 use approval::approval;
 pub(super) use approval::canary_room;
 use audience::{audience, but, none_read};
 use brakes::own_brakes;
 pub(super) use source::SourceState;
 
+use super::kept::{Kept, Looked};
 use super::{CampaignView, Gate, Inputs, Plan, Wait, lookups, owners, renamed, runs};
 use crate::desired::DesiredCampaign;
 use crate::model::{Timestamp, Waiting};
@@ -27,64 +30,82 @@ pub(super) fn suspended(hold: &Hold, which: &str) -> String {
     )
 }
 
-/// Finds the gate of every campaign, and plans what opens it.
-pub(super) fn campaigns(inputs: &Inputs<'_>, plan: &mut Plan) {
+/// Finds the gate of every campaign, and plans what opens it. Answers those that were looked at: the others are kept as
+/// the pass before found them.
+pub(super) fn campaigns<'a>(inputs: &Inputs<'a>, plan: &mut Plan, kept: &Kept) -> Vec<Looked<'a>> {
     let mut slots = owners::Slots::new(inputs);
-    for wanted in inputs.desired.campaigns.values() {
+    let mut looked = Vec::new();
+    let mut views = Vec::with_capacity(inputs.desired.campaigns.len());
+    for (place, wanted) in inputs.desired.campaigns.values().enumerate() {
+        if let Some((view, until)) = kept.at(place) {
+            if let Some(until) = until {
+                plan.wake(until, inputs.now);
+            }
+            views.push((wanted.lineage.clone(), view));
+            continue;
+        }
         let Some(campaign) = inputs.observed.campaigns.get(&wanted.lineage) else {
             continue;
         };
-        let gate = gate(inputs, plan, &mut slots, wanted, campaign);
-        if let Some(spec) = wanted.spec.as_deref()
-            && let Gate::Blocked { condition, .. } = &gate
-            && HELD.contains(condition)
-        {
-            runs::pass_by(inputs, plan, &wanted.lineage, spec, campaign);
-        }
-        if let Gate::Waits {
-            until: Some(until), ..
-        } = &gate
-        {
-            plan.wake(*until, inputs.now);
-        }
-        let waiting = match &gate {
-            // Nobody of a `collect` is ever written to in its name.
-            Gate::Done { .. } if campaign.pending() > 0 => vec![Wait {
-                reason: Waiting::Held,
-                count: campaign.pending(),
-                until: None,
-            }],
-            Gate::Open | Gate::Done { .. } => Vec::new(),
-            Gate::Waits { reason, until, .. } => {
-                vec![Wait {
-                    reason: *reason,
-                    count: campaign.pending(),
-                    until: *until,
-                }]
-            }
-            Gate::Blocked { reason, .. } => {
-                vec![Wait {
-                    reason: *reason,
-                    count: campaign.pending(),
-                    until: None,
-                }]
-            }
-        };
-        let follow_up_at = wanted
-            .spec
-            .as_deref()
-            .filter(|spec| super::steps::lets(&gate, spec, inputs.now))
-            .and_then(|spec| super::steps::next_at(inputs, spec, campaign));
-        plan.report.campaigns.insert(
-            wanted.lineage.clone(),
-            CampaignView {
-                gate,
-                waiting,
-                next_action_at: None,
-                finish_estimate: None,
-                follow_up_at,
-            },
-        );
+        let (view, part) = plan.part(|plan| view(inputs, plan, &mut slots, wanted, campaign));
+        looked.push(Looked {
+            place,
+            wanted,
+            campaign,
+            part,
+        });
+        views.push((wanted.lineage.clone(), Arc::new(view)));
+    }
+    plan.report.campaigns = views.into_iter().collect();
+    looked
+}
+
+/// The gate of one, and what its people wait for by it.
+fn view(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    slots: &mut owners::Slots,
+    wanted: &DesiredCampaign,
+    campaign: &Campaign,
+) -> CampaignView {
+    let gate = gate(inputs, plan, slots, wanted, campaign);
+    if let Some(spec) = wanted.spec.as_deref()
+        && let Gate::Blocked { condition, .. } = &gate
+        && HELD.contains(condition)
+    {
+        runs::pass_by(inputs, plan, &wanted.lineage, spec, campaign);
+    }
+    if let Gate::Waits {
+        until: Some(until), ..
+    } = &gate
+    {
+        plan.wake(*until, inputs.now);
+    }
+    let everybody = |reason: Waiting, until: Option<Timestamp>| {
+        vec![Wait {
+            reason,
+            count: campaign.pending(),
+            until,
+        }]
+    };
+    let waiting = match &gate {
+        // Nobody of a `collect` is ever written to in its name.
+        Gate::Done { .. } if campaign.pending() > 0 => everybody(Waiting::Held, None),
+        Gate::Open | Gate::Done { .. } => Vec::new(),
+        Gate::Waits { reason, until, .. } => everybody(*reason, *until),
+        Gate::Blocked { reason, .. } => everybody(*reason, None),
+    };
+    let follow_up_at = wanted
+        .spec
+        .as_deref()
+        .filter(|spec| super::steps::lets(&gate, spec, inputs.now))
+        .and_then(|spec| super::steps::next_at(inputs, spec, campaign));
+    CampaignView {
+        gate,
+        waiting,
+        next_action_at: None,
+        finish_estimate: None,
+        follow_up_at,
     }
 }
 
