@@ -1,19 +1,15 @@
-//! One account's connection: made when needed, probed first, thrown away when in doubt.
+//! One account's connection: made when needed, thrown away when in doubt.
 //!
-//! grammers awaits connecting inside its runner with no time limit, re-raises the panics of its parts there, and makes a
-//! new authorization key where Telegram does not know the old one. So the runner is a task of its own that can be thrown
-//! away, a probe looks first whether the key is known, and every call has its limit.
+//! The library panics at what it takes for impossible and has no time limits. So connecting and speaking are tasks of
+//! their own that can be thrown away, and every call has its limit. The key is the file's: where Telegram does not know
+//! it, the first words fail (`probe`), and no other is made.
 
 use std::net::{SocketAddr, SocketAddrV4};
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use grammers_mtproto::transport;
-use grammers_mtsender::{
-    ConnectionParams, InvocationError, NoRetries, RpcError, SenderPool, SenderPoolHandle,
-    ServerAddr,
-};
+use grammers_mtsender::{InvocationError, RpcError, ServerAddr};
 use grammers_session::updates::UpdatesLike;
 use grammers_tl_types::{LAYER, functions};
 use tokio::sync::mpsc;
@@ -23,8 +19,9 @@ use tokio::time::{timeout, timeout_at};
 use crate::model::reaction::{Reaction, RpcFault, react};
 use crate::model::{InDoubtWhy, Timestamp};
 
+use super::line::{self, Desk, Speaker, Unanswered};
 use super::probe::{Unmet, clock_ahead, introduce};
-use super::session::{PinnedSession, SessionFile};
+use super::session::SessionFile;
 use super::{AccountConfig, CallError, Secret};
 
 /// The most time that connecting and the first answer take together.
@@ -35,7 +32,7 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(900);
 
 /// How many updates wait for their reader: at ten thousand sends a second each send leaves one here, and the reader is
 /// never a second behind. What is over is fetched by `updates.getDifference`.
-const UPDATES_CAPACITY: NonZeroUsize = NonZeroUsize::new(16 * 1024).unwrap();
+const UPDATES_CAPACITY: usize = 16 * 1024;
 
 /// The largest request: Telegram ends the connection at about 1 MiB, and grammers panics somewhat below it.
 pub(super) const MAX_REQUEST: usize = 1000 * 1024;
@@ -57,8 +54,7 @@ pub(super) struct Connector {
 
 /// A connection and its runner, which ends with the last call that uses it.
 struct Live {
-    handle: SenderPoolHandle,
-    session: Arc<PinnedSession>,
+    desk: Arc<Desk>,
     runner: AbortHandle,
 }
 
@@ -132,34 +128,28 @@ impl Connector {
                         })
                     })?,
             };
-            let call = live.handle.raw_invoke_in_dc(self.file.dc, request.to_vec());
-            let answer = timeout_at(deadline, call).await;
-            let (why, detail) = match answer {
+            let call = live.desk.ask(request.to_vec());
+            let (why, detail) = match timeout_at(deadline, call).await {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(InvocationError::Rpc(error))) => {
+                Ok(Err(Unanswered::Failed(InvocationError::Rpc(error)))) => {
                     let fault = fault(&error);
                     if matches!(react(&fault), Reaction::InDoubt | Reaction::LoseAccount(_)) {
                         self.forget(&live);
                     }
                     return Err(CallError::Rpc(fault));
                 }
-                Ok(Err(InvocationError::InvalidDc)) => {
+                Ok(Err(Unanswered::Unwritten)) => {
                     self.forget(&live);
                     continue;
                 }
-                Ok(Err(error)) => (InDoubtWhy::Connection, self.words(&error)),
+                Ok(Err(Unanswered::Failed(error))) => (InDoubtWhy::Connection, self.words(&error)),
                 Err(_) => (
                     InDoubtWhy::Timeout,
                     format!("no answer in {} s", self.limit.as_secs_f32()),
                 ),
             };
             self.forget(&live);
-            if live.session.connected() {
-                return Err(CallError::InDoubt { why, detail });
-            }
-            let error = CallError::NotSent { detail };
-            self.failed(&error);
-            return Err(error);
+            return Err(CallError::InDoubt { why, detail });
         }
         Err(CallError::NotSent {
             detail: "the connection ends as soon as it is made".to_owned(),
@@ -175,7 +165,7 @@ impl Connector {
 
     /// Whether a connection stands.
     pub(super) fn is_alive(&self) -> bool {
-        self.current().is_some_and(|live| live.session.connected())
+        self.current().is_some()
     }
 
     /// Why the last attempt failed.
@@ -236,25 +226,24 @@ impl Connector {
         {
             return Err(failure.error.clone());
         }
-        if let Err(error) = self.probe().await {
-            self.failed(&error);
-            return Err(error);
-        }
+        let (speaker, desk) = self
+            .connect()
+            .await
+            .inspect_err(|error| self.failed(error))?;
         *lock(&self.failure) = None;
-        let live = Arc::new(self.start());
+        let live = Arc::new(self.start(speaker, desk));
         *lock(&self.live) = Some(live.clone());
         Ok(live)
     }
 
-    /// Connects once by hand, to see what grammers' own runner would hide: above all the transport error 404.
-    async fn probe(&self) -> Result<(), CallError> {
+    async fn connect(&self) -> Result<(Speaker, Arc<Desk>), CallError> {
         let address = address(self.file.ipv4, self.proxy.as_ref());
         let auth_key = self.file.auth_key;
         // A task of its own: a panic inside is an error out here.
         let task = tokio::spawn(introduce(address, auth_key, self.api_id));
         let _guard = AbortOnDrop(task.abort_handle());
         let detail = match timeout(CONNECT_LIMIT.min(self.limit), task).await {
-            Ok(Ok(Ok(()))) => return Ok(()),
+            Ok(Ok(Ok(met))) => return Ok(met),
             Ok(Ok(Err(Unmet::Failed(InvocationError::Transport(
                 transport::Error::BadStatus { status: 404 },
             ))))) => {
@@ -283,34 +272,14 @@ impl Connector {
         })
     }
 
-    fn start(&self) -> Live {
-        let session = Arc::new(PinnedSession::new(self.file.clone()));
-        let pool = SenderPool::with_configuration(
-            session.clone(),
-            self.api_id,
-            ConnectionParams {
-                device_model: DEVICE_MODEL.to_owned(),
-                system_version: std::env::consts::OS.to_owned(),
-                app_version: APP_VERSION.to_owned(),
-                system_lang_code: LANG.to_owned(),
-                lang_code: LANG.to_owned(),
-                proxy_url: self.proxy.as_ref().map(|proxy| proxy.reveal().to_owned()),
-                use_ipv6: false,
-                retry_policy: Box::new(NoRetries),
-                updates_channel_capacity: UPDATES_CAPACITY,
-                __non_exhaustive: (),
-            },
-        );
-        let runner = tokio::spawn(pool.runner.run()).abort_handle();
+    fn start(&self, speaker: Speaker, desk: Arc<Desk>) -> Live {
+        let (updates, source) = mpsc::channel(UPDATES_CAPACITY);
+        let runner = tokio::spawn(line::run(speaker, Arc::clone(&desk), updates)).abort_handle();
         if let Some(reader) = lock(&self.reader).as_ref() {
             // A reader that is gone leaves the updates unread, which is what it wanted.
-            let _ = reader.send(pool.updates);
+            let _ = reader.send(source);
         }
-        Live {
-            handle: pool.handle.thin,
-            session,
-            runner,
-        }
+        Live { desk, runner }
     }
 
     fn words(&self, error: &InvocationError) -> String {

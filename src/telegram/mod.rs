@@ -12,6 +12,7 @@ mod draft;
 mod encode;
 mod find;
 mod grammers;
+mod line;
 pub mod login;
 mod places;
 pub(crate) mod private;

@@ -1,30 +1,24 @@
-//! The first words with Telegram on a new connection, spoken by hand: what grammers' own runner hides is seen here.
+//! The first words with Telegram on a new connection, and what is wrong where they fail.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use grammers_crypto::DequeBuffer;
-use grammers_mtproto::mtp::{Deserialization, DeserializeError, Encrypted, Mtp};
-use grammers_mtproto::{MsgId, transport};
+use grammers_mtproto::mtp::Encrypted;
+use grammers_mtproto::transport;
 use grammers_mtsender::{InvocationError, Sender, ServerAddr};
 use grammers_tl_types::enums;
 use tokio::time::timeout;
 
 use super::connect::introduction;
-
-/// The code of `bad_msg_notification` for a message id from more than 30 s ahead of Telegram's clock
-/// (core.telegram.org/mtproto/service_messages_about_messages).
-const MSG_ID_TOO_HIGH: i32 = 17;
+use super::line::{Desk, Speaker, Speech};
 
 /// The most time that finding out by how much the clock is wrong takes.
 const MEASURE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Why the first words failed.
 pub(super) enum Unmet {
-    /// This machine's clock is so many seconds ahead of Telegram's, where that could be found out. grammers numbers
-    /// its messages upward only, so that it repeats itself without a pause until the clock is right.
+    /// This machine's clock is so many seconds ahead of Telegram's, where that could be found out.
     ClockAhead(Option<i64>),
     /// Whatever else.
     Failed(InvocationError),
@@ -42,26 +36,23 @@ impl From<io::Error> for Unmet {
     }
 }
 
-/// Connects, says who we are, and ends the connection.
+/// Connects and says who we are.
 pub(super) async fn introduce(
     address: ServerAddr,
     auth_key: [u8; 256],
     api_id: i32,
-) -> Result<(), Unmet> {
-    let ahead = Arc::new(AtomicBool::new(false));
-    let speech = Watched {
-        inner: Encrypted::build().finish(auth_key),
-        ahead: ahead.clone(),
-    };
-    let mut sender = Sender::connect(transport::Full::new(), speech, address.clone()).await?;
-    let answer = sender.invoke(&introduction(api_id)).await;
-    let _ = sender.disconnect().await;
-    if ahead.load(Ordering::Relaxed) {
+) -> Result<(Speaker, Arc<Desk>), Unmet> {
+    let desk = Arc::<Desk>::default();
+    let speech = Speech::new(auth_key, Arc::clone(&desk));
+    let mut speaker = Sender::connect(transport::Full::new(), speech, address.clone()).await?;
+    let answer = speaker.invoke(&introduction(api_id)).await;
+    if desk.clock_ahead() {
+        drop(speaker);
         let by = timeout(MEASURE_LIMIT, seconds_ahead(address, auth_key, api_id)).await;
         return Err(Unmet::ClockAhead(by.ok().flatten()));
     }
     answer?;
-    Ok(())
+    Ok((speaker, desk))
 }
 
 /// By how much this machine's clock is ahead: asked with message ids from long ago, which grammers does correct.
@@ -87,36 +78,4 @@ pub(super) fn clock_ahead(by: Option<i64>) -> String {
         "this machine's clock is {by} ahead of Telegram's, which answers nobody whose clock is more than 30 seconds \
          ahead: set the clock, for instance by NTP"
     )
-}
-
-/// MTProto that ends the connection where Telegram finds our clock ahead.
-struct Watched {
-    inner: Encrypted,
-    ahead: Arc<AtomicBool>,
-}
-
-impl Mtp for Watched {
-    fn push(&mut self, buffer: &mut DequeBuffer<u8>, request: &[u8]) -> Option<MsgId> {
-        self.inner.push(buffer, request)
-    }
-
-    fn finalize(&mut self, buffer: &mut DequeBuffer<u8>) -> Option<MsgId> {
-        self.inner.finalize(buffer)
-    }
-
-    fn deserialize(
-        &mut self,
-        payload: &mut [u8],
-    ) -> Result<Vec<Deserialization>, DeserializeError> {
-        let results = self.inner.deserialize(payload)?;
-        for result in &results {
-            if let Deserialization::BadMessage(bad) = result
-                && bad.code == MSG_ID_TOO_HIGH
-            {
-                self.ahead.store(true, Ordering::Relaxed);
-                return Err(DeserializeError::BadMessageId { got: 0 });
-            }
-        }
-        Ok(results)
-    }
 }

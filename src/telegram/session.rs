@@ -2,8 +2,7 @@
 //!
 //! A file is a `grammers-session` SQLite database, or one of age that holds such a database (`vault`). It is the
 //! credential: who holds it is the account. So it is opened as immutable (no lock, no `-wal`, no `-shm`; a read-only
-//! mount will do), and the protocol library gets a session in memory that hands out the file's address and key once and
-//! lets nobody change them.
+//! mount will do), and the protocol library gets the address and the key alone.
 
 use std::fs;
 use std::io::Read as _;
@@ -11,11 +10,10 @@ use std::net::{SocketAddrV4, SocketAddrV6};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use grammers_session::Session as _;
 use grammers_session::storages::SqliteSession;
-use grammers_session::types::{DcOption, PeerId, PeerInfo, UpdateState, UpdatesState};
-use grammers_session::{BoxFuture, Session};
+use grammers_session::types::{PeerId, PeerInfo};
 
 use age::secrecy::zeroize::Zeroizing;
 
@@ -35,7 +33,6 @@ pub(super) struct SessionFile {
     pub(super) dc: i32,
     /// Its address, as the file has it.
     pub(super) ipv4: SocketAddrV4,
-    ipv6: SocketAddrV6,
     /// The account's authorization key.
     pub(super) auth_key: [u8; 256],
     /// Whose account it is, where the program that logged in noted it.
@@ -112,7 +109,6 @@ pub(super) async fn read(path: &Path, vault: &Vault) -> Result<SessionFile, Call
         Some(auth_key) => Ok(SessionFile {
             dc: found.dc,
             ipv4: found.ipv4,
-            ipv6: found.ipv6,
             auth_key,
             self_id: found.own.filter(|id| *id > 0),
         }),
@@ -293,106 +289,10 @@ fn immutable(path: &Path) -> std::io::Result<PathBuf> {
     Ok(PathBuf::from(std::ffi::OsString::from_vec(uri)))
 }
 
-/// The session that one connection gets: the file's address and key for one attempt to connect, and no change ever.
-///
-/// grammers connects again by itself when a connection has ended, and makes a new key where Telegram does not know the
-/// old one. Here the address is handed out once, so that the next request after a lost connection is refused before it
-/// is written (`InvalidDc`): it certainly was not sent.
-pub(super) struct PinnedSession {
-    file: SessionFile,
-    handed_out: AtomicBool,
-    connected: AtomicBool,
-}
-
-/// Why a change was refused.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum PinnedError {
-    /// A new key would take the old one's place.
-    #[error("a session's authorization key is never replaced")]
-    Key,
-    /// The data centre that an account belongs to is what its file says.
-    #[error("a session's data centre is never changed")]
-    HomeDc,
-}
-
-impl PinnedSession {
-    pub(super) fn new(file: SessionFile) -> PinnedSession {
-        PinnedSession {
-            file,
-            handed_out: AtomicBool::new(false),
-            connected: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether a connection came to be. Before that no request can have been written.
-    pub(super) fn connected(&self) -> bool {
-        self.connected.load(Ordering::Acquire)
-    }
-}
-
-impl Session for PinnedSession {
-    type Error = PinnedError;
-
-    fn home_dc_id(&self) -> Result<i32, PinnedError> {
-        Ok(self.file.dc)
-    }
-
-    fn set_home_dc_id(&self, dc_id: i32) -> BoxFuture<'_, Result<(), PinnedError>> {
-        let same = dc_id == self.file.dc;
-        Box::pin(async move {
-            if same {
-                Ok(())
-            } else {
-                Err(PinnedError::HomeDc)
-            }
-        })
-    }
-
-    fn dc_option(&self, dc_id: i32) -> Result<Option<DcOption>, PinnedError> {
-        if dc_id != self.file.dc || self.handed_out.swap(true, Ordering::AcqRel) {
-            return Ok(None);
-        }
-        Ok(Some(DcOption {
-            id: dc_id,
-            ipv4: self.file.ipv4,
-            ipv6: self.file.ipv6,
-            auth_key: Some(self.file.auth_key),
-        }))
-    }
-
-    fn set_dc_option(&self, option: &DcOption) -> BoxFuture<'_, Result<(), PinnedError>> {
-        let verdict = match option.auth_key {
-            // Addresses that `help.getConfig` tells: the file's own stays.
-            None => Ok(()),
-            Some(key) if option.id == self.file.dc && key == self.file.auth_key => {
-                // grammers says so right after connecting and before the first request is taken up.
-                self.connected.store(true, Ordering::Release);
-                Ok(())
-            }
-            Some(_) => Err(PinnedError::Key),
-        };
-        Box::pin(async move { verdict })
-    }
-
-    fn peer(&self, _: PeerId) -> BoxFuture<'_, Result<Option<PeerInfo>, PinnedError>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn cache_peer(&self, _: PeerInfo) -> BoxFuture<'_, Result<(), PinnedError>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn updates_state(&self) -> BoxFuture<'_, Result<UpdatesState, PinnedError>> {
-        Box::pin(async { Ok(UpdatesState::default()) })
-    }
-
-    fn set_update_state(&self, _: UpdateState) -> BoxFuture<'_, Result<(), PinnedError>> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use grammers_session::types::DcOption;
+
     use super::*;
 
     fn none() -> Vault {
@@ -548,68 +448,5 @@ mod tests {
             fs::read(&aside).expect("reads")
         );
         assert_eq!(fs::read(beside(&path, "-wal")).expect("reads"), [0u8; 64]);
-    }
-
-    fn pinned() -> PinnedSession {
-        PinnedSession::new(SessionFile {
-            dc: 2,
-            ipv4: ADDRESS.parse().expect("an address"),
-            ipv6: "[::1]:4430".parse().expect("an address"),
-            auth_key: [7; 256],
-            self_id: None,
-        })
-    }
-
-    fn option(id: i32, auth_key: Option<[u8; 256]>) -> DcOption {
-        DcOption {
-            id,
-            ipv4: "10.0.0.1:443".parse().expect("an address"),
-            ipv6: "[::2]:443".parse().expect("an address"),
-            auth_key,
-        }
-    }
-
-    #[tokio::test]
-    async fn a_key_is_never_replaced() {
-        let session = pinned();
-        assert!(matches!(
-            session.set_dc_option(&option(2, Some([8; 256]))).await,
-            Err(PinnedError::Key)
-        ));
-        assert!(matches!(
-            session.set_dc_option(&option(4, Some([8; 256]))).await,
-            Err(PinnedError::Key)
-        ));
-        assert!(matches!(
-            session.set_home_dc_id(4).await,
-            Err(PinnedError::HomeDc)
-        ));
-        assert!(!session.connected());
-        let given = session.dc_option(2).expect("works").expect("is there");
-        assert_eq!(given.auth_key, Some([7; 256]));
-    }
-
-    #[tokio::test]
-    async fn the_files_address_is_kept_whatever_telegram_says() {
-        let session = pinned();
-        session
-            .set_dc_option(&option(2, None))
-            .await
-            .expect("is let pass");
-        session
-            .set_dc_option(&option(2, Some([7; 256])))
-            .await
-            .expect("the same key");
-        assert!(session.connected());
-        let given = session.dc_option(2).expect("works").expect("is there");
-        assert_eq!(given.ipv4.to_string(), ADDRESS);
-    }
-
-    #[test]
-    fn the_address_is_handed_out_for_one_connection_only() {
-        let session = pinned();
-        assert!(session.dc_option(4).expect("works").is_none());
-        assert!(session.dc_option(2).expect("works").is_some());
-        assert!(session.dc_option(2).expect("works").is_none());
     }
 }

@@ -494,7 +494,6 @@ pub(super) async fn run(
 ) {
     let mut inbox = Inbox::new(account, from);
     let mut source: Option<mpsc::Receiver<UpdatesLike>> = None;
-    let mut batch: Vec<UpdatesLike> = Vec::with_capacity(BATCH);
     let mut clock = Clock::new();
     let mut state_told: Option<(UpdatesState, Instant)> = None;
     let mut rest_until = Instant::now();
@@ -541,13 +540,13 @@ pub(super) async fn run(
                 clock.ask_now();
             }
             () = ask.notified() => clock.ask_now(),
-            count = next(&mut source, &mut batch, rest_until) => {
-                if count == 0 {
+            batch = next(&mut source, rest_until) => {
+                if batch.is_empty() {
                     source = None;
                     clock.heard(true);
                 }
                 let now = super::now();
-                for update in batch.drain(..) {
+                for update in batch {
                     let one = inbox.take(update, now);
                     taken.messages.extend(one.messages);
                     taken.gap |= one.gap;
@@ -589,13 +588,15 @@ pub(super) async fn run(
 /// The next updates; none where the connection has ended. Waits for ever where there is no connection.
 async fn next(
     source: &mut Option<mpsc::Receiver<UpdatesLike>>,
-    batch: &mut Vec<UpdatesLike>,
     not_before: Instant,
-) -> usize {
+) -> Vec<UpdatesLike> {
     match source {
         Some(source) => {
             sleep_until(not_before).await;
-            source.recv_many(batch, BATCH).await
+            // Not kept: an account that is silent shall hold no room for a burst.
+            let mut batch = Vec::new();
+            source.recv_many(&mut batch, BATCH).await;
+            batch
         }
         None => std::future::pending().await,
     }

@@ -1,0 +1,253 @@
+//! One connection: grammers' `Sender` with a queue of our own.
+//!
+//! Its pool hands each request over twice, makes a new authorization key where Telegram does not know the old one, and
+//! connects with no time limit and no word to whoever waits. A `Sender` alone does none of that, but takes one request at
+//! a time. So the requests wait here, and [`Speech`], the protocol that the sender speaks, puts all of them into the next
+//! frame that is made, and takes their answers out of the frames that come.
+//!
+//! **Guarantees.** A request that no frame holds yet was not sent, and is told so ([`Unanswered::Unwritten`]); of any other
+//! it is not known. Whoever asked and waits no longer is not sent any more. However the connection ends, by a panic or an
+//! abort too, everybody who waits is told.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use grammers_crypto::DequeBuffer;
+use grammers_mtproto::mtp::{BadMessage, Deserialization, DeserializeError, Encrypted, Mtp};
+use grammers_mtproto::{MsgId, transport};
+use grammers_mtsender::{InvocationError, Sender};
+use grammers_session::updates::UpdatesLike;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+/// The code of `bad_msg_notification` for a message id from more than 30 s ahead of Telegram's clock
+/// (core.telegram.org/mtproto/service_messages_about_messages).
+const MSG_ID_TOO_HIGH: i32 = 17;
+
+/// A sender that speaks for a [`Desk`].
+pub(super) type Speaker = Sender<transport::Full, Speech>;
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The connection ended before a byte of it was written.
+    Unwritten,
+    /// Telegram refused it, or the connection ended after it was written.
+    Failed(InvocationError),
+}
+
+type Answer = Result<Vec<u8>, Unanswered>;
+
+/// A request and who waits for its answer.
+struct Asked {
+    body: Vec<u8>,
+    teller: oneshot::Sender<Answer>,
+}
+
+impl Asked {
+    fn tell(self, answer: Answer) {
+        // Whoever asked may have given up.
+        let _ = self.teller.send(answer);
+    }
+}
+
+#[derive(Default)]
+struct Requests {
+    /// In no frame yet, in their order.
+    waiting: VecDeque<Asked>,
+    /// In a frame: each with the number of the container that it came in.
+    written: HashMap<MsgId, (MsgId, Asked)>,
+    ended: bool,
+}
+
+/// The requests of one connection.
+#[derive(Default)]
+pub(super) struct Desk {
+    requests: Mutex<Requests>,
+    asked: Notify,
+    clock_ahead: AtomicBool,
+}
+
+impl Desk {
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        // A panic of the library under it ends the connection.
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a request into the next frame and waits for the answer.
+    pub(super) async fn ask(&self, body: Vec<u8>) -> Answer {
+        let (teller, answer) = oneshot::channel();
+        {
+            let mut requests = self.requests();
+            if requests.ended {
+                return Err(Unanswered::Unwritten);
+            }
+            requests.waiting.push_back(Asked { body, teller });
+        }
+        self.asked.notify_one();
+        let dropped = InvocationError::Dropped("the connection ended");
+        answer.await.unwrap_or(Err(Unanswered::Failed(dropped)))
+    }
+
+    /// Whether Telegram ended the talk because this machine's clock is ahead. grammers numbers its messages upward only,
+    /// so that it would repeat itself without a pause until the clock is right.
+    pub(super) fn clock_ahead(&self) -> bool {
+        self.clock_ahead.load(Ordering::Relaxed)
+    }
+
+    fn end(&self, why: impl Fn() -> InvocationError) {
+        let mut requests = self.requests();
+        requests.ended = true;
+        for asked in requests.waiting.drain(..) {
+            asked.tell(Err(Unanswered::Unwritten));
+        }
+        for (_, (_, asked)) in requests.written.drain() {
+            asked.tell(Err(Unanswered::Failed(why())));
+        }
+    }
+}
+
+/// Tells everybody who waits that the connection has ended.
+struct Ends(Arc<Desk>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0
+            .end(|| InvocationError::Dropped("the connection was given up"));
+    }
+}
+
+/// Speaks for a desk until the connection ends. What comes in by itself goes to `updates`; what is too much for its reader
+/// shows there as a gap.
+pub(super) async fn run(mut speaker: Speaker, desk: Arc<Desk>, updates: mpsc::Sender<UpdatesLike>) {
+    let desk = Ends(desk);
+    loop {
+        tokio::select! {
+            step = speaker.step() => match step {
+                Ok(came) => for update in came {
+                    let _ = updates.try_send(update);
+                },
+                Err(error) => {
+                    let _ = updates.try_send(UpdatesLike::ConnectionClosed);
+                    desk.0.end(|| error.clone().into());
+                    return;
+                }
+            },
+            // The next step writes it.
+            () = desk.0.asked.notified() => {}
+        }
+    }
+}
+
+/// MTProto that also speaks for a desk.
+pub(super) struct Speech {
+    inner: Encrypted,
+    desk: Arc<Desk>,
+}
+
+impl Speech {
+    pub(super) fn new(auth_key: [u8; 256], desk: Arc<Desk>) -> Speech {
+        Speech {
+            inner: Encrypted::build().finish(auth_key),
+            desk,
+        }
+    }
+}
+
+impl Mtp for Speech {
+    fn push(&mut self, buffer: &mut DequeBuffer<u8>, request: &[u8]) -> Option<MsgId> {
+        self.inner.push(buffer, request)
+    }
+
+    /// The sender asks for this whenever it may write.
+    fn finalize(&mut self, buffer: &mut DequeBuffer<u8>) -> Option<MsgId> {
+        let mut requests = self.desk.requests();
+        let mut taken = Vec::new();
+        while let Some(asked) = requests.waiting.pop_front() {
+            if asked.teller.is_closed() {
+                continue;
+            }
+            match self.inner.push(buffer, &asked.body) {
+                Some(id) => taken.push((id, asked)),
+                None => {
+                    requests.waiting.push_front(asked);
+                    break;
+                }
+            }
+        }
+        let last = self.inner.finalize(buffer);
+        for (id, asked) in taken {
+            requests.written.insert(id, (last.unwrap_or(id), asked));
+        }
+        last
+    }
+
+    fn deserialize(
+        &mut self,
+        payload: &mut [u8],
+    ) -> Result<Vec<Deserialization>, DeserializeError> {
+        let results = self.inner.deserialize(payload)?;
+        let mut requests = self.desk.requests();
+        let mut others = Vec::new();
+        for result in results {
+            if let Deserialization::BadMessage(bad) = &result {
+                if bad.code == MSG_ID_TOO_HIGH {
+                    self.desk.clock_ahead.store(true, Ordering::Relaxed);
+                    return Err(DeserializeError::BadMessageId { got: 0 });
+                }
+                requests.ignored(bad);
+            }
+            others.extend(requests.answered(result));
+        }
+        Ok(others)
+    }
+}
+
+impl Requests {
+    /// Takes an answer to one of them. What is none is given back.
+    fn answered(&mut self, result: Deserialization) -> Option<Deserialization> {
+        let id = match &result {
+            Deserialization::RpcResult(it) => it.msg_id,
+            Deserialization::RpcError(it) => it.msg_id,
+            Deserialization::Failure(it) => it.msg_id,
+            _ => return Some(result),
+        };
+        let Some((_, asked)) = self.written.remove(&id) else {
+            return Some(result);
+        };
+        match result {
+            Deserialization::RpcResult(it) => asked.tell(Ok(it.body)),
+            Deserialization::RpcError(it) => {
+                let refused = InvocationError::Rpc(it.error.into());
+                asked.tell(Err(Unanswered::Failed(refused)));
+            }
+            Deserialization::Failure(it) => {
+                asked.tell(Err(Unanswered::Failed(it.error.into())));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// Telegram ignored a message, or all of a container: they are said again, with what it told in between, or given up.
+    fn ignored(&mut self, bad: &BadMessage) {
+        let mut ids: Vec<MsgId> = self
+            .written
+            .iter()
+            .filter(|(id, (container, _))| **id == bad.msg_id || *container == bad.msg_id)
+            .map(|(id, _)| *id)
+            .collect();
+        ids.sort_unstable();
+        for id in ids.into_iter().rev() {
+            let Some((_, asked)) = self.written.remove(&id) else {
+                continue;
+            };
+            if bad.retryable() {
+                self.waiting.push_front(asked);
+            } else {
+                let dropped = InvocationError::Dropped("Telegram ignored it");
+                asked.tell(Err(Unanswered::Failed(dropped)));
+            }
+        }
+    }
+}
