@@ -14,6 +14,8 @@ mod memory;
 mod state;
 #[path = "process/supervision.rs"]
 mod supervision;
+#[path = "process/refresh.rs"]
+mod refresh;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -58,18 +58,14 @@ pub(super) fn run(global: &Global, args: &PlanArgs) -> Ended {
         ));
     }
     let workspace = global.workspace()?;
-    let ask = || {
-        super::document(
-            &workspace,
-            Command::Plan {
-                names: args.names.clone(),
-                refresh: args.refresh,
-            },
-        )
+    let ask = |refresh| -> Result<PlanDocument, Failure> {
+        let names = args.names.clone();
+        let asked = super::document(&workspace, Command::Plan { names, refresh })?;
+        super::read_back(asked)
     };
-    let mut before: Option<PlanDocument> = None;
-    if args.refresh {
-        let plan: PlanDocument = super::read_back(ask()?)?;
+    // Without a daemon the sources are asked and the answer made at one go.
+    if args.refresh && control::is_running(&workspace)? {
+        let plan = ask(false)?;
         for campaign in plan
             .campaigns
             .iter()
@@ -80,12 +76,8 @@ pub(super) fn run(global: &Global, args: &PlanArgs) -> Ended {
                 output::complain(&format!("tidings: {}", failure.message));
             }
         }
-        before = Some(plan);
     }
-    let mut plan: PlanDocument = super::read_back(ask()?)?;
-    if let Some(before) = before {
-        plan = plan.since(before);
-    }
+    let plan = ask(args.refresh)?;
     match args.output {
         Form::Text | Form::Markdown => {
             output::text(&status::plan_text(&plan, &output::look(false)))?;

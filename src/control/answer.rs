@@ -466,6 +466,9 @@ pub(super) async fn offline(
             workspace,
             file,
             *with_sessions,
+    if let Command::Plan { names, refresh } = &command {
+        return super::refresh::plan(workspace, names.clone(), *refresh).await;
+    }
             by,
         )?);
     }

@@ -83,7 +83,7 @@ pub struct Core {
     pub diagnostics: Vec<Diagnostic>,
     /// What is under way.
     pub runtime: Runtime,
-    planner: Planner,
+    pub(super) planner: Planner,
     /// Whether the last tidings.yaml could be used.
     pub config_valid: bool,
     pub(crate) people: PeopleStore,
@@ -99,6 +99,8 @@ pub struct Core {
     pub(super) marks: super::marks::Marks,
     /// Events that were durable once and are gone.
     pub(super) lost: u64,
+    /// Sources are asked for a plan: nothing but what they named is written down (see `refresh`).
+    pub(super) looks_only: bool,
 }
 
 impl Core {
@@ -193,6 +195,7 @@ impl Core {
             checkpointed,
             marks: super::marks::Marks::default(),
             lost,
+            looks_only: false,
         };
         core.commits = super::commits::Commits::read(&core.workspace.root);
         core.people.suppress(&core.observed.suppression);
@@ -332,6 +335,17 @@ impl Core {
             return Ok(None);
         }
         // Events outlive a SIGKILL at once, people do not. What says that people were found must not be known without
+        if self.looks_only {
+            return self.record_found(events, durability);
+        }
+        self.append(events, durability)
+    }
+
+    pub(super) fn append(
+        &mut self,
+        events: Vec<Event>,
+        durability: Durability,
+    ) -> Result<Option<Appended>, CoreError> {
         // them: after a crash nobody would look for them again.
         let found = |event: &Event| {
             matches!(
@@ -450,9 +464,9 @@ impl Core {
         })
     }
 
-    /// Whether this may write to the state.
+    /// Whether this may write to the state whatever it wants to.
     pub(super) fn writes(&self) -> bool {
-        !matches!(self.journal, Journal::None | Journal::Reading(_))
+        !self.looks_only && !matches!(self.journal, Journal::None | Journal::Reading(_))
     }
 
     /// The state's id, where there is a state.
@@ -473,7 +487,7 @@ impl Core {
     pub(crate) fn checkpoint(&mut self, at_the_end: bool) -> Result<(), CoreError> {
         self.raise_all(false);
         let since = self.observed.seq.saturating_sub(self.checkpointed);
-        if since == 0 || (!at_the_end && since < CHECKPOINT_EVERY) {
+        if self.looks_only || since == 0 || (!at_the_end && since < CHECKPOINT_EVERY) {
             return Ok(());
         }
         if let Some(store) = self.store() {

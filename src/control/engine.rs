@@ -81,6 +81,9 @@ pub struct RunOptions {
     pub horizon: Option<Duration>,
     /// Looks sources up and sends nothing (`tidings reconcile` without a daemon).
     pub lookups_only: bool,
+    /// With `lookups_only`: the campaigns whose sources are asked for a plan, and only what they name is written down
+    /// (`tidings plan --refresh` without a daemon).
+    pub refresh: Option<Vec<String>>,
     /// The clock; the wall clock by default.
     pub clock: Clock,
     /// Ends the run from outside, as SIGTERM does.
@@ -325,6 +328,7 @@ impl Engine {
     async fn run(&mut self) -> Result<ExitKind, RunError> {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         self.core.runtime.lookups_only = self.options.lookups_only;
+        self.core.looks_only = self.options.refresh.is_some();
         self.started = self.core.clock.now();
         self.core.runtime.draining = self.options.idle;
         if self.options.once || self.options.lookups_only {
@@ -336,6 +340,7 @@ impl Engine {
         self.core
             .record(vec![Event::Started { version }], Durability::Now)?;
         self.core.reload()?;
+        self.ask_sources()?;
         self.prepare_hooks();
         self.take_kept_answers()?;
         let listener = socket::bind(&self.core.workspace.socket_path())
@@ -416,6 +421,12 @@ impl Engine {
         match input {
             Input::Report(name, report) => self.report(&name, report, events).await?,
             Input::Found(which, found) => self.found(which, found, events)?,
+            // What it would be about may be known in memory only.
+            Input::Command(command, reply) if self.core.looks_only && command.changes() => {
+                let _ = reply.send(answer::refused(
+                    "sources are being asked for `tidings plan --refresh`; try again when it is done",
+                ));
+            }
             Input::Command(
                 command @ (Command::AccountCheck { .. } | Command::AccountRemove { .. }),
                 reply,
@@ -481,6 +492,19 @@ impl Engine {
             }
             Input::Time => {}
         }
+        Ok(())
+    }
+
+    /// For a plan, the sources of these campaigns are asked now.
+    fn ask_sources(&mut self) -> Result<(), RunError> {
+        let names = self.options.refresh.iter().flatten();
+        let asked: Vec<Event> = names
+            .filter_map(|name| self.core.desired.campaigns.get(name))
+            .map(|wanted| Event::ReconcileRequested {
+                campaign: wanted.lineage.clone(),
+            })
+            .collect();
+        self.core.record(asked, Durability::Now)?;
         Ok(())
     }
 

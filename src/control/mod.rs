@@ -27,6 +27,7 @@ pub mod outcome;
 mod people_store;
 mod pulse;
 mod readiness;
+mod refresh;
 mod replies;
 mod requests;
 mod retry;

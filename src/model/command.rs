@@ -17,7 +17,7 @@ pub enum Command {
         /// These campaigns only; all where empty.
         #[serde(default)]
         names: Vec<String>,
-        /// Look sources up first.
+        /// Ask the sources first. A daemon answers from its last look-ups: it is told to look by `Reconcile`.
         #[serde(default)]
         refresh: bool,
     },

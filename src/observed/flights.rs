@@ -105,7 +105,11 @@ pub(super) fn started(state: &mut Observed, at: Timestamp) {
         }
         flight.retry_at = at;
     }
-    for campaign in state.campaigns.values_mut() {
+    for campaign in state
+        .campaigns
+        .values_mut()
+        .chain(state.unseen.values_mut())
+    {
         for lookup in campaign
             .sources
             .values_mut()

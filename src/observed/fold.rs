@@ -8,8 +8,8 @@ use super::recipients::{judged, met, own, resolved, silence};
 use super::{Approval, Contacted, Hold, Judgement, Observed, Source, Status};
 use super::{restored, suppression};
 use crate::model::{
-    AccountName, AccountState, Event, FiringFate, InDoubtWhy, Intent, Outcome, PersonId, Recorded,
-    SourceId, Timestamp,
+    AccountName, AccountState, Event, FiringFate, InDoubtWhy, Intent, Lineage, Outcome, PersonId,
+    Recorded, SourceId, Timestamp,
 };
 
 /// Backups whose names are kept: a daily one for a year.
@@ -37,7 +37,11 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         } => {
             let line = campaign.clone();
             state.names.insert(name.clone(), line.clone());
-            let it = state.campaigns.entry(line.clone()).or_default();
+            let looked_up = state.unseen.remove(&line);
+            let it = state
+                .campaigns
+                .entry(line.clone())
+                .or_insert_with(|| looked_up.unwrap_or_default());
             let was_valid = it.generation > 0 && it.error.is_none() && it.retired.is_none();
             super::runs::seen(it, was_valid, at);
             it.lineage = Some(line);
@@ -135,10 +139,9 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             account,
         } => {
             let account = index_of(state, account.as_ref());
-            if let Some(lookup) = lookup(state, campaign, *source, account) {
-                lookup.running = Some(at);
-                super::lookups::begin(lookup, at, seq);
-            }
+            let lookup = lookup(state, campaign, *source, account);
+            lookup.running = Some(at);
+            super::lookups::begin(lookup, at, seq);
         }
         Event::LookupPage {
             campaign,
@@ -162,9 +165,9 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 }
                 handles.push(handle.0);
             }
-            if let Some(lookup) = lookup(state, campaign, *source, account) {
-                lookup.incoming.extend(handles);
-            }
+            lookup(state, campaign, *source, account)
+                .incoming
+                .extend(handles);
         }
         Event::LookupEnded {
             campaign,
@@ -173,17 +176,8 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             end,
         } => {
             let account = index_of(state, account.as_ref());
-            let Some(it) = state.campaigns.get_mut(campaign) else {
-                return;
-            };
-            it.lookups_ended += 1;
-            let lookup = it
-                .sources
-                .entry(*source)
-                .or_default()
-                .lookups
-                .entry(account)
-                .or_default();
+            looked_up(state, campaign).lookups_ended += 1;
+            let lookup = lookup(state, campaign, *source, account);
             let incoming = super::lookups::end(lookup, end);
             lookup.running = None;
             lookup.ended = Some(at);
@@ -592,19 +586,17 @@ pub(super) fn index_of(state: &mut Observed, name: Option<&AccountName>) -> u16 
 
 pub(super) fn lookup<'a>(
     state: &'a mut Observed,
-    campaign: &str,
+    campaign: &Lineage,
     source: SourceId,
     account: u16,
-) -> Option<&'a mut super::Lookup> {
-    let it = state.campaigns.get_mut(campaign)?;
-    Some(
-        it.sources
-            .entry(source)
-            .or_default()
-            .lookups
-            .entry(account)
-            .or_default(),
-    )
+) -> &'a mut super::Lookup {
+    looked_up(state, campaign)
+        .sources
+        .entry(source)
+        .or_default()
+        .lookups
+        .entry(account)
+        .or_default()
 }
 
 fn incoming(
@@ -616,6 +608,15 @@ fn incoming(
 ) {
     let index = index_of(state, Some(account));
     let handle = state.persons.intern(person);
+/// Where a campaign's look-ups are kept: beside the campaigns, where no daemon has seen it yet.
+fn looked_up<'a>(state: &'a mut Observed, line: &Lineage) -> &'a mut super::Campaign {
+    let kept = match state.campaigns.contains_key(line) {
+        true => &mut state.campaigns,
+        false => &mut state.unseen,
+    };
+    kept.entry(line.clone()).or_default()
+}
+
     met(state, index, handle, true);
     let contacted: &mut Contacted = state
         .contacted

@@ -24,11 +24,10 @@ pub(super) fn fold(state: &mut Observed, recorded: &Recorded) {
                 let person = state.persons.resolve(*person);
                 handles.push(state.persons.intern(person).0);
             }
-            if let Some(lookup) = lookup(state, campaign, *source, account) {
-                lookup.incoming.extend(handles);
-                lookup.cursor = next.clone().map(|next| (next, at));
-                lookup.total = total.or(lookup.total);
-            }
+            let lookup = lookup(state, campaign, *source, account);
+            lookup.incoming.extend(handles);
+            lookup.cursor = next.clone().map(|next| (next, at));
+            lookup.total = total.or(lookup.total);
         }
         Event::LookupResumed {
             campaign,
@@ -36,9 +35,7 @@ pub(super) fn fold(state: &mut Observed, recorded: &Recorded) {
             account,
         } => {
             let account = index_of(state, Some(account));
-            if let Some(lookup) = lookup(state, campaign, *source, account) {
-                lookup.running = Some(at);
-            }
+            lookup(state, campaign, *source, account).running = Some(at);
         }
         Event::LookupSpent { account } => account_of(state, account).lookups.add(at),
         _ => {}

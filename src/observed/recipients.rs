@@ -155,6 +155,7 @@ pub(super) fn resolved(
     let Observed {
         persons,
         campaigns,
+        unseen,
         opted_out,
         suppressed,
         ..
@@ -164,7 +165,7 @@ pub(super) fn resolved(
             silenced.insert(handle.0);
         }
     }
-    for it in campaigns.values_mut() {
+    for it in campaigns.values_mut().chain(unseen.values_mut()) {
         for lookup in it.sources.values_mut().flat_map(|s| s.lookups.values_mut()) {
             for set in [&mut lookup.found, &mut lookup.incoming] {
                 if set.remove(old.0) {

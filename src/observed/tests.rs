@@ -943,3 +943,53 @@ fn an_account_that_turns_out_to_be_among_the_waiting_is_judged_again() {
     let handle = state.handle(PersonId(2)).unwrap();
     assert!(state.campaigns["spring"].unjudged.contains(handle.0));
 }
+
+#[test]
+fn a_campaign_begins_with_what_was_looked_up_before_it_was_seen() {
+    let mut state = Observed::default();
+    let line: Lineage = "spring".into();
+    let source = SourceId(1);
+    let event = Event::LookupStarted {
+        campaign: line.clone(),
+        source,
+        account: None,
+    };
+    told(&mut state, event);
+    let event = Event::LookupPage {
+        campaign: line.clone(),
+        source,
+        account: None,
+        people: vec![PersonId(1), PersonId(2)],
+    };
+    told(&mut state, event);
+    let ended = Event::LookupEnded {
+        campaign: line.clone(),
+        source,
+        account: None,
+        end: LookupEnd {
+            complete: true,
+            ..LookupEnd::default()
+        },
+    };
+    told(&mut state, ended);
+    let restart = Event::Started {
+        version: String::new(),
+    };
+    told(&mut state, restart);
+    assert!(state.campaigns.is_empty() && state.names.is_empty());
+    let known = state.looked_up(&line).unwrap();
+    assert_eq!(known.sources[&source].found().len(), 2);
+    let seen = Event::SpecSeen {
+        campaign: line.clone(),
+        name: "spring".to_owned(),
+        file: "campaigns/spring.yaml".to_owned(),
+        generation: 1,
+        digest: String::new(),
+        error: None,
+    };
+    told(&mut state, seen);
+    assert!(state.unseen.is_empty());
+    let campaign = &state.campaigns[&line];
+    assert_eq!(campaign.sources[&source].found().len(), 2);
+    assert_eq!((campaign.generation, campaign.lookups_ended), (1, 1));
+}

@@ -33,9 +33,10 @@ fn found(spec: &ResolvedCampaign, campaign: &Campaign, role: SourceRole) -> Roar
 /// Applies filters to everybody found. Answers with events of at most a thousand people each; the last says that it
 /// is the last. Whoever was sent to, is being sent to or was refused stays as he is.
 pub fn judge(inputs: &Inputs<'_>, line: &Lineage) -> Vec<Event> {
-    let Some((_, spec, campaign)) =
-        super::accounts::valid(inputs).find(|(wanted, _, _)| wanted.lineage == *line)
-    else {
+    let mut wanted = inputs.desired.campaigns.values();
+    let wanted = wanted.find(|wanted| wanted.lineage == *line);
+    let spec = wanted.and_then(|wanted| wanted.spec.as_deref());
+    let (Some(spec), Some(campaign)) = (spec, inputs.observed.looked_up(line)) else {
         return Vec::new();
     };
     let included = found(spec, campaign, SourceRole::Include);

@@ -256,26 +256,15 @@ impl PlanDocument {
 }
 
 impl PlanDocument {
-    /// The same against what the engine knew before sources were looked up for it: a look-up takes the files up, which
-    /// is no reason to call them known.
-    pub fn since(mut self, before: PlanDocument) -> PlanDocument {
-        for was in before.campaigns {
-            let Some(now) = self.campaigns.iter_mut().find(|c| c.name == was.name) else {
-                if was.change == Change::Retire {
-                    self.campaigns.push(was);
-                }
-                continue;
-            };
-            if matches!(was.change, Change::Create | Change::Update) && now.change == Change::None {
+    /// The same of campaigns that were taken up in memory only, against what the engine knows: they would start, and
+    /// those whom they found would come in.
+    pub fn against(mut self, known: PlanDocument) -> PlanDocument {
+        for was in known.campaigns {
+            if let Some(now) = self.campaigns.iter_mut().find(|c| c.name == was.name) {
                 now.change = was.change;
-            }
-            if now.change == Change::Create {
-                let people = &mut now.recipients;
-                people.added += std::mem::take(&mut people.pending);
-                people.newly_excluded = std::mem::take(&mut people.excluded);
+                now.recipients = was.recipients;
             }
         }
-        self.campaigns.sort_by(|a, b| a.name.cmp(&b.name));
         self.changes = self.campaigns.iter().any(changes);
         self
     }
@@ -340,8 +329,9 @@ fn campaign(
         excluded: status.audience.excluded.clone(),
         ..Recipients::default()
     };
-    if let (Some(wanted), Some(seen)) = (wanted, seen) {
-        rejudge(inputs, wanted, seen, &mut recipients);
+    let looked_up = wanted.and_then(|wanted| inputs.observed.looked_up(&wanted.lineage));
+    if let (Some(wanted), Some(looked_up)) = (wanted, looked_up) {
+        rejudge(inputs, wanted, looked_up, &mut recipients);
     }
     let messages = wanted
         .and_then(|wanted| wanted.spec.as_deref())

@@ -135,7 +135,9 @@ fn campaign(
     view: Option<&CampaignView>,
 ) -> CampaignStatus {
     let absent = Campaign::default();
-    let state = seen.unwrap_or(&absent);
+    // Of what no daemon has seen the look-ups of `plan --refresh` may be known.
+    let looked_up = wanted.and_then(|wanted| inputs.observed.looked_up(&wanted.lineage));
+    let state = seen.or(looked_up).unwrap_or(&absent);
     let spec = wanted.and_then(|wanted| wanted.spec.as_deref());
     let progress = progress(state);
     let error = wanted

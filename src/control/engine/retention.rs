@@ -20,7 +20,10 @@ impl Engine {
     /// and that a human took a conversation over stay for ever.
     pub(super) fn retention(&mut self) -> Result<(), RunError> {
         let now = self.core.clock.now();
-        if self.options.idle || self.cleared.is_some_and(|at| now < at + EVERY) {
+        if self.options.idle
+            || self.core.looks_only
+            || self.cleared.is_some_and(|at| now < at + EVERY)
+        {
             return Ok(());
         }
         self.cleared = Some(now);
@@ -107,6 +110,9 @@ impl Engine {
             for source in campaign.sources.values() {
                 *set |= source.found();
             }
+        }
+        for source in observed.unseen.values().flat_map(|it| it.sources.values()) {
+            kept |= source.found();
         }
         gone -= kept;
         gone -= &observed.own;
