@@ -10,12 +10,14 @@ mod common;
 mod disk;
 #[path = "process/memory.rs"]
 mod memory;
+#[path = "process/horizon.rs"]
+mod horizon;
 #[path = "process/state.rs"]
 mod state;
-#[path = "process/supervision.rs"]
-mod supervision;
 #[path = "process/refresh.rs"]
 mod refresh;
+#[path = "process/supervision.rs"]
+mod supervision;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

@@ -657,11 +657,16 @@ impl Engine {
             return None;
         }
         let now = self.core.clock.now();
-        let until = now + self.options.horizon.unwrap_or(HORIZON);
+        if self.is_typed(now) {
+            return None;
+        }
+        let mut until = now + self.options.horizon.unwrap_or(HORIZON);
         let mut next = plan.wake_at.unwrap_or(Timestamp::MAX);
         for link in runtime.links.values() {
             if let Link::Unreachable { retry_at, .. } = link {
                 next = next.min(*retry_at);
+                // What is due waits for accounts that are tried for the first time, whatever the horizon.
+                until = until.max(runtime.connected_by);
             }
         }
         // A look-up that Telegram asked to wait goes on in a moment.
@@ -691,6 +696,18 @@ impl Engine {
         } else {
             ExitKind::Done
         })
+    }
+
+    /// Whether a message is due, and 'typing…' is shown before it.
+    fn is_typed(&self, now: Timestamp) -> bool {
+        let runtime = &self.core.runtime;
+        let due = |name: &AccountName| {
+            let account = self.core.observed.accounts.get(name);
+            account.is_none_or(|account| account.next_allowed_at <= now)
+        };
+        let mut before_messages = runtime.typing.iter();
+        before_messages.any(|(name, (_, until))| *until > now && due(name))
+            || runtime.answering.values().any(|until| *until > now)
     }
 
     /// Shows the state to whoever displays progress, at most ten times a second.
