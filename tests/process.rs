@@ -2,20 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "process/audited.rs"]
+mod audited;
 #[path = "process/behind.rs"]
 mod behind;
 mod child;
 mod common;
 #[path = "process/disk.rs"]
 mod disk;
-#[path = "process/memory.rs"]
-mod memory;
 #[path = "process/horizon.rs"]
 mod horizon;
-#[path = "process/state.rs"]
-mod state;
+#[path = "process/memory.rs"]
+mod memory;
 #[path = "process/refresh.rs"]
 mod refresh;
+#[path = "process/state.rs"]
+mod state;
 #[path = "process/supervision.rs"]
 mod supervision;
 

@@ -539,7 +539,7 @@ fn reach(
 }
 
 /// What differs between two documents, by the path of each value.
-fn differences(path: &str, before: &Value, after: &Value, out: &mut Vec<FieldChange>) {
+pub(super) fn differences(path: &str, before: &Value, after: &Value, out: &mut Vec<FieldChange>) {
     if before == after {
         return;
     }

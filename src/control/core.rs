@@ -288,7 +288,11 @@ impl Core {
         let bad_files = self.bad_files();
         let changed = !events.is_empty();
         let facts = super::operator::spec_facts(self, &events);
-        self.record([events, facts, bad_files].concat(), Durability::Now)?;
+        let settings: Vec<Event> = super::settings::seen(self).into_iter().collect();
+        self.record(
+            [settings, events, facts, bad_files].concat(),
+            Durability::Now,
+        )?;
         if !changed {
             return Ok(false);
         }
@@ -331,10 +335,6 @@ impl Core {
     ) -> Result<Option<Appended>, CoreError> {
         // Whoever turned up and stands on the suppression list is suppressed before anything is done about him.
         let events = self.with_suppressed(events);
-        if events.is_empty() {
-            return Ok(None);
-        }
-        // Events outlive a SIGKILL at once, people do not. What says that people were found must not be known without
         if self.looks_only {
             return self.record_found(events, durability);
         }
@@ -346,6 +346,10 @@ impl Core {
         events: Vec<Event>,
         durability: Durability,
     ) -> Result<Option<Appended>, CoreError> {
+        if events.is_empty() {
+            return Ok(None);
+        }
+        // Events outlive a SIGKILL at once, people do not. What says that people were found must not be known without
         // them: after a crash nobody would look for them again.
         let found = |event: &Event| {
             matches!(

@@ -31,6 +31,7 @@ mod refresh;
 mod replies;
 mod requests;
 mod retry;
+mod settings;
 pub mod socket;
 mod systemd;
 mod versions;

@@ -28,6 +28,7 @@ fn is_made(event: &Event) -> bool {
         Event::Started { .. }
             | Event::SpecSeen { .. }
             | Event::SpecFacts { .. }
+            | Event::SettingsSeen { .. }
             | Event::Retired { .. }
             | Event::FileChecked { .. }
             | Event::ReconcileRequested { .. }

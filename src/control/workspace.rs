@@ -146,6 +146,13 @@ impl Workspace {
         })
     }
 
+    /// What `tidings.yaml` is called for people: relative to the workspace where it lies there.
+    pub(super) fn config_name(&self) -> String {
+        let within = self.config_path.strip_prefix(&self.root);
+        let shown = within.unwrap_or(&self.config_path);
+        shown.to_string_lossy().into_owned()
+    }
+
     /// The control socket of a daemon.
     pub fn socket_path(&self) -> PathBuf {
         self.state_dir.join("tidings.sock")
@@ -219,12 +226,7 @@ impl Workspace {
         previous: Option<&Desired>,
         kept: Option<&KeptVersions<'_>>,
     ) -> Resolution {
-        let shown = self
-            .config_path
-            .strip_prefix(&self.root)
-            .unwrap_or(&self.config_path)
-            .to_string_lossy()
-            .into_owned();
+        let shown = self.config_name();
         let read = match std::fs::metadata(&self.config_path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.config_named => {
                 None

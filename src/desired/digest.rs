@@ -42,7 +42,7 @@ pub(super) fn of_value(value: &impl Serialize) -> [u8; 32] {
 }
 
 /// Small hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {

@@ -59,6 +59,7 @@ pub(super) fn resolve(
         .collect();
     Engine {
         spec: spec.clone(),
+        written: serde_json::Value::Null,
         api_id: api_id.map(|id| id.0),
         api_id_fault,
         api_hash,

@@ -26,6 +26,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
+pub use digest::hex;
 pub use environment::{EnvDefaults, Environment};
 pub use last_good::{KeptVersions, Version};
 pub use memo::Memo;

@@ -87,6 +87,7 @@ pub fn resolve(input: &Input<'_>) -> Resolution {
     let env = EnvDefaults::read(input.env, &mut diagnostics);
     let mut clamped = Findings::new();
     let mut engine = engine::resolve(&spec, input.env, &mut clamped, &mut diagnostics);
+    engine.written = written(input, engine_valid);
     let file = match input.engine {
         EngineFile::Bytes(file, _) if !file.is_empty() => file,
         _ => ENGINE_FILE,
@@ -212,6 +213,15 @@ fn engine_spec<'a>(
                 _ => (previous(), false, None),
             }
         }
+    }
+}
+
+/// What is written in tidings.yaml; with an invalid one what was written in the one that goes on.
+fn written(input: &Input<'_>, valid: bool) -> serde_json::Value {
+    match (input.engine, input.previous) {
+        (EngineFile::Bytes(_, bytes), _) if valid => Parsed::new(bytes).json(),
+        (_, Some(previous)) if !valid => previous.engine.written.clone(),
+        _ => serde_json::Value::Null,
     }
 }
 

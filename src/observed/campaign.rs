@@ -317,6 +317,15 @@ pub struct Campaign {
     /// The event by which an operator last asked for a look-up.
     #[serde(default)]
     pub reconcile_seq: u64,
+    /// What the newest valid version does (`mailing`, …); empty where that was never written down.
+    #[serde(default)]
+    pub kind: String,
+    /// That version's title.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// The commit that the newest generation is from, where it stood in one when it was seen.
+    #[serde(default)]
+    pub commit: Option<String>,
 }
 
 impl Campaign {

@@ -52,6 +52,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             it.error.clone_from(error);
             it.seen_at = at;
             it.retired = None;
+            it.commit = None;
             if error.is_none() {
                 it.observed_generation = *generation;
             }
@@ -494,7 +495,32 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         } => {
             account_of(state, account).updates = Some((*pts, *qts, *date, *seq));
         }
-        Event::SpecFacts { .. } => {}
+        Event::SpecFacts {
+            campaign,
+            generation,
+            commit,
+            kind,
+            title,
+            ..
+        } => {
+            if let Some(it) = state.campaigns.get_mut(campaign)
+                && it.generation == *generation
+            {
+                it.commit.clone_from(commit);
+                if let Some(kind) = kind {
+                    it.kind.clone_from(kind);
+                    it.title.clone_from(title);
+                }
+            }
+        }
+        Event::SettingsSeen {
+            generation, said, ..
+        } => {
+            state.settings = Some(super::Settings {
+                generation: *generation,
+                said: said.clone(),
+            });
+        }
         Event::Tested { number, .. } => state.tests = state.tests.max(*number),
         Event::BackedUp { file, .. } => {
             state.backups.retain(|(known, _)| known != file);
@@ -584,6 +610,15 @@ pub(super) fn index_of(state: &mut Observed, name: Option<&AccountName>) -> u16 
     u16::try_from(index).unwrap_or(Source::NO_ACCOUNT)
 }
 
+/// Where a campaign's look-ups are kept: beside the campaigns, where no daemon has seen it yet.
+fn looked_up<'a>(state: &'a mut Observed, line: &Lineage) -> &'a mut super::Campaign {
+    let kept = match state.campaigns.contains_key(line) {
+        true => &mut state.campaigns,
+        false => &mut state.unseen,
+    };
+    kept.entry(line.clone()).or_default()
+}
+
 pub(super) fn lookup<'a>(
     state: &'a mut Observed,
     campaign: &Lineage,
@@ -608,15 +643,6 @@ fn incoming(
 ) {
     let index = index_of(state, Some(account));
     let handle = state.persons.intern(person);
-/// Where a campaign's look-ups are kept: beside the campaigns, where no daemon has seen it yet.
-fn looked_up<'a>(state: &'a mut Observed, line: &Lineage) -> &'a mut super::Campaign {
-    let kept = match state.campaigns.contains_key(line) {
-        true => &mut state.campaigns,
-        false => &mut state.unseen,
-    };
-    kept.entry(line.clone()).or_default()
-}
-
     met(state, index, handle, true);
     let contacted: &mut Contacted = state
         .contacted

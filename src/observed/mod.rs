@@ -111,6 +111,15 @@ pub struct BadFile {
     pub since: Timestamp,
 }
 
+/// `tidings.yaml` as it was last seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Counts its changes.
+    pub generation: u64,
+    /// What it said, as JSON, without what must not be seen.
+    pub said: String,
+}
+
 /// The whole observed state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
@@ -173,6 +182,13 @@ pub struct Observed {
     /// Tests so far (`tidings send-test`): each has keys of its own.
     #[serde(default)]
     pub tests: u32,
+    /// What `plan --refresh` found for campaigns that no daemon has seen yet: their sources, and nothing else. A campaign
+    /// begins with it.
+    #[serde(default)]
+    pub unseen: BTreeMap<Lineage, Campaign>,
+    /// What `tidings.yaml` said when it was last looked at.
+    #[serde(default)]
+    pub settings: Option<Settings>,
 }
 
 impl Observed {
@@ -182,13 +198,11 @@ impl Observed {
             .get(name)
             .and_then(|line| self.campaigns.get(line))
     }
-    /// What `plan --refresh` found for campaigns that no daemon has seen yet: their sources, and nothing else. A campaign
-    /// begins with it.
-    #[serde(default)]
-    pub unseen: BTreeMap<Lineage, Campaign>,
-    /// What `tidings.yaml` said when it was last looked at.
-    #[serde(default)]
-    pub settings: Option<Settings>,
+
+    /// What is known of a campaign's look-ups, whether a daemon has seen it or not.
+    pub fn looked_up(&self, line: &Lineage) -> Option<&Campaign> {
+        self.campaigns.get(line).or_else(|| self.unseen.get(line))
+    }
 
     /// The position of an account, where it was ever heard of.
     pub fn account_index(&self, name: &str) -> Option<u16> {
@@ -199,11 +213,6 @@ impl Observed {
 
     /// The position of an account, a new one where it was never heard of.
     fn index(&mut self, name: &AccountName) -> u16 {
-    /// What is known of a campaign's look-ups, whether a daemon has seen it or not.
-    pub fn looked_up(&self, line: &Lineage) -> Option<&Campaign> {
-        self.campaigns.get(line).or_else(|| self.unseen.get(line))
-    }
-
         let index = match self.accounts.get_index_of(name) {
             Some(index) => index,
             None => {

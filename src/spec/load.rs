@@ -101,7 +101,7 @@ impl Parsed {
     }
 
     /// All that the file says.
-    pub(super) fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         self.tree.root().to_json()
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use markdown::markdown;
-pub use shown::text;
+pub use shown::{text, words};
 
 use super::FORMAT_VERSION;
 use crate::model::PersonId;

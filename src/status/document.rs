@@ -112,6 +112,9 @@ pub struct CampaignPlan {
     /// What its AI may cost at most; absent where it has no `ai_role`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiPlan>,
+    /// The commit that the version is from which the engine knows (an addition): `plan --against` it shows what changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_commit: Option<String>,
 }
 
 /// The ceiling of what answers may cost.
@@ -397,6 +400,7 @@ fn campaign(
             .and_then(|wanted| wanted.spec.as_deref())
             .zip(line)
             .and_then(|(spec, line)| ai(inputs, spec, line, status)),
+        known_commit: seen.and_then(|seen| seen.commit.clone()),
     })
 }
 

@@ -88,9 +88,13 @@ fn zone_of(campaign: &CampaignPlan) -> Zone {
 }
 
 fn one(out: &mut String, campaign: &CampaignPlan, look: &Look) {
+    let since = campaign.known_commit.as_deref().map(|commit| {
+        format!("its files were changed (`tidings plan --against {commit:.12}` shows what of it)")
+    });
     let what = match campaign.change {
         Change::Create => "would start",
-        Change::Update => "its file was changed (`tidings plan --against HEAD` shows what of it)",
+        // What the engine knows may stand in no commit: then there is nothing to compare with.
+        Change::Update => since.as_deref().unwrap_or("its files were changed"),
         Change::Retire => "its file is gone: would stop",
         Change::Invalid if campaign.last_good => {
             "its file is invalid: its last good version goes on (`on_invalid: continue`)"

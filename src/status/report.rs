@@ -183,8 +183,14 @@ fn campaign(
     let conditions = conditions::all(&facts);
     CampaignStatus {
         name: wanted.map_or_else(|| state.name.clone(), |wanted| wanted.name.clone()),
-        title: spec.and_then(|spec| spec.spec.title.clone()),
-        kind: spec.map_or("unknown", |spec| spec.kind.as_str()).to_owned(),
+        // Of an invalid or retired one those of its last valid version.
+        title: spec.map_or_else(|| state.title.clone(), |spec| spec.spec.title.clone()),
+        kind: match (spec, state.kind.as_str()) {
+            (Some(spec), _) => spec.kind.as_str(),
+            (None, "") => "unknown",
+            (None, known) => known,
+        }
+        .to_owned(),
         file: wanted.map_or_else(|| state.file.clone(), |wanted| wanted.file.clone()),
         run: state.run,
         generation: state.generation,

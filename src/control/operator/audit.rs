@@ -8,8 +8,9 @@ use serde::Serialize;
 use super::beside::{Rows, Unread, names};
 use crate::control::Core;
 use crate::control::commits::{Commit, Commits, commits_of, uncommitted};
+use crate::desired::ResolvedCampaign;
 use crate::model::{Event, Lineage, Recorded, Reply, Timestamp};
-use crate::spec::Basis;
+use crate::spec::{Basis, Diagnostic};
 use crate::status::{self, Moment};
 
 /// Entries of one answer where nobody says how many.
@@ -81,6 +82,7 @@ impl Asked {
                 commit,
                 author,
                 attested,
+                ..
             } = &recorded.event
             {
                 self.facts(
@@ -140,10 +142,13 @@ impl Asked {
             entry.generation == Some(generation) && entry.campaign.as_deref() == Some(name)
         });
         if let Some(entry) = seen {
-            entry.commit = commit.cloned();
-            entry.by = author.cloned();
-            if let Some(note) = attested {
-                entry.message = format!("{} Consent is attested: {note}", entry.message);
+            if commit.is_some() {
+                entry.commit = commit.cloned();
+                entry.by = author.cloned();
+            }
+            let said = attested.map(|note| format!(" Consent is attested: {note}"));
+            if let Some(said) = said.filter(|said| !entry.message.ends_with(said)) {
+                entry.message.push_str(&said);
             }
         }
     }
@@ -155,6 +160,7 @@ fn changed_by(event: &Event) -> Option<Option<&str>> {
         Event::SpecSeen { .. } | Event::Retired { .. } | Event::ReconcileRequested { .. } => {
             Some(None)
         }
+        Event::SettingsSeen { author, .. } => Some(author.as_deref()),
         Event::Suspended { by, .. }
         | Event::Resumed { by, .. }
         | Event::Approved { by, .. }
@@ -184,8 +190,18 @@ fn entry(
             generation,
             digest,
             ..
+        }
+        | Event::SettingsSeen {
+            file,
+            generation,
+            digest,
+            ..
         } => (Some(file.clone()), Some(*generation), Some(digest.clone())),
         _ => (None, None, None),
+    };
+    let commit = match &recorded.event {
+        Event::SettingsSeen { commit, .. } => commit.clone(),
+        _ => None,
     };
     Entry {
         seq,
@@ -198,7 +214,7 @@ fn entry(
         file,
         generation,
         digest,
-        commit: None,
+        commit,
         message: line.message,
     }
 }
@@ -254,55 +270,55 @@ fn committed_later(root: &Path, named: &BTreeMap<String, Vec<String>>, entries: 
     }
 }
 
-/// What is known of the versions that these events say were seen: the commit and its author, and whether the operator
-/// answers for the consent.
+/// What is known of the versions that these events say were seen: the commit and its author, whether the operator
+/// answers for the consent, and what a valid one does. The same of versions that an older Tidings saw.
 pub(in crate::control) fn spec_facts(core: &Core, events: &[Event]) -> Vec<Event> {
-    let seen: Vec<(&Lineage, &String, &String, u64)> = events
-        .iter()
-        .filter_map(|event| match event {
-            Event::SpecSeen {
-                campaign,
-                name,
-                file,
-                generation,
-                ..
-            } => Some((campaign, name, file, *generation)),
-            _ => None,
-        })
-        .collect();
+    let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
+    for wanted in core.desired.campaigns.values() {
+        let known = core.observed.campaigns.get(&wanted.lineage);
+        let said_less = known
+            .filter(|known| known.kind.is_empty() && known.digest == wanted.digest)
+            .filter(|known| known.error.is_none() && wanted.spec.is_some());
+        seen.extend(said_less.map(|known| (wanted.name.as_str(), known.generation)));
+    }
+    seen.extend(events.iter().filter_map(|event| match event {
+        Event::SpecSeen {
+            name, generation, ..
+        } => Some((name.as_str(), *generation)),
+        _ => None,
+    }));
     if seen.is_empty() {
         return Vec::new();
     }
     let commits = Commits::read(&core.workspace.root);
     seen.into_iter()
-        .filter_map(|(campaign, name, file, generation)| {
-            let named = core.desired.campaigns.get(name);
-            let files = named.into_iter().flat_map(|wanted| &wanted.files);
-            let commit = commits.of(std::iter::once(file).chain(files).map(String::as_str));
-            let attested = core
-                .desired
-                .campaigns
-                .get(name)
-                .and_then(|wanted| wanted.spec.as_ref())
-                .and_then(|spec| {
-                    spec.sources
-                        .iter()
-                        .any(|source| source.basis == Some(Basis::Attested))
-                        .then(|| {
-                            spec.spec
-                                .consent
-                                .as_ref()
-                                .and_then(|consent| consent.note.clone())
-                                .unwrap_or_else(|| "no note".to_owned())
-                        })
-                });
-            (commit.is_some() || attested.is_some()).then(|| Event::SpecFacts {
-                campaign: campaign.clone(),
+        .filter_map(|(name, generation)| {
+            let wanted = core.desired.campaigns.get(name)?;
+            let files = std::iter::once(&wanted.file).chain(&wanted.files);
+            let commit = commits.of(files.map(String::as_str));
+            let valid = !wanted.diagnostics.iter().any(Diagnostic::is_error);
+            let spec = wanted.spec.as_deref().filter(|_| valid);
+            (commit.is_some() || spec.is_some()).then(|| Event::SpecFacts {
+                campaign: wanted.lineage.clone(),
                 generation,
                 commit: commit.map(|commit| commit.hash.clone()),
                 author: commit.map(|commit| commit.author.clone()),
-                attested,
+                attested: wanted.spec.as_deref().and_then(attested),
+                kind: spec.map(|spec| spec.kind.as_str().to_owned()),
+                title: spec.and_then(|spec| spec.spec.title.clone()),
             })
         })
         .collect()
+}
+
+/// The note of a consent that the operator answers for.
+fn attested(spec: &ResolvedCampaign) -> Option<String> {
+    let mut sources = spec.sources.iter();
+    sources
+        .any(|source| source.basis == Some(Basis::Attested))
+        .then(|| {
+            let note = spec.spec.consent.as_ref();
+            note.and_then(|consent| consent.note.clone())
+                .unwrap_or_else(|| "no note".to_owned())
+        })
 }

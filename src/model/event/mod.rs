@@ -434,6 +434,32 @@ pub enum Event {
         author: Option<String>,
         /// The note of a consent that is attested: the operator answers for it.
         attested: Option<String>,
+        /// What the version does, where it is valid: `mailing`, …
+        #[serde(default)]
+        kind: Option<String>,
+        /// Its title.
+        #[serde(default)]
+        title: Option<String>,
+    },
+    /// `tidings.yaml` says something else than before.
+    SettingsSeen {
+        /// Relative to the workspace where it lies there.
+        file: String,
+        /// Counts the changes.
+        generation: u64,
+        /// SHA-256 of `said`.
+        digest: String,
+        /// What it says, as JSON, without what must not be seen.
+        said: String,
+        /// What differs, one line each; nothing where it was never seen before.
+        #[serde(default)]
+        changes: Vec<String>,
+        /// The commit that the file is from; absent where it stood in no commit then.
+        #[serde(default)]
+        commit: Option<String>,
+        /// That commit's author.
+        #[serde(default)]
+        author: Option<String>,
     },
     /// An operator said what became of a send that was uncertain.
     OperatorResolved {

@@ -146,8 +146,19 @@ fn one(out: &mut String, campaign: &CampaignChange, look: &Look) {
 }
 
 fn field(out: &mut String, change: &FieldChange, look: &Look) {
+    if let Some((sign, colour, words)) = said(change) {
+        let _ = writeln!(out, "    {} {words}", paint(sign, colour, look));
+    }
+}
+
+/// A value that differs, in one line.
+pub fn words(change: &FieldChange) -> Option<String> {
+    said(change).map(|(sign, _, words)| format!("{sign} {words}"))
+}
+
+fn said(change: &FieldChange) -> Option<(&'static str, Color, String)> {
     let path = plain(&change.path);
-    let (sign, colour, words) = match (&change.before, &change.after) {
+    Some(match (&change.before, &change.after) {
         (None, Some(after)) => ("+", Color::Green, format!("{path}: {}", value(after))),
         (Some(before), None) => ("-", Color::Red, format!("{path}: {}", value(before))),
         (Some(before), Some(after)) => (
@@ -155,7 +166,6 @@ fn field(out: &mut String, change: &FieldChange, look: &Look) {
             Color::Yellow,
             format!("{path}: {} → {}", value(before), value(after)),
         ),
-        (None, None) => return,
-    };
-    let _ = writeln!(out, "    {} {words}", paint(sign, colour, look));
+        (None, None) => return None,
+    })
 }

@@ -558,11 +558,14 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
             commit,
             author,
             attested,
+            kind,
+            ..
         } => {
-            let mut message = match (commit, author) {
-                (Some(commit), Some(author)) => {
+            let mut message = match (commit, author, kind) {
+                (Some(commit), Some(author), _) => {
                     format!("Generation {generation} is commit {commit:.12} by {author}.")
                 }
+                (_, _, Some(kind)) => format!("Generation {generation} is of kind {kind}."),
                 _ => format!("Generation {generation} is in no commit."),
             };
             if let Some(note) = attested {
@@ -570,6 +573,18 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
             }
             words("spec_facts", message).of(campaign, names)
         }
+        Event::SettingsSeen {
+            file,
+            generation,
+            changes,
+            ..
+        } => words(
+            "settings_seen",
+            match changes.is_empty() {
+                true => format!("{file} is generation {generation}."),
+                false => format!("{file} is generation {generation}: {}.", changes.join("; ")),
+            },
+        ),
         Event::OperatorResolved { key, sent, by } => words(
             "operator_resolved",
             if *sent {

@@ -212,7 +212,7 @@ fn a_plan_says_what_an_edited_filter_would_change() {
     insta::assert_snapshot!(plan_text(&plan, &look()), @r#"
     From the last look-ups; `--refresh` looks again. + comes, ~ changes, - goes, ! is wrong.
 
-    ~ spring (campaigns/spring.yaml): its file was changed (`tidings plan --against HEAD` shows what of it)
+    ~ spring (campaigns/spring.yaml): its files were changed
         ~ 5 people go out: 3 bot, 2 over_limit
           11 pending (6 after that), 1 settled
           6 messages: 0 may leave now, up to 6 today
