@@ -9,7 +9,7 @@ use super::marks::Whose;
 use super::{Clock, Core, RequestError, RunOptions, Workspace};
 use crate::model::{AccountName, Command, Event, Lineage, Reply};
 use crate::spec::diagnostic::no_such;
-use crate::status::{self, DaemonInfo};
+use crate::status::{self, CampaignNames as _, DaemonInfo};
 use crate::store::Durability;
 use crate::web::Health as _;
 
@@ -101,6 +101,23 @@ pub(super) fn line_of(core: &Core, name: &str) -> Option<Lineage> {
     })
 }
 
+/// A name as its campaign bears it now: one that was renamed is meant by its earlier names too.
+pub(super) fn name_now(core: &Core, name: String) -> String {
+    match core.observed.names.get(&name) {
+        Some(line) if !core.desired.campaigns.contains_key(&name) => name_of(core, line).to_owned(),
+        _ => name,
+    }
+}
+
+pub(super) fn names_now(core: &Core, names: Vec<String>) -> Vec<String> {
+    names.into_iter().map(|name| name_now(core, name)).collect()
+}
+
+/// What a campaign is called now.
+pub(super) fn name_of<'a>(core: &'a Core, line: &'a Lineage) -> &'a str {
+    core.observed.name_of(line).unwrap_or(line)
+}
+
 /// The answer where nothing is called so.
 pub(super) fn no_campaign(core: &Core, name: &str) -> Reply {
     let known = core
@@ -120,7 +137,7 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
         Command::Ping => (done("here"), nothing),
         Command::Status { names } => {
             let report = report(core, daemon);
-            let reply = match report.only(&names) {
+            let reply = match report.only(&names_now(core, names)) {
                 Ok(report) => document(&report),
                 Err(error) => misused(error.to_string()),
             };
@@ -132,7 +149,7 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
                 &core.plan_report(),
                 daemon_info(core, daemon),
             );
-            let reply = match plan.only(&names) {
+            let reply = match plan.only(&names_now(core, names)) {
                 Ok(plan) => document(&plan),
                 Err(error) => misused(error.to_string()),
             };
@@ -168,8 +185,9 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             before,
             limit,
         } => {
+            let line = name.as_deref().and_then(line_of);
             let asked = super::journal::Asked {
-                name: name.as_deref(),
+                name: line.as_ref().map(|line| name_of(core, line)),
                 after,
                 before,
                 limit,
@@ -264,7 +282,7 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
                 ),
             }
         }
-        Command::ApprovalAsked { name } => (approval_asked(core, &name), nothing),
+        Command::ApprovalAsked { name } => (approval_asked(core, &name_now(core, name)), nothing),
         Command::Approve {
             new_state: true,
             by,
@@ -281,6 +299,7 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             let Some(line) = line_of(&name) else {
                 return (unknown(&name), nothing);
             };
+            let name = name_now(core, name);
             let Some(spec) = core
                 .desired
                 .campaigns
@@ -447,6 +466,9 @@ pub(super) async fn offline(
     if let Command::Reconcile { name } = &command {
         return reconcile(workspace, name).await;
     }
+    if let Command::Plan { names, refresh } = &command {
+        return super::refresh::plan(workspace, names.clone(), *refresh).await;
+    }
     if let Command::AccountCheck { name } = &command {
         return super::accounts::check_offline(workspace, name).await;
     }
@@ -466,9 +488,6 @@ pub(super) async fn offline(
             workspace,
             file,
             *with_sessions,
-    if let Command::Plan { names, refresh } = &command {
-        return super::refresh::plan(workspace, names.clone(), *refresh).await;
-    }
             by,
         )?);
     }

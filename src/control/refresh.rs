@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::answer::{daemon_info, document, misused};
+use super::answer::{daemon_info, document, misused, names_now};
 use super::core::{Open, changes};
 use super::{Clock, Core, CoreError, RequestError, RunError, RunOptions, Workspace};
 use crate::model::{Event, Recorded, Reply};
@@ -135,7 +135,7 @@ pub(super) async fn plan(
         Core::open(workspace.clone(), Clock::default(), Open::Read, wait)
     };
     let mut core = open()?;
-    let names = names.as_slice();
+    let names = &names_now(&core, names);
     if refresh {
         let wanted = match core.plan_document().only(names) {
             Ok(plan) => plan.campaigns.into_iter().map(|campaign| campaign.name),

@@ -128,6 +128,37 @@ async fn a_change_of_the_settings_is_in_the_audit_with_its_commit_and_what_chang
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_campaign_is_known_by_its_earlier_name_everywhere() {
+    let place = Place::new(&crowd(3), FAST).await;
+    place.write("campaigns/winter.yaml", hello("winter", "sales-1", ""));
+    once(&place);
+    std::fs::remove_file(place.root.join("campaigns/winter.yaml")).unwrap();
+    let spring = hello("spring", "sales-1", "renamed_from: winter\n");
+    place.write("campaigns/spring.yaml", spring);
+    once(&place);
+    let now = json_of(&place, &["events", "spring"]);
+    assert!(now["events"].as_array().unwrap().len() > 5, "{now:#}");
+    assert_eq!(json_of(&place, &["events", "winter"]), now);
+    let audit = json_of(&place, &["audit", "spring"]);
+    assert_eq!(json_of(&place, &["audit", "winter"]), audit);
+    for (args, list) in [
+        (&["status", "winter"][..], "campaigns"),
+        (&["plan", "winter"], "campaigns"),
+    ] {
+        let found = json_of(&place, args);
+        assert_eq!(found[list][0]["name"], "spring", "{args:?}: {found:#}");
+    }
+    for args in [
+        &["status", "winter"][..],
+        &["explain", "winter", "id:101"],
+        &["audience", "export", "winter"],
+    ] {
+        ends_with(&place.run(args), 0);
+    }
+    ends_with(&place.run(&["status", "autumn"]), 64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_or_retired_campaign_keeps_the_kind_and_title_it_had() {
     let place = Place::new(&crowd(3), FAST).await;
     let spring = hello("spring", "sales-1", "title: Spring sale\n");

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::beside::{Rows, Unread};
 use super::optout::{entries_of, has_phone, name_of, note_of, unbound_phones};
 use super::suppressed::references_of;
-use crate::control::answer::{document, misused};
+use crate::control::answer::{document, misused, name_now};
 use crate::control::{Core, CoreError};
 use crate::desired::{ResolvedCampaign, ResolvedSource, SourceRole};
 use crate::model::{
@@ -122,6 +122,8 @@ pub(super) fn ask(
     name: &str,
     who: &Reference,
 ) -> Result<Result<Asked, Reply>, CoreError> {
+    let name = name_now(core, name.to_owned());
+    let name = name.as_str();
     let line = core
         .desired
         .campaigns
