@@ -66,6 +66,7 @@ codes! {
     PRIVATE_FILE = "private-file": "A path names the engine's own file, or a hidden one.",
     PUBLIC_WITHOUT_TOKEN = "public-without-token": "The page would listen where others reach it, without a token.",
     RENAMED_FROM = "renamed-from": "`renamed_from` names the campaign itself, or one that still exists or was claimed twice.",
+    SHORT_TOKEN = "short-token": "Others can reach the page, and its token is short enough to be guessed.",
     SINGLE_RUN = "single-run": "A cap of a run, and there is one run only: who is left after it gets nothing.",
     START_AFTER_END = "start-after-end": "The schedule ends before it starts.",
     TEMPLATE_ERROR = "template-error": "A template fails for everybody.",

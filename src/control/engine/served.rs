@@ -1,7 +1,7 @@
 //! The page and the HTTP interface beside the loop, as tidings.yaml asks for them.
 
 use super::*;
-use crate::spec::engine::{DEFAULT_WEB_LISTEN, SecretString, WebSettings};
+use crate::spec::engine::{DEFAULT_WEB_LISTEN, LEAST_TOKEN, SecretString, WebSettings};
 use crate::web::{Asked, Server, Settings};
 
 /// What serves, and by which settings.
@@ -27,6 +27,16 @@ fn settings(spec: &WebSettings) -> Result<Settings, String> {
     Ok(Settings { listen, token })
 }
 
+/// A token that is guessed keeps nobody out. It is the operator's choice all the same (CONTRACT section 5 asks for one).
+fn say_weak(spec: &WebSettings) {
+    if spec.is_weak() {
+        tracing::warn!(
+            "web.token has fewer than {LEAST_TOKEN} characters, and others can reach the page: it can be guessed; \
+             `openssl rand -hex 32` makes one that cannot"
+        );
+    }
+}
+
 impl Engine {
     /// Whether this run serves at all: what ends by itself has no page.
     fn serves(&self) -> bool {
@@ -45,6 +55,7 @@ impl Engine {
                 .await
                 .map_err(|error| RunError::Web(error.to_string()))?;
             self.say_where(&server);
+            say_weak(spec);
             self.served.server = Some(server);
         }
         self.served.by = wanted;
@@ -71,6 +82,7 @@ impl Engine {
             tracing::info!("tidings.yaml names no `web` any more: the page is closed");
             return;
         };
+        say_weak(&spec);
         let settings = match settings(&spec) {
             Ok(settings) => settings,
             Err(error) => {
@@ -109,9 +121,10 @@ impl Engine {
                 .values()
                 .filter(|link| matches!(link, Link::Ready { .. }))
                 .count();
+            let campaigns = core.desired.campaigns.len();
+            let plural = if campaigns == 1 { "" } else { "s" };
             format!(
-                "{} campaigns, {ready} of {} accounts connected, {} sends under way",
-                core.desired.campaigns.len(),
+                "{campaigns} campaign{plural}, {ready} of {} accounts connected, {} sends under way",
                 core.runtime.links.len(),
                 core.runtime.executing.len()
             )

@@ -102,6 +102,20 @@ impl EngineSpec {
             )
             .detail("Set `web.token`, or listen on 127.0.0.1.");
         }
+        if let Some(web) = self.web.as_ref().filter(|web| web.is_weak())
+            && let Some(listen) = web.listen
+        {
+            out.warning(
+                // Not the token: what is marked is quoted.
+                &root.key("web").key("listen"),
+                codes::SHORT_TOKEN,
+                format!(
+                    "others can reach {listen}, and its token has fewer than {} characters",
+                    super::LEAST_TOKEN
+                ),
+            )
+            .detail("Whoever reaches the page can try tokens for as long as he likes: `openssl rand -hex 32` makes one that nobody guesses.");
+        }
     }
 
     fn check_opt_out(&self, at: &Pointer, out: &mut Findings) {

@@ -31,7 +31,7 @@ pub(in crate::spec) use owners::check_owner;
 pub use owners::{DEFAULT_PLAN, Owner, Plan, glob_matches, plan_of};
 pub use secret::SecretString;
 pub use telegram::{ApiId, TelegramSettings};
-pub use web::{DEFAULT_WEB_LISTEN, ListenAddress, WebSettings};
+pub use web::{DEFAULT_WEB_LISTEN, LEAST_TOKEN, ListenAddress, WebSettings};
 
 /// How long events are kept where nobody says otherwise (CONTRACT section 3).
 pub const DEFAULT_RETAIN_EVENTS: Duration = Duration::from_days(365);

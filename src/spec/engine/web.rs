@@ -15,6 +15,9 @@ use crate::spec::scalar::{Scalar, found, scalar_serde};
 /// Where the page listens when `web` is there without `listen` (CONTRACT section 3).
 pub const DEFAULT_WEB_LISTEN: &str = "127.0.0.1:7878";
 
+/// A shorter token is guessed by whoever reaches the page and tries for long enough.
+pub const LEAST_TOKEN: usize = 16;
+
 /// The page and the HTTP interface; nothing listens where the key is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -27,6 +30,18 @@ pub struct WebSettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"${TIDINGS_WEB_TOKEN}")]
     pub token: Option<SecretString>,
+}
+
+impl WebSettings {
+    /// Whether others can reach the page, and its token is so short that it is guessed.
+    pub fn is_weak(&self) -> bool {
+        let length = |token: &SecretString| token.expose().trim().chars().count();
+        self.listen.is_some_and(|listen| !listen.is_loopback())
+            && self
+                .token
+                .as_ref()
+                .is_some_and(|token| (1..LEAST_TOKEN).contains(&length(token)))
+    }
 }
 
 /// An IP address and a port.

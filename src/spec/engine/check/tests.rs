@@ -220,7 +220,17 @@ fn settings_are_checked() {
         ),
         (
             "open to all with a token",
-            "web: {listen: 0.0.0.0:7878, token: abc}",
+            "web: {listen: 0.0.0.0:7878, token: 0123456789abcdef}",
+            &[],
+        ),
+        (
+            "open to all with a token that is guessed",
+            "web: {listen: 0.0.0.0:7878, token: 0123456789abcde}",
+            &["warning short-token: 0.0.0.0:7878"],
+        ),
+        (
+            "a short token for this machine alone",
+            "web: {listen: 127.0.0.1:7878, token: abc}",
             &[],
         ),
         (
