@@ -329,7 +329,7 @@ async fn a_reload_answers_with_the_verdict() {
     let good = ask(address, "POST", "/-/reload", "", "").await;
     assert_eq!(
         (good.status, good.body.as_str()),
-        (200, "1 campaigns, all valid\n")
+        (200, "1 campaign, valid\n")
     );
     assert_eq!(
         scrape(address).await["tidings_config_last_reload_successful"],
@@ -350,6 +350,15 @@ async fn a_reload_answers_with_the_verdict() {
         scrape(address).await["tidings_config_last_reload_successful"],
         0.0
     );
+    std::fs::rename(world.path().join("campaigns"), world.path().join("taken")).unwrap();
+    let gone = ask(address, "POST", "/-/reload", "", "").await;
+    assert_eq!(
+        (gone.status, gone.body.lines().count()),
+        (500, 1),
+        "{}",
+        gone.body
+    );
+    assert!(gone.body.starts_with("campaigns: "), "{}", gone.body);
     assert_eq!(get(address, "/-/reload").await.status, 405);
     assert_eq!(get(address, "/-/healthy").await.status, 200);
     assert_eq!(get(address, "/-/ready").await.status, 200);

@@ -79,13 +79,12 @@ pub(super) fn verdict(core: &Core) -> Reply {
         .iter()
         .filter(|d| d.is_error())
         .map(ToString::to_string)
-        .chain(core.desired.folder_error.clone())
         .collect();
     if errors.is_empty() {
-        done(format!(
-            "{} campaigns, all valid",
-            core.desired.campaigns.len()
-        ))
+        done(match core.desired.campaigns.len() {
+            1 => "1 campaign, valid".to_owned(),
+            many => format!("{many} campaigns, all valid"),
+        })
     } else {
         refused(errors.join("\n"))
     }
@@ -318,7 +317,10 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
                 return (refused(message), nothing);
             }
             (
-                done(format!("`{name}` is approved for {people} people.")),
+                done(format!(
+                    "`{name}` is approved for {}.",
+                    status::people(people)
+                )),
                 vec![Event::Approved {
                     campaign: line,
                     digest,
