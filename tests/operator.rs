@@ -454,6 +454,61 @@ async fn the_audit_names_who_changed_a_template_and_who_took_a_spec_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_table_says_what_is_suspended_since_when_by_whom_why_and_how_it_goes_on() {
+    let world = world(PEOPLE).await;
+    for name in ["hello", "other"] {
+        world.write(
+            &format!("campaigns/{name}.yaml"),
+            mailing(name, "sales-1", "paused: true\n"),
+        );
+    }
+    world.once().await.unwrap();
+    let table = async |world: &World| {
+        let (code, table, err) = world.cli(&["status"]).await;
+        assert_eq!(code, 0, "{err}");
+        table
+    };
+    let done = world
+        .cli(&["suspend", "hello", "--reason", "опечатка в тексте."])
+        .await;
+    assert_eq!(done.0, 0, "{}", done.2);
+    let one = table(&world).await;
+    let (_, below) = one.split_once("\nSuspended:\n  hello  since ").unwrap();
+    assert!(
+        below.contains(": опечатка в тексте. `tidings resume hello` lets it go on.\n"),
+        "{one}"
+    );
+    assert!(!one.contains("All campaigns are suspended"), "{one}");
+    let done = world
+        .cli(&["suspend", "--all", "--reason", "incident 42"])
+        .await;
+    assert_eq!(done.0, 0, "{}", done.2);
+    let all = table(&world).await;
+    let line = all.lines().nth(1).unwrap();
+    assert!(
+        line.starts_with("All campaigns are suspended since "),
+        "{all}"
+    );
+    assert!(line.contains(" UTC (") && line.contains(") by "), "{all}");
+    assert!(
+        line.ends_with(": incident 42. `tidings resume --all` lets them go on."),
+        "{all}"
+    );
+    assert!(
+        !all.contains("\nSuspended:"),
+        "one word lifts all of them: {all}"
+    );
+    let report = json(&world, &["status", "-o", "json"]).await;
+    assert_eq!(report["suspended"]["reason"], "incident 42", "{report:#}");
+    assert_eq!(
+        report["campaigns"][0]["suspended"]["reason"],
+        "опечатка в тексте."
+    );
+    assert_eq!(world.cli(&["resume", "--all"]).await.0, 0);
+    assert!(!table(&world).await.to_lowercase().contains("suspended"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_audit_says_who_changed_what_by_which_commit() {
     let world = world(PEOPLE).await;
     world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));

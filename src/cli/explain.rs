@@ -158,7 +158,7 @@ fn as_text(body: &Value, asked: &str, look: &Look) -> String {
         "Waits for",
         text(&body["waits_for"]["reason"]).map(|reason| {
             let until = when(&body["waits_for"]["until"])
-                .map(|until| format!(" until {until}"))
+                .map(|until| format!(", which ends {until}"))
                 .unwrap_or_default();
             format!(
                 "{reason}{until}: {}",

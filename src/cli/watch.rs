@@ -5,6 +5,7 @@
 
 mod ansi;
 mod app;
+mod columns;
 #[cfg(test)]
 mod tests;
 mod view;

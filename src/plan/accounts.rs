@@ -7,7 +7,7 @@ use crate::model::reaction::CallClass;
 use crate::model::{AccountName, AccountState, Timestamp, Waiting};
 use crate::observed::{Account, Campaign, InFlight};
 use crate::spec::Basis;
-use crate::time::{Day, Zone};
+use crate::time::{Day, Zone, human_duration};
 
 /// Whether an account may do something for a campaign now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -357,8 +357,8 @@ fn state_of(
             CallClass::Invite => "invites",
         };
         let message = format!(
-            "Telegram asked for a wait of {} s: no {what} until then.",
-            flood.seconds
+            "Telegram asked for a wait of {}: no {what} until then.",
+            human_duration(i64::from(flood.seconds) * 1000)
         );
         return (AccountState::FloodWait, Some(flood.until), message);
     }

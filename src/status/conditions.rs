@@ -605,13 +605,19 @@ impl Facts<'_> {
         }
         let collects = |spec: &ResolvedCampaign| spec.kind == crate::spec::Kind::Collect;
         if self.all_settled() && self.spec.is_some_and(collects) {
-            let message = format!("{} people are collected.", self.progress.included());
+            let message = match self.progress.included() {
+                1 => "1 person is collected.".to_owned(),
+                many => format!("{many} people are collected."),
+            };
             return said(Truth::True, "AllSettled", message, self.moved());
         }
         if self.all_settled() {
+            let who = match self.progress.included() {
+                1 => "The 1 person is".to_owned(),
+                many => format!("All {many} people are"),
+            };
             let message = format!(
-                "All {} people are settled: {} sent, {} failed, {} skipped, {} uncertain.",
-                self.progress.included(),
+                "{who} settled: {} sent, {} failed, {} skipped, {} uncertain.",
                 self.progress.sent,
                 self.progress.failed,
                 self.progress.skipped,

@@ -75,6 +75,9 @@ fn story(
     ) {
         (Sync::Unseen, _) => "no engine has looked at it yet".to_owned(),
         (_, true) => format!("generation {}", campaign.generation),
+        (_, false) if campaign.observed_generation == 0 => {
+            format!("generation {}, and none was valid yet", campaign.generation)
+        }
         (_, false) => format!(
             "generation {}, the last valid one is {}",
             campaign.generation, campaign.observed_generation
@@ -110,10 +113,12 @@ fn story(
     };
     let line = |event: &EventLine| {
         let sign = if event.error { "! " } else { "  " };
+        let person = event.person.as_deref().map(|who| format!(" ({who})"));
         format!(
-            "{sign}{}  {}",
+            "{sign}{}  {}{}",
             human_relative(event.at.0, look.now),
-            event.message
+            event.message,
+            person.unwrap_or_default()
         )
     };
     let recent: Vec<String> = own().take(MAX_EVENTS).map(line).collect();
@@ -215,6 +220,10 @@ fn funnel(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     heading(out, "Audience", look);
     let audience = &campaign.audience;
     let progress = &campaign.progress;
+    if audience.found == 0 && progress.included() == 0 {
+        out.push_str("  Nobody was found yet.\n");
+        return;
+    }
     let width = audience.found.to_string().len().max(1);
     let most = audience.found.max(audience.included);
     let columns = match is_stacked(look.width) {

@@ -1,5 +1,6 @@
 //! One campaign in one line: what the table and the live view show.
 
+use super::needs::needs_person_list;
 use super::plain::plain;
 use super::table;
 use super::types::{CampaignStatus, StatusReport};
@@ -67,7 +68,7 @@ impl Glance {
 
 /// Every campaign of the report, in its order.
 pub fn glances(report: &StatusReport, now: Timestamp) -> Vec<Glance> {
-    let needs = table::needs_person_list(report);
+    let needs = needs_person_list(report);
     report
         .campaigns
         .iter()

@@ -20,6 +20,7 @@ pub mod diff;
 mod document;
 mod events;
 mod glance;
+mod needs;
 mod plain;
 mod plan_text;
 mod rate;
@@ -42,6 +43,7 @@ pub use document::{
 };
 pub use events::{CampaignNames, EventLine, EventsDocument, event_line, events_text, seconds};
 pub use glance::{Glance, Tone, account_tone, glances};
+pub use needs::{needs_person, needs_person_list, notes, suspended_line};
 pub use plain::{people, plain, steers};
 pub use plan_text::plan_text;
 pub use reasons::reasons_markdown;
@@ -50,12 +52,10 @@ pub use replies::{
     reply_state,
 };
 pub use report::{FORMAT_VERSION, report};
-pub use table::{
-    Look, absolute_words, accounts_table, moment_words, needs_person, needs_person_list, table,
-};
+pub use table::{Look, absolute_words, accounts_table, moment_words, table};
 pub use talks::{TalkCounts, campaign_of_talk};
 pub use types::{
-    AccountStatus, AccountsDocument, Audience, CampaignStatus, Condition, DaemonInfo,
+    AccountStatus, AccountsDocument, Audience, CampaignStatus, Condition, DaemonInfo, HoldStatus,
     InvalidFileStatus, LookupStatus, Moment, Progress, SourceStatus, StatusReport, Step, Sync,
     TemplateStatus, Truth, WaitStatus, WarmupStatus,
 };

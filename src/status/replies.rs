@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::events::seconds;
 use super::plain::plain;
 use super::types::Moment;
 use crate::model::{LineKind, Speaker};
@@ -186,7 +187,7 @@ pub fn replies_text(replies: &[Reply]) -> String {
             let _ = write!(out, "  [{}]", plain(campaign));
         }
         if let Some(at) = &reply.wrote_at {
-            let _ = write!(out, "  {at}");
+            let _ = write!(out, "  {}", seconds(*at));
         }
         let _ = writeln!(out);
         if !reply.message.is_empty() {
@@ -225,7 +226,7 @@ pub fn lines_text(lines: &[ReplyLine], name: Option<&str>) -> String {
         let _ = writeln!(
             out,
             "{}  {}  {speaker}{kind}\n    {text}",
-            line.at,
+            seconds(line.at),
             plain(&line.account)
         );
     }

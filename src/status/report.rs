@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::activity;
 use super::conditions::{self, Facts};
 use super::types::{
-    AccountStatus, Audience, CampaignStatus, DaemonInfo, InvalidFileStatus, LookupStatus, Moment,
-    Progress, SourceStatus, StatusReport, Step, Sync, TemplateStatus, WaitStatus, WarmupStatus,
+    AccountStatus, Audience, CampaignStatus, DaemonInfo, HoldStatus, InvalidFileStatus,
+    LookupStatus, Moment, Progress, SourceStatus, StatusReport, Step, Sync, TemplateStatus,
+    WaitStatus, WarmupStatus,
 };
 use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceKind, SourceRole};
 use crate::model::{AccountName, JoinEnd, Lineage, Outcome, Reference, Timestamp, Waiting};
@@ -57,6 +58,7 @@ pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusRep
         generated_at: Moment::from(inputs.now),
         daemon,
         folder_error: inputs.desired.folder_error.clone(),
+        suspended: inputs.observed.suspended.as_ref().map(HoldStatus::from),
         invalid_files: inputs
             .desired
             .invalid_files
@@ -201,6 +203,7 @@ fn campaign(
             .unwrap_or_default(),
         commit: None,
         sync,
+        suspended: state.suspended.as_ref().map(HoldStatus::from),
         timezone: spec.map(|spec| spec.schedule.zone.name().to_owned()),
         accounts: spec
             .map(|spec| spec.accounts.iter().map(ToString::to_string).collect())

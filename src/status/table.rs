@@ -8,12 +8,12 @@ use comfy_table::{
 };
 
 use super::glance::{Tone, account_tone};
+use super::needs::{DELIBERATE, notes, suspended_line};
 use super::plain::plain;
 use super::types::{
-    AccountStatus, CampaignStatus, Condition, DaemonInfo, Moment, StatusReport, Sync, Truth,
-    WaitStatus,
+    AccountStatus, CampaignStatus, DaemonInfo, Moment, StatusReport, Sync, Truth, WaitStatus,
 };
-use super::wrap::{is_stacked, push_entry, push_grid, push_wrapped};
+use super::wrap::{is_stacked, push_grid, push_named, push_wrapped};
 use crate::model::{ConditionType, Timestamp, Waiting};
 use crate::time::{Zone, human_duration, human_relative};
 
@@ -39,41 +39,19 @@ const MAX_NEEDS: usize = 20;
 pub fn table(report: &StatusReport, look: &Look) -> String {
     let mut out = String::new();
     push_wrapped(&mut out, "", 0, &daemon_line(&report.daemon), look);
+    if let Some(held) = suspended_line(report, look.now) {
+        let mut lines = String::new();
+        push_wrapped(&mut lines, "", 0, &held, look);
+        out.push_str(&paint(lines.trim_end(), Color::Yellow, look));
+        out.push('\n');
+    }
     out.push('\n');
     if report.campaigns.is_empty() {
         out.push_str("No campaigns. `tidings init` makes an example.\n");
     } else {
         campaigns(&mut out, report, look);
     }
-    let needs = needs_person_list(report);
-    if !needs.is_empty() {
-        out.push('\n');
-        let _ = writeln!(out, "{}", paint("Needs you:", Color::Yellow, look));
-        let widest = needs
-            .iter()
-            .take(MAX_NEEDS)
-            .map(|(who, _)| display_width(who))
-            .max()
-            .unwrap_or(0);
-        for (who, why) in needs.iter().take(MAX_NEEDS) {
-            if is_stacked(look.width) {
-                push_entry(&mut out, "  ", who, why, look);
-            } else {
-                let head = format!("  {}  ", pad(who, widest));
-                push_wrapped(&mut out, &head, widest + 4, why, look);
-            }
-        }
-        if needs.len() > MAX_NEEDS {
-            let _ = writeln!(out, "  … and {} more.", needs.len() - MAX_NEEDS);
-        }
-    }
-    let talks = report.conversations.lines();
-    if !talks.is_empty() {
-        let _ = writeln!(out, "\n{}", paint("Conversations:", Color::Yellow, look));
-        for line in talks {
-            push_wrapped(&mut out, "  ", 4, &line, look);
-        }
-    }
+    out.push_str(&notes(report, look, MAX_NEEDS, ""));
     if !report.accounts.is_empty() {
         out.push('\n');
         out.push_str(&accounts_table(&report.accounts, look));
@@ -95,19 +73,36 @@ pub(super) fn daemon_line(daemon: &DaemonInfo) -> String {
             human_duration(i64::try_from(age).unwrap_or(i64::MAX))
         )
     });
+    let page = daemon
+        .web
+        .as_deref()
+        .map_or_else(String::new, |url| format!(" The page: {}", plain(url)));
     format!(
-        "The daemon runs{pid}, version {}{age}.",
+        "The daemon runs{pid}, version {}{age}.{page}",
         plain(&daemon.version)
     )
 }
 
 fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
-    let narrow = is_narrow(look.width);
+    let narrow = look.width.is_some_and(|width| width < NARROW);
+    // Where there is little room, what the state says is not said again.
+    let waits = |campaign: &CampaignStatus| {
+        let waits = waits_of(campaign);
+        match narrow && waits == state_words(campaign) {
+            true => String::new(),
+            false => waits,
+        }
+    };
+    let tells_waits = !narrow || report.campaigns.iter().any(|c| !waits(c).is_empty());
     let mut head = vec!["CAMPAIGN"];
     if !narrow {
         head.push("SPEC");
     }
-    head.extend(["STATE", "PROGRESS", "WAITS FOR", "UNTIL"]);
+    head.extend(["STATE", "PROGRESS"]);
+    if tells_waits {
+        head.push("WAITS FOR");
+    }
+    head.push("UNTIL");
     if look.wide {
         head.extend([
             "RUN",
@@ -125,7 +120,7 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
             "FILE",
         ]);
     }
-    let mut grid = grid(&head, look);
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
     for campaign in &report.campaigns {
         let progress = &campaign.progress;
         let mut row = vec![Cell::new(plain(&campaign.name))];
@@ -140,9 +135,11 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
         row.extend([
             coloured(&state, colour_of(state_tone(campaign)), look),
             Cell::new(progress_words(campaign)),
-            Cell::new(waits_of(campaign)),
-            Cell::new(until_words(campaign, look.now, look.width)),
         ]);
+        if tells_waits {
+            row.push(Cell::new(waits(campaign)));
+        }
+        row.push(Cell::new(until_words(campaign, look.now, look.width)));
         if look.wide {
             let excluded: u64 = campaign.audience.excluded.values().sum();
             row.push(right(campaign.run));
@@ -167,13 +164,9 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
             ));
             row.push(Cell::new(plain(&campaign.file)));
         }
-        grid.add_row(row);
+        rows.push(row);
     }
-    if let Some(column) = grid.column_mut(0) {
-        // A name is copied into the next command: it is never broken.
-        column.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    push_grid(out, &grid, look);
+    push_named(out, &head, &rows, look);
 }
 
 /// The accounts as a table.
@@ -227,108 +220,6 @@ pub fn accounts_table(accounts: &[AccountStatus], look: &Look) -> String {
     }
     push_grid(&mut out, &grid, look);
     out
-}
-
-/// Whom and what waits for a person: the subject, and what to do. Deliberate holds (`paused: true`, `suspend`, a
-/// removed file, a campaign past its end) are not among them.
-pub fn needs_person_list(report: &StatusReport) -> Vec<(String, String)> {
-    let mut list = Vec::new();
-    if let Some(error) = &report.folder_error {
-        list.push((
-            "campaigns/".to_owned(),
-            format!(
-                "{}. Everything is held, and nothing is retired.",
-                plain(error)
-            ),
-        ));
-    }
-    for bad in &report.invalid_files {
-        list.push((
-            plain(&bad.file),
-            format!("Invalid: {}", plain(&bad.message)),
-        ));
-    }
-    for campaign in &report.campaigns {
-        if campaign.sync == Sync::Unreadable {
-            continue;
-        }
-        if let Some(why) = campaign_needs(campaign) {
-            list.push((plain(&campaign.name), why));
-        }
-    }
-    for account in &report.accounts {
-        let needed = report
-            .campaigns
-            .iter()
-            .any(|campaign| is_live(campaign) && campaign.accounts.contains(&account.name));
-        if needed && account.needs_a_person() {
-            list.push((
-                plain(&account.name),
-                format!("{}: {}", account.state, plain(&account.message)),
-            ));
-        }
-    }
-    list
-}
-
-/// Whether something is invalid, stalled, or waits for a person: exit code 4 of `status --check` and `run --once`.
-pub fn needs_person(report: &StatusReport) -> bool {
-    !needs_person_list(report).is_empty()
-}
-
-/// Reasons by which a campaign rests because somebody wants it so.
-const DELIBERATE: &[&str] = &["Paused", "Suspended", "Retired", "Ended"];
-
-fn campaign_needs(campaign: &CampaignStatus) -> Option<String> {
-    if let Some(invalid) = condition(campaign, ConditionType::SpecValid, Truth::False) {
-        return Some(words(invalid));
-    }
-    if campaign.sync == Sync::Retired {
-        return None;
-    }
-    let ready = condition(campaign, ConditionType::Ready, Truth::False);
-    if let Some(stalled) = condition(campaign, ConditionType::Stalled, Truth::True) {
-        // The condition `Ready` says what to do as well.
-        return Some(
-            ready
-                .filter(|ready| ready.reason == "Stalled")
-                .map_or_else(|| words(stalled), words),
-        );
-    }
-    let ready = ready.filter(|ready| !DELIBERATE.contains(&ready.reason.as_str()))?;
-    // What each account needs has a line of its own.
-    let accounts = &campaign.accounts;
-    Some(match (ready.reason.as_str(), accounts.as_slice()) {
-        ("NoAccount", [one]) => format!("NoAccount: its account {} needs you.", plain(one)),
-        ("NoAccount", [_, _, ..]) => format!(
-            "NoAccount: its accounts {} need you.",
-            plain(&accounts.join(", "))
-        ),
-        _ => words(ready),
-    })
-}
-
-fn words(condition: &Condition) -> String {
-    format!(
-        "{}: {}",
-        plain(&condition.reason),
-        plain(&condition.message)
-    )
-}
-
-fn condition(campaign: &CampaignStatus, kind: ConditionType, status: Truth) -> Option<&Condition> {
-    campaign
-        .condition(kind)
-        .filter(|condition| condition.status == status)
-}
-
-/// Whether it wants to send and is not held on purpose.
-fn is_live(campaign: &CampaignStatus) -> bool {
-    let held = campaign
-        .condition(ConditionType::Ready)
-        .is_some_and(|ready| DELIBERATE.contains(&ready.reason.as_str()));
-    // One that has succeeded still answers and follows up.
-    campaign.sync != Sync::Retired && !held
 }
 
 /// The reason of the condition `Ready`.

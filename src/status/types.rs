@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::activity::{HourCount, MessageCount};
 use super::talks::TalkCounts;
 use crate::model::{AccountState, ConditionType, Exclusion, Outcome, Timestamp, Waiting};
+use crate::observed::Hold;
 
 /// The last moment that RFC 3339 can write (four digits of a year): later ones are never.
 const LAST_WRITABLE: Timestamp = Timestamp(253_402_300_799_999);
@@ -64,6 +65,9 @@ pub struct StatusReport {
     /// Why the campaigns' folder cannot be read (an addition): then everything is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder_error: Option<String>,
+    /// What holds all campaigns (an addition): `tidings suspend --all`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<HoldStatus>,
     /// Files that cannot be used and are no campaign's own (an addition): `tidings.yaml`, of which the last good version
     /// goes on, and second files of a campaign's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -75,6 +79,27 @@ pub struct StatusReport {
     /// Conversations that wait for a person, those of no campaign too (an addition).
     #[serde(default)]
     pub conversations: TalkCounts,
+}
+
+/// Somebody's `tidings suspend`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldStatus {
+    /// Why, in his words.
+    pub reason: String,
+    /// Who.
+    pub by: String,
+    /// Since when.
+    pub since: Moment,
+}
+
+impl From<&Hold> for HoldStatus {
+    fn from(hold: &Hold) -> HoldStatus {
+        HoldStatus {
+            reason: hold.reason.clone(),
+            by: hold.by.clone(),
+            since: Moment::from(hold.at),
+        }
+    }
 }
 
 /// A file that cannot be used.
@@ -171,6 +196,9 @@ pub struct CampaignStatus {
     pub commit: Option<String>,
     /// How the file stands to what the engine goes by (an addition).
     pub sync: Sync,
+    /// What holds it alone, beside [`StatusReport::suspended`] (an addition).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<HoldStatus>,
     /// Whose wall clock its times are shown in (an addition).
     #[serde(default)]
     pub timezone: Option<String>,

@@ -1,8 +1,8 @@
 //! Lines that are longer than the terminal, and tables for which it is too narrow.
 
-use comfy_table::Table;
+use comfy_table::{Cell, ColumnConstraint, Table};
 
-use super::table::{Look, display_width};
+use super::table::{Look, display_width, grid};
 
 /// Wrapped lines are not made narrower.
 const LEAST_WRAPPED: usize = 20;
@@ -116,9 +116,76 @@ fn least_width(grid: &Table) -> usize {
     widest.iter().sum::<usize>() + BETWEEN * widest.len().saturating_sub(1)
 }
 
+/// Whether a table has room for its columns.
+fn fits(grid: &Table, look: &Look) -> bool {
+    !is_stacked(look.width) && look.width.is_none_or(|width| least_width(grid) <= width)
+}
+
+/// The room of names beside which a terminal of this width has room for all else; none where it has room for the names.
+fn room_of_names(head: &[&str], rows: &[Vec<Cell>], width: usize) -> Option<usize> {
+    /// Names of this width stand in their column however narrow the terminal is.
+    const LEAST: usize = 12;
+    const BETWEEN: usize = 2;
+    let widest = |place: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(place));
+        let widths = cells.map(|cell| display_width(&cell.content()));
+        widths
+            .chain([display_width(head[place])])
+            .max()
+            .unwrap_or(0)
+    };
+    let others: usize = (1..head.len()).map(|place| widest(place) + BETWEEN).sum();
+    let room = width.saturating_sub(others).max(LEAST);
+    (widest(0) > room).then_some(room)
+}
+
+/// A table of things that are named in its first column. A name is copied into the next command, so that it is never
+/// broken: one that would leave no room for all else stands on a line of its own, above its row.
+pub(super) fn push_named(out: &mut String, head: &[&str], rows: &[Vec<Cell>], look: &Look) {
+    /// Stands for a name until the lines are laid out (private use, no letter of any script).
+    const ABOVE: &str = "\u{f8ff}";
+    let room = look
+        .width
+        .and_then(|width| room_of_names(head, rows, width));
+    let mut above = Vec::new();
+    let mut table = grid(head, look);
+    for row in rows {
+        let name = row.first().map(Cell::content).unwrap_or_default();
+        if room.is_some_and(|room| display_width(&name) > room) {
+            above.push(name);
+            table.add_row([Cell::new(ABOVE)]);
+            table.add_row(
+                [Cell::new("")]
+                    .into_iter()
+                    .chain(row.iter().skip(1).cloned()),
+            );
+        } else {
+            table.add_row(row.clone());
+        }
+    }
+    if above.is_empty() || !fits(&table, look) {
+        table = grid(head, look);
+        table.add_rows(rows.iter().cloned());
+        above.clear();
+    }
+    if let Some(column) = table.column_mut(0) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    let mut lines = String::new();
+    push_grid(&mut lines, &table, look);
+    let mut above = above.into_iter();
+    for line in lines.lines() {
+        match line == ABOVE {
+            true => out.push_str(&above.next().unwrap_or_default()),
+            false => out.push_str(line),
+        }
+        out.push('\n');
+    }
+}
+
 /// A table; where the terminal has no room for columns each row is a line of words.
 pub(super) fn push_grid(out: &mut String, grid: &Table, look: &Look) {
-    if is_stacked(look.width) || look.width.is_some_and(|width| least_width(grid) > width) {
+    if !fits(grid, look) {
         let heads: Vec<String> = grid
             .header()
             .map(|row| row.cell_iter().map(|cell| cell.content()).collect())

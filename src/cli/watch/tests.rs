@@ -136,7 +136,10 @@ fn a_narrower_screen_leaves_out_what_is_told_twice_and_cuts_nothing_that_it_show
     let phone = screen(&mut app, 44, 12);
     let lines: Vec<&str> = phone.lines().collect();
     assert_eq!(lines[0], "tidings  heartbeat 120ms ago", "{phone}");
-    assert_eq!(lines[3], "evening-thanks  Sending  33 %", "{phone}");
+    assert_eq!(
+        lines[3], "evening-thanks  Sending  33 %  in 5 hours",
+        "{phone}"
+    );
     assert!(phone.contains("q quit"), "{phone}");
     press(&mut app, KeyCode::Enter);
     let story = screen(&mut app, 44, 40);
@@ -144,6 +147,87 @@ fn a_narrower_screen_leaves_out_what_is_told_twice_and_cuts_nothing_that_it_show
         story.contains("Ready  True, Sending, for 1h 00m,"),
         "{story}"
     );
+}
+
+#[test]
+fn names_are_shortened_before_what_is_waited_for_and_until_when_are_lost() {
+    let named = |name: &str, state: &str| campaign(name, state, "True", 1, 2);
+    let mut app = app(report(vec![
+        named(
+            "a-rather-long-name-of-a-campaign-that-goes-on-and-on-in-emea",
+            "Sending",
+        ),
+        named(
+            "a-rather-long-name-of-a-campaign-that-goes-on-and-on-in-apac",
+            "Sending",
+        ),
+        named(
+            "весенний-релиз-для-всех-кто-купил-春のリリース-👩‍🚀👩‍🚀-москва",
+            "AudienceNotCollected",
+        ),
+        named("short", "OutsideWindow"),
+    ]));
+    for (width, height) in [(120, 20), (80, 20), (80, 8), (60, 20), (40, 20), (40, 60)] {
+        let text = screen(&mut app, width, height);
+        let rows: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains('…') || line.starts_with("short "))
+            .collect();
+        assert!(rows.len() >= 3, "{text}");
+        for row in &rows {
+            assert!(row.contains("in 5 hours"), "{width}: {text}");
+        }
+        // Which of the two that begin alike it is can be told.
+        assert!(text.contains("emea") || width < 60, "{width}: {text}");
+    }
+    let text = screen(&mut app, 80, 12);
+    let rows: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        rows[2..4],
+        [
+            "CAMPAIGN          STATE                 PROGRESS       WAITS FOR      UNTIL",
+            "a-rather-l…-emea  Sending               1 of 3 (33 %)  OutsideWindow  in 5 hours",
+        ],
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_suspended_and_who_waits_for_an_answer_is_said() {
+    let mut value = serde_json::to_value(many(2)).unwrap();
+    value["conversations"] = serde_json::json!({"drafts": 2, "needs_human": 1});
+    value["campaigns"][1]["suspended"] = serde_json::json!({"reason": "опечатка", "by": "anna", "since": "2026-12-01T11:00:00.000Z"});
+    let mut app = app(serde_json::from_value(value.clone()).unwrap());
+    let text = screen(&mut app, 100, 24);
+    assert!(
+        text.contains(
+            "Suspended:\n  campaign-01  since 11:00:00 UTC (1 hour ago) by anna: опечатка."
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("Conversations:\n  1 person needs a human"),
+        "{text}"
+    );
+    value["suspended"] = serde_json::json!({"reason": "incident 42", "by": "tom", "since": "2026-12-01T11:58:00.000Z"});
+    app.take(
+        Update::Report(serde_json::from_value(value).unwrap(), Vec::new()),
+        NOON,
+    );
+    for (width, height) in [(100, 24), (40, 30)] {
+        let text = screen(&mut app, width, height);
+        let second = text.lines().nth(1).unwrap();
+        assert!(
+            second.starts_with("All campaigns are suspended since"),
+            "{text}"
+        );
+        assert!(
+            text.replace('\n', " ")
+                .contains("`tidings resume --all` lets them go on."),
+            "{text}"
+        );
+        assert!(text.contains("campaign-00"), "{text}");
+    }
 }
 
 #[test]

@@ -8,21 +8,18 @@ use ratatui::widgets::{Block, Borders, Cell, Clear, Paragraph, Row, Table, Table
 
 use super::ansi;
 use super::app::{App, Screen};
+use super::columns::{self, Column, PHONE};
 use crate::model::Timestamp;
 use crate::status::{self, Glance, Look, Tone};
 use crate::time::human_duration;
 
-/// Narrower screens show no bars, and moments by how far they are away.
-const NARROW: u16 = 100;
-/// Still narrower ones (a phone) show what each campaign is at, and how far.
-const PHONE: u16 = 60;
 /// Lower screens show the campaigns, and what needs a person.
 const SHORT: u16 = 14;
-/// Columns of a bar that shows how far a campaign is.
-const BAR: u64 = 10;
+/// Narrower screens have no room for all keys in one line.
+const ALL_KEYS: u16 = 72;
 /// A heartbeat that is older is worth a colour: the loop goes round at least every second.
 const STALE_MS: u64 = 10_000;
-/// Who needs a person, at most so many; the rest is counted.
+/// Of what needs a person, and of what is suspended, so many; the rest is counted.
 const MAX_NEEDS: usize = 6;
 
 /// Draws everything.
@@ -139,8 +136,8 @@ fn footer(app: &App, area: Rect) -> Paragraph<'static> {
         ]));
     }
     let keys = match app.screen {
-        Screen::List if area.width < PHONE => "q quit  ? keys  ↑↓ enter / n",
-        Screen::Story if area.width < PHONE => "q quit  ? keys  ↑↓ esc",
+        Screen::List if area.width < ALL_KEYS => "q quit  ? keys  ↑↓ enter / n",
+        Screen::Story if area.width < ALL_KEYS => "q quit  ? keys  ↑↓ esc",
         Screen::List => "↑↓ move  enter story  / filter  n needs me  r refresh  ? keys  q quit",
         Screen::Story => "↑↓ scroll  esc back  r refresh  ? keys  q quit",
         Screen::Help => "any key: back",
@@ -156,55 +153,87 @@ fn footer(app: &App, area: Rect) -> Paragraph<'static> {
     Paragraph::new(Line::from(spans))
 }
 
-fn bar(glance: &Glance) -> String {
-    if glance.included == 0 {
-        return String::new();
-    }
-    // Rounded down, so that only a campaign that is done has a full bar.
-    let full = glance.settled.min(glance.included) * BAR / glance.included;
-    let full = usize::try_from(full).unwrap_or(0);
-    let rest = usize::try_from(BAR).unwrap_or(0).saturating_sub(full);
-    format!("{}{} ", "█".repeat(full), "░".repeat(rest))
-}
-
 fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Timestamp) {
     let shown = app.shown(now);
-    let needs = needs(app);
-    let accounts = account_lines(app, area.width, colour, now);
-    // A reason that is cut off at the edge would hide what to do.
-    let columns = usize::from(area.width).max(1);
-    let needs_height = if needs.is_empty() {
-        0
-    } else {
-        let lines: usize = needs
-            .iter()
-            .take(MAX_NEEDS)
-            .map(|(who, why)| (width(who) + width(why) + 4).div_ceil(columns))
-            .sum();
-        let more = usize::from(needs.len() > MAX_NEEDS);
-        // On a screen of a few lines the campaigns come first; `n` shows the rest.
-        let most = usize::from(area.height) / if area.height < SHORT { 3 } else { 2 };
-        (lines + more + 1).min(most)
+    let room = usize::from(area.height);
+    let look = Look {
+        wide: false,
+        width: Some(usize::from(area.width)),
+        colour,
+        now,
     };
+    let held = held_lines(app, &look);
+    let held_height = held.len().min(room / 4);
+    // On a screen of a few lines the campaigns come first; `n` shows the rest.
+    let notes = note_lines(app, &look);
+    let notes_height = notes
+        .len()
+        .min(room / if area.height < SHORT { 3 } else { 2 });
+    let accounts = account_lines(app, &look);
     // A screen of a few lines is the campaigns'.
-    let accounts_height = if accounts.is_empty() || area.height < SHORT {
+    let accounts_height = if area.height < SHORT {
         0
     } else {
         // A third, or all that the campaigns leave.
-        let height = usize::from(area.height);
-        let left = height.saturating_sub(needs_height + shown.len() + 3);
-        accounts.len().min(left.max(height / 3))
+        let left = room.saturating_sub(held_height + notes_height + shown.len() + 3);
+        accounts.len().min(left.max(room / 3))
     };
     let fit = |height: usize| Constraint::Length(u16::try_from(height).unwrap_or(u16::MAX));
-    let [campaigns, wanted, below] =
-        Layout::vertical([Constraint::Min(3), fit(needs_height), fit(accounts_height)]).areas(area);
+    let [above, campaigns, wanted, below] = Layout::vertical([
+        fit(held_height),
+        Constraint::Min(3),
+        fit(notes_height),
+        fit(accounts_height),
+    ])
+    .areas(area);
+    frame.render_widget(Paragraph::new(held), above);
     campaign_table(frame, campaigns, app, &shown, colour);
-    if needs_height > 0 {
-        needs_panel(frame, wanted, &needs, colour);
+    beneath(
+        frame,
+        wanted,
+        notes,
+        "… more: `n` shows only what needs you",
+    );
+    beneath(
+        frame,
+        below,
+        accounts,
+        "… more of them: `tidings account list`",
+    );
+}
+
+/// That everything is suspended, where it is.
+fn held_lines(app: &App, look: &Look) -> Vec<Line<'static>> {
+    let held = app
+        .report
+        .as_ref()
+        .and_then(|report| status::suspended_line(report, look.now));
+    let Some(held) = held else {
+        return Vec::new();
+    };
+    let mut text = String::new();
+    status::push_wrapped(&mut text, "", 0, &held, look);
+    let style = tone(Tone::Warn, look.colour).add_modifier(Modifier::BOLD);
+    text.lines()
+        .map(|line| Line::styled(line.to_owned(), style))
+        .collect()
+}
+
+/// What needs a person, what is suspended, and who waits for an answer.
+fn note_lines(app: &App, look: &Look) -> Vec<Line<'static>> {
+    app.report.as_ref().map_or_else(Vec::new, |report| {
+        ansi::lines(&status::notes(report, look, MAX_NEEDS, ": `n` shows them"))
+    })
+}
+
+/// As many of the lines as there is room for, and what shows the others.
+fn beneath(frame: &mut Frame<'_>, area: Rect, mut lines: Vec<Line<'static>>, more: &'static str) {
+    let room = usize::from(area.height);
+    if lines.len() > room && room > 1 {
+        lines.truncate(room - 1);
+        lines.push(Line::raw(more));
     }
-    if accounts_height > 0 {
-        account_table(frame, below, accounts);
-    }
+    frame.render_widget(Paragraph::new(lines), area);
 }
 
 fn campaign_table(
@@ -234,29 +263,25 @@ fn campaign_table(
         frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), at);
         return;
     }
-    let columns = columns(area.width);
+    let columns = columns::fitted(shown, area.width);
     let bold = Style::default().add_modifier(Modifier::BOLD);
     let rows = shown.iter().map(|glance| {
-        Row::new(
-            columns
-                .iter()
-                .map(|column| Cell::new(Line::from(column.spans(glance, area.width, colour)))),
-        )
+        Row::new(columns.iter().map(|(column, width)| {
+            let style = match column {
+                Column::Spec => tone(glance.sync_tone, colour),
+                Column::State => tone(glance.state_tone, colour),
+                _ => Style::default(),
+            };
+            Cell::new(Span::styled(
+                columns::shortened(&column.text(glance), *width),
+                style,
+            ))
+        }))
     });
-    // What is on the left is what one looks for first: the right is cut where there is no room.
-    let widths = columns.iter().map(|column| {
-        let of = |glance: &Glance| Line::from(column.spans(glance, area.width, colour)).width();
-        let widest = shown.iter().map(of).max().unwrap_or(0);
-        let widest = u16::try_from(widest.max(column.head(area.width).len())).unwrap_or(u16::MAX);
-        match column {
-            Column::Until => Constraint::Fill(1),
-            Column::Waits => Constraint::Max(widest),
-            _ => Constraint::Length(widest),
-        }
-    });
-    let table = Table::new(rows, widths.collect::<Vec<_>>())
-        .header(Row::new(columns.iter().map(|column| column.head(area.width))).style(bold))
-        .column_spacing(2)
+    let widths = columns.iter().map(|(_, width)| Constraint::Length(*width));
+    let table = Table::new(rows, widths)
+        .header(Row::new(columns.iter().map(|(column, _)| column.head())).style(bold))
+        .column_spacing(columns::BETWEEN)
         .row_highlight_style(Style::default().add_modifier(Modifier::REVERSED));
     let at = Rect {
         y: area.y.saturating_add(1),
@@ -285,135 +310,14 @@ fn campaign_table(
     }
 }
 
-/// A column of the list.
-#[derive(Debug, Clone, Copy)]
-enum Column {
-    Name,
-    Spec,
-    State,
-    Progress,
-    Waits,
-    Until,
-}
-
-/// Those that a screen of this width has room for.
-fn columns(width: u16) -> Vec<Column> {
-    match width {
-        ..PHONE => vec![Column::Name, Column::State, Column::Progress],
-        PHONE..NARROW => vec![
-            Column::Name,
-            Column::State,
-            Column::Progress,
-            Column::Waits,
-            Column::Until,
-        ],
-        _ => vec![
-            Column::Name,
-            Column::Spec,
-            Column::State,
-            Column::Progress,
-            Column::Waits,
-            Column::Until,
-        ],
-    }
-}
-
-impl Column {
-    fn head(self, width: u16) -> &'static str {
-        match self {
-            Column::Name => "CAMPAIGN",
-            Column::Spec => "SPEC",
-            Column::State => "STATE",
-            Column::Progress if width < PHONE => "DONE",
-            Column::Progress => "PROGRESS",
-            Column::Waits => "WAITS FOR",
-            Column::Until => "UNTIL",
-        }
-    }
-
-    fn spans(self, glance: &Glance, width: u16, colour: bool) -> Vec<Span<'static>> {
-        let narrow = width < NARROW;
-        match self {
-            Column::Name => vec![Span::raw(glance.name.clone())],
-            Column::Spec => vec![Span::styled(glance.sync, tone(glance.sync_tone, colour))],
-            Column::State => vec![Span::styled(
-                glance.state.clone(),
-                tone(glance.state_tone, colour),
-            )],
-            // As everywhere rounded down: 100 % is said of all only.
-            Column::Progress if width < PHONE => match glance.included {
-                0 => Vec::new(),
-                all => vec![Span::raw(format!("{} %", glance.settled * 100 / all))],
-            },
-            Column::Progress if narrow => vec![Span::raw(glance.progress.clone())],
-            Column::Progress => vec![Span::raw(bar(glance)), Span::raw(glance.progress.clone())],
-            // The state says it already.
-            Column::Waits if narrow && glance.waits == glance.state => Vec::new(),
-            Column::Waits => vec![Span::raw(glance.waits.clone())],
-            Column::Until if narrow => vec![Span::raw(glance.until_soon.clone())],
-            Column::Until => vec![Span::raw(glance.until.clone())],
-        }
-    }
-}
-
-/// Columns of a terminal that a text takes.
-fn width(text: &str) -> usize {
-    unicode_width::UnicodeWidthStr::width(text)
-}
-
-fn needs(app: &App) -> Vec<(String, String)> {
-    app.report
-        .as_ref()
-        .map(status::needs_person_list)
-        .unwrap_or_default()
-}
-
-fn needs_panel(frame: &mut Frame<'_>, area: Rect, needs: &[(String, String)], colour: bool) {
-    let mut lines = vec![Line::styled("Needs you:", tone(Tone::Warn, colour))];
-    for (who, why) in needs.iter().take(MAX_NEEDS) {
-        lines.push(Line::from(vec![
-            Span::styled(
-                format!("  {who}  "),
-                Style::default().add_modifier(Modifier::BOLD),
-            ),
-            Span::raw(why.clone()),
-        ]));
-    }
-    if needs.len() > MAX_NEEDS {
-        lines.push(Line::raw(format!(
-            "  … and {} more: `n` shows them.",
-            needs.len() - MAX_NEEDS
-        )));
-    }
-    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area);
-}
-
 /// The accounts in as many lines as it takes.
-fn account_lines(app: &App, width: u16, colour: bool, now: Timestamp) -> Vec<Line<'static>> {
+fn account_lines(app: &App, look: &Look) -> Vec<Line<'static>> {
     let Some(report) = app.report.as_ref().filter(|r| !r.accounts.is_empty()) else {
         return Vec::new();
     };
-    let look = Look {
-        wide: false,
-        width: Some(usize::from(width)),
-        colour,
-        now,
-    };
     let mut lines = vec![Line::raw("")];
-    lines.extend(ansi::lines(&status::accounts_table(
-        &report.accounts,
-        &look,
-    )));
+    lines.extend(ansi::lines(&status::accounts_table(&report.accounts, look)));
     lines
-}
-
-fn account_table(frame: &mut Frame<'_>, area: Rect, mut lines: Vec<Line<'static>>) {
-    let room = usize::from(area.height);
-    if lines.len() > room && room > 1 {
-        lines.truncate(room - 1);
-        lines.push(Line::raw("… more of them: `tidings account list`"));
-    }
-    frame.render_widget(Paragraph::new(lines), area);
 }
 
 fn story(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Timestamp) {
@@ -429,8 +333,8 @@ fn story(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Ti
     let lines = match report.clone().only(std::slice::from_ref(name)) {
         Ok(one) => {
             let text = status::detail(&one, &app.events, &look);
-            // The first line is about the daemon, which the headline shows.
-            ansi::lines(text.split_once('\n').map_or("", |(_, rest)| rest))
+            // The first paragraph is about the daemon, which the headline shows.
+            ansi::lines(text.find("\n\n").map_or("", |end| &text[end + 1..]))
         }
         Err(_) => vec![
             Line::raw(""),

@@ -304,8 +304,9 @@ impl Asked {
         match state.as_str() {
             "pending" => match &told.waits_for {
                 Some(waits) => {
-                    let until = Moment::of(waits.until)
-                        .map_or_else(String::new, |until| format!(", until {}", self.when(until)));
+                    let until = Moment::of(waits.until).map_or_else(String::new, |until| {
+                        format!(", which ends {}", self.when(until))
+                    });
                     format!(
                         "He waits: {}{until}. {}",
                         waits.reason.name(),

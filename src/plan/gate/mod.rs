@@ -18,6 +18,7 @@ use super::{CampaignView, Gate, Inputs, Plan, Wait, lookups, owners, renamed, ru
 use crate::desired::DesiredCampaign;
 use crate::model::{Timestamp, Waiting};
 use crate::observed::{Campaign, Hold};
+use crate::time::Zone;
 
 /// Holds during which a firing of the schedule opens no run, then or later.
 const HELD: &[&str] = &["Suspended", "Paused", "PausedItself", "Stalled"];
@@ -26,7 +27,9 @@ const HELD: &[&str] = &["Suspended", "Paused", "PausedItself", "Stalled"];
 pub(super) fn suspended(hold: &Hold, which: &str) -> String {
     format!(
         "Suspended by {} on {}: {}. `tidings resume {which}` lets it go.",
-        hold.by, hold.at, hold.reason
+        hold.by,
+        Zone::UTC.at(hold.at).format("%Y-%m-%d %H:%M UTC"),
+        hold.reason
     )
 }
 

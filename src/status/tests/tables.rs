@@ -123,6 +123,27 @@ fn a_narrow_terminal_breaks_words_but_never_a_name() {
 }
 
 #[test]
+fn where_a_long_name_leaves_no_room_it_stands_above_its_row_and_the_columns_still_line_up() {
+    let look = Look {
+        width: Some(80),
+        ..look()
+    };
+    let text = table(&workspace().report(), &look);
+    let campaigns = text.split("Needs you").next().unwrap();
+    insta::assert_snapshot!(campaigns, @r"
+    The daemon runs, pid 4711, version 0.1.0, heartbeat 120ms ago.
+
+    CAMPAIGN  STATE          PROGRESS                   WAITS FOR  UNTIL
+    a-rather-long-name-of-a-campaign-that-goes-on-and-on
+              OutsideWindow  0 of 40 (0 %)                         in 5 hours
+    broken    SpecInvalid    -
+    done      Succeeded      3 of 3 (100 %)
+    later     Paused         -
+    spring    Sending        24 of 446 (5 %), 1 failed  Delay      done in 11 days
+    ");
+}
+
+#[test]
 fn one_campaign_tells_its_whole_story() {
     let mut world = workspace();
     let wait = Event::FloodWait {
@@ -180,10 +201,10 @@ fn one_campaign_tells_its_whole_story() {
     members of @rust_meetup    446  30 minutes ago  complete
 
     ACCOUNT  STATE       TODAY     UNTIL                      MESSAGE
-    sales-1  flood_wait  25 of 60  in 2 hours (13:30:00 UTC)  Telegram asked for a wait of 5400 s: no messages until then.
+    sales-1  flood_wait  25 of 60  in 2 hours (13:30:00 UTC)  Telegram asked for a wait of 1h 30m: no messages until then.
 
     Recent events, newest first
-      ! 2 minutes ago  template_error: contact.first_name is undefined
+      ! 2 minutes ago  template_error: contact.first_name is undefined (id:23)
     "#);
 }
 
