@@ -125,8 +125,9 @@ function stateTag(campaign) {
 const settled = (p) => p.sent + p.failed + p.skipped + p.uncertain;
 const accountKind = (s) => (s === 'ready' ? 'good' : ['flood_wait', 'limited', 'unreachable'].includes(s) ? 'warn' : 'bad');
 const awaitsApproval = (c) => ['AwaitingApproval', 'Canary', 'LooksRenamed'].includes(condition(c, 'Ready').reason);
-const suspended = (c) => condition(c, 'Paused').status === 'True' && condition(c, 'Paused').reason !== 'Paused';
-const stopped = (c) => suspended(c) || holds(c, 'Stalled');
+// What `resume` of this campaign lets go: neither `paused: true` of its spec nor what holds all campaigns.
+const stopped = (c) => c.suspended || holds(c, 'Stalled') || (holds(c, 'Paused') && !['Suspended', 'PausedInSpec'].includes(condition(c, 'Paused').reason));
+const heldWords = (hold) => ['since ', h('span', { title: hold.since }, `${clock(hold.since)} (${relative(hold.since)})`), ' by ', name(hold.by), ': ', name(hold.reason)];
 
 // A `collect` that is done: its people wait for nothing, they are what it was for.
 const collects = (c) => c.kind === 'collect';
@@ -135,6 +136,8 @@ const collected = (c) => collects(c) && holds(c, 'Succeeded') && c.waiting.every
 function progress(campaign) {
   const p = campaign.progress, all = campaign.audience.included;
   if (collects(campaign)) return [h('span', { class: 'small' }, all ? `${n(all)} collected` : '–')];
+  const ramp = (campaign.warmup || []).reduce((far, r) => (!far || r.days - r.day > far.days - far.day ? r : far), null);
+  if (ramp) return [h('span', { class: 'small' }, `day ${n(ramp.day)} of ${n(ramp.days)}, ${n(ramp.allowance_today)} today`, ramp.join > 0 && `, ${n(ramp.joined)} of ${n(ramp.join)} joined`)];
   const part = (cls, value) => value > 0 && h('span', { class: cls, style: { width: `${100 * value / all}%` } });
   const done = settled(p);
   const words = all ? `${n(done)} of ${n(all)} (${Math.floor(100 * done / all)} %)` : '–';
@@ -160,9 +163,11 @@ function firstUntil(campaign) {
 
 function overview(report) {
   const needs = state.needs;
-  const suspendedAll = report.campaigns.length > 0 && report.campaigns.every((c) => DELIBERATE.includes(condition(c, 'Ready').reason));
   return [
-    h('h1', { tabindex: '-1', class: 'visually' }, 'Overview'),
+    h('h1', { tabindex: '-1' }, 'Overview'),
+    report.suspended && h('section', { class: 'card held', 'aria-label': 'All campaigns are suspended' },
+      h('div', { class: 'row spread' }, h('h2', {}, 'All campaigns are suspended'), h('button', { 'data-act': 'resume-all', class: 'primary' }, 'Resume all…')),
+      h('p', {}, heldWords(report.suspended))),
     h('section', { class: `card needs ${needs.length ? '' : 'none'}`, 'aria-label': 'What needs you' },
       h('h2', {}, needs.length ? `Needs you (${needs.length})` : 'Nothing needs you'),
       needs.length > 0 && h('ul', {}, needs.map((need) => {
@@ -176,8 +181,9 @@ function overview(report) {
     h('section', { class: 'card', 'aria-label': 'Campaigns' },
       h('div', { class: 'row spread' }, h('h2', {}, 'Campaigns'),
         h('div', { class: 'row' },
-          !suspendedAll && report.campaigns.length > 0 && h('button', { 'data-act': 'suspend-all', class: 'danger' }, 'Suspend all…'),
-          h('button', { 'data-act': 'resume-all', class: 'link' }, 'Resume all…'))),
+          !report.suspended && report.campaigns.length > 0 && [
+            h('button', { 'data-act': 'suspend-all', class: 'danger' }, 'Suspend all…'),
+            h('button', { 'data-act': 'resume-all', class: 'link' }, 'Resume all…')])),
       report.folder_error && h('p', { class: 'bad' }, clean(report.folder_error)),
       report.campaigns.length === 0
         ? h('p', { class: 'quiet' }, 'There are no campaigns yet. Put one file for each into campaigns/.')
@@ -185,7 +191,7 @@ function overview(report) {
           key: c.name,
           cells: [
             [h('strong', {}, campaignLink(c.name)), c.title && h('div', { class: 'quiet small' }, name(c.title)), c.sync !== 'current' && h('div', { class: 'small quiet' }, `file: ${c.sync}`)],
-            stateTag(c), progress(c), n(c.progress.replied), waits(c), firstUntil(c),
+            [stateTag(c), c.suspended && !report.suspended && h('div', { class: 'small quiet' }, heldWords(c.suspended))], progress(c), n(c.progress.replied), waits(c), firstUntil(c),
           ],
         })))),
     talkCounts(report.conversations, 'Conversations'),
@@ -226,23 +232,32 @@ function hoursCard(hours) {
     h('div', { class: 'axis', 'aria-hidden': 'true' }, [0, 6, 12, 18, 23].map((at) => h('span', {}, label(list[at].at)))));
 }
 
+const FAILED = ['failed', 'template_error', 'too_long'];
 function funnel(c) {
+  // A warmup writes to nobody itself.
+  if (c.kind === 'warmup' && c.audience.found === 0) return null;
   const p = c.progress, found = c.audience.found || 1;
-  const row = (text, value, cls, sub) => h('li', { 'data-key': text },
-    h('span', { class: sub && 'sub' }, text),
+  const row = (text, value, cls, of) => h('li', { 'data-key': `${of || ''} ${text}` },
+    h('span', { class: of && 'sub' }, text),
     h('span', { class: `track ${cls || ''} ${value ? '' : 'zero'}` }, h('span', { style: { width: `${100 * value / found}%` } })),
     h('span', { class: 'n' }, n(value)));
-  return card(collects(c) ? 'From found to collected' : 'From found to replied', c.audience.found === 0 ? h('p', { class: 'quiet' }, 'Nobody was found yet.')
-    : h('ol', { class: 'funnel' },
-      row('Found', c.audience.found),
-      Object.entries(c.audience.excluded).map(([reason, count]) => row(`excluded: ${reason}`, count, 'out', true)),
-      row(collects(c) ? 'Collected' : 'In the audience', c.audience.included),
-      !collects(c) && row('Pending', p.pending),
-      p.in_flight > 0 && row('On the way', p.in_flight),
-      !collects(c) && row('Sent', p.sent, 'good'),
-      Object.entries(c.outcomes).filter(([o]) => o !== 'sent').map(([outcome, count]) => row(outcome, count, ['failed', 'template_error', 'too_long', 'uncertain'].includes(outcome) ? 'wrong' : 'out', true)),
-      !collects(c) && row('Replied', p.replied, 'good'),
-      p.opted_out > 0 && row('Opted out', p.opted_out, 'out')));
+  const ended = (of, cls, which) => Object.entries(c.outcomes).filter(([o]) => which(o)).map(([o, count]) => row(o, count, cls, of));
+  const skipped = (o) => !FAILED.includes(o) && o !== 'sent' && o !== 'uncertain';
+  const rows = [row('Found', c.audience.found), Object.entries(c.audience.excluded).map(([reason, count]) => row(`excluded: ${reason}`, count, 'out', 'found'))];
+  if (collects(c)) {
+    rows.push(row('Collected', c.audience.included), settled(p) > 0 && [row('Gone since', settled(p), 'out'), ended('gone', 'out', () => true)]);
+  } else {
+    rows.push(
+      row('In the audience', c.audience.included),
+      row('Pending', p.pending), c.waiting.map((w) => row(`waits: ${w.reason}`, w.count, '', 'pending')),
+      p.in_flight > 0 && row('On the way, or in doubt', p.in_flight),
+      row('Sent', p.sent, 'good'), row('wrote back', p.replied, 'good', 'sent'), p.opted_out > 0 && row('opted out', p.opted_out, 'out', 'sent'),
+      p.failed > 0 && [row('Failed', p.failed, 'wrong'), ended('failed', 'wrong', (o) => FAILED.includes(o))],
+      p.skipped > 0 && [row('Skipped', p.skipped, 'out'), ended('skipped', 'out', skipped)],
+      p.uncertain > 0 && row('Uncertain', p.uncertain, 'wrong'));
+  }
+  return card(collects(c) ? 'From found to collected' : 'From found to replied',
+    c.audience.found === 0 ? h('p', { class: 'quiet' }, 'Nobody was found yet.') : h('ol', { class: 'funnel' }, rows));
 }
 
 const GOOD = ['Ready', 'SpecValid', 'Succeeded'];
@@ -264,15 +279,16 @@ function campaignPage(report, wanted) {
         h('div', { class: 'row' }, h('h1', { tabindex: '-1' }, name(c.title || c.name)), stateTag(c)),
         h('div', { class: 'row' },
           approve && h('button', { 'data-act': 'approve', 'data-name': c.name, class: 'primary' }, 'Look and approve'),
+          report.suspended && h('button', { 'data-act': 'resume-all' }, 'Resume all…'),
           stopped(c) && h('button', { 'data-act': 'resume', 'data-name': c.name, class: approve ? '' : 'primary' }, 'Resume…'),
-          live && !suspended(c) && h('button', { 'data-act': 'suspend', 'data-name': c.name, class: 'danger' }, 'Suspend…'),
+          live && !c.suspended && h('button', { 'data-act': 'suspend', 'data-name': c.name, class: 'danger' }, 'Suspend…'),
           live && h('button', { 'data-act': 'reconcile', 'data-name': c.name }, 'Look sources up now'))),
       h('p', {}, said(ready.message)),
       progress(c),
       h('ul', { class: 'facts' },
         h('li', {}, `${c.kind} `, h('code', {}, clean(c.name))),
         h('li', {}, h('code', {}, clean(c.file)), ` (${c.sync})`),
-        h('li', {}, c.generation === c.observed_generation ? `generation ${c.generation}` : `generation ${c.generation}, the last valid one is ${c.observed_generation}`),
+        h('li', {}, c.generation === c.observed_generation ? `generation ${c.generation}` : c.observed_generation === 0 ? `generation ${c.generation}, and none was valid yet` : `generation ${c.generation}, the last valid one is ${c.observed_generation}`),
         c.digest && h('li', {}, 'digest ', h('code', {}, c.digest.slice(0, 12))),
         c.commit && h('li', {}, 'commit ', h('code', {}, c.commit.slice(0, 12))),
         h('li', {}, `run ${c.run}`),
@@ -402,6 +418,8 @@ function lost(why) {
   render();
 }
 
+function begin() { return openSession().catch(() => {}).finally(connect); }
+
 let source = null;
 function connect() {
   if (source) source.close();
@@ -421,8 +439,8 @@ function connect() {
   source.addEventListener('lost', (message) => lost(`Tidings runs, and ${JSON.parse(message.data).error}`));
   source.addEventListener('error', () => {
     lost('No connection to Tidings');
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => { // The other scripts belong to it: all of them are there by then.
-addEventListener('DOMContentLoaded', () => { openSession().catch(() => {}).finally(connect); loadTalks(); }); }, 3000);
+    // A stream that was refused is not taken up again by itself; a token that holds no more leads to the login.
+    if (source.readyState === EventSource.CLOSED) setTimeout(begin, 3000);
   });
 }
 
@@ -508,4 +526,5 @@ document.addEventListener('click', async (event) => {
 addEventListener('hashchange', render);
 setInterval(render, 1000);
 
-openSession().catch(() => {}).finally(connect);
+// The other scripts belong to it: all of them are there by then.
+addEventListener('DOMContentLoaded', () => { begin(); loadTalks(); });

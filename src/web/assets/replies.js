@@ -49,7 +49,7 @@ function waitingTalk(reply) {
 function repliesPage() {
   const person = talkOf();
   if (person) return talkPage(person);
-  const heading = h('h1', { tabindex: '-1', class: 'visually' }, 'Replies');
+  const heading = h('h1', { tabindex: '-1' }, 'Replies');
   if (!talks.list) return [heading, h('section', { class: 'card' }, h('p', { class: talks.error ? 'bad' : 'quiet' }, clean(talks.error || 'Loading the conversations…')))];
   const waiting = talks.list.filter(waitsForYou), others = talks.list.filter((reply) => !waitsForYou(reply));
   return [
