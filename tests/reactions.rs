@@ -287,25 +287,22 @@ async fn a_limited_account_writes_to_no_stranger_and_nobody_takes_over_its_perso
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_in_the_middle_of_a_burst_finds_few_on_their_way_and_counts_once() {
-    let world = under_way(&["sales-1"], 450).await;
-    world
-        .sandbox
-        .fault(FaultRule::error("PEER_FLOOD").method(SEND).after(400));
-    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
-    let refused = world
-        .calls(SEND)
-        .iter()
-        .filter(|e| e.error.is_some())
-        .count();
-    assert!((1..=16).contains(&refused), "{refused} were refused");
-    assert_eq!(world.who().len(), 400);
-    let account = world.account("sales-1").await;
-    let until = chrono::DateTime::parse_from_rfc3339(account["until"].as_str().unwrap()).unwrap();
-    let hours = (until.with_timezone(&chrono::Utc) - chrono::Utc::now()).num_hours();
-    assert!((23..=24).contains(&hours), "limited for {hours} hours");
-    let campaign = world.campaign("hello").await;
-    assert_eq!(waits(&campaign), "AccountLimited 50", "{campaign:#}");
+async fn at_full_speed_nothing_follows_a_refusal_that_stops_the_account() {
+    for (error, waits_for) in [
+        ("PEER_FLOOD", "AccountLimited 21"),
+        ("FLOOD_WAIT_900", "FloodWait 21"),
+    ] {
+        let world = under_way(&["sales-1"], 120).await;
+        world
+            .sandbox
+            .fault(FaultRule::error(error).method(SEND).nth(100));
+        assert_eq!(world.once().await.unwrap(), ExitKind::Done, "{error}");
+        let calls = world.calls(SEND);
+        let last = calls.last().unwrap();
+        assert_eq!((calls.len(), last.error.as_deref()), (100, Some(error)));
+        assert_eq!(world.who().len(), 99, "{error}");
+        assert_eq!(waits(&world.campaign("hello").await), waits_for);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

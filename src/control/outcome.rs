@@ -158,26 +158,18 @@ pub fn of_send(
     }
 }
 
-/// Telegram takes an account for a sender of spam: for how long it writes to no stranger. Of several sends that were under
-/// way at once the first answer counts, and the others say the same.
+/// Telegram takes an account for a sender of spam: for how long it writes to no stranger.
 fn limited(
     observed: &Observed,
-    flight: &InFlight,
+    account: &AccountName,
     campaign: Option<Lineage>,
     now: Timestamp,
 ) -> Event {
-    let account = &flight.intent.account;
     let wait = observed
         .accounts
         .get(account)
         .map_or(crate::observed::LIMITED_FIRST, |known| {
-            let told_before = known.limited(now).is_some_and(|until| {
-                flight.doubt.is_none() && flight.at + known.limited_for <= until
-            });
-            match told_before {
-                true => known.limited_for,
-                false => known.next_limit(now),
-            }
+            known.next_limit(now)
         });
     Event::Limited {
         account: account.clone(),
@@ -228,7 +220,7 @@ fn of_refusal(
                 detail: said,
             }];
             if reaction == Reaction::LimitAccount {
-                events.push(limited(observed, flight, None, now));
+                events.push(limited(observed, account, None, now));
             }
             return Verdict::of(events);
         }
@@ -263,7 +255,7 @@ fn of_refusal(
         }
         Reaction::LimitAccount => vec![
             back(key, again, true, server, said),
-            limited(observed, flight, campaign, now),
+            limited(observed, account, campaign, now),
         ],
         Reaction::SkipRecipient { outcome, suppress } => {
             let person = key.person;

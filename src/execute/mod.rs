@@ -10,13 +10,11 @@
 //! - after the answer and before its outcome is written: the same.
 //!
 //! # Guarantees
-//! - Sends of one account leave in the order of their orders: one after another, or where Telegram has accepted many in a
-//!   row and several were ordered at once, without waiting for the answer before. Never two to one person.
+//! - Sends of one account leave one after another, in the order of their orders.
 //! - After Telegram told the account to wait, refused it, or stopped answering, nothing that was ordered before that is
 //!   sent: it comes back as [`Report::NotTried`].
 
 mod look_up;
-mod sends;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +22,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use self::sends::{Ended, Send, Sends};
 use crate::model::reaction::{Reaction, react};
 use crate::model::{
     AccountName, Attachment, Lineage, Person, PersonId, Reference, SendKey, SourceId, Timestamp,
@@ -371,23 +368,25 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// What an account's task turns to.
-enum Turn {
-    Order(Order),
-    Ended(Ended),
-    /// What ended a while ago is to be told.
-    Tell,
+/// Sends the bytes, to whoever is not yet where the invite leads. What Telegram does not show keeps nobody from it.
+async fn send(
+    client: &dyn AccountClient,
+    request: Vec<u8>,
+    unless_in: Option<Vec<u8>>,
+) -> Result<Delivered, CallError> {
+    if let Some(invite) = unless_in
+        && let Membership::Member { .. } = client.was_added(&invite).await?
+    {
+        return Err(CallError::already_member());
+    }
+    client.send(request).await
 }
 
-/// What is next; nothing where nobody orders anything any more. What broke off aside breaks the task off: whoever waits for
-/// its report learns of it.
-async fn turn(
+/// The next order. What broke off aside breaks the task off: whoever waits for its report learns of it.
+async fn next(
     inbox: &mut mpsc::UnboundedReceiver<Order>,
-    holds_one: bool,
     aside: &mut tokio::task::JoinSet<()>,
-    sends: &mut Sends,
-    tell_at: Option<tokio::time::Instant>,
-) -> Option<Turn> {
+) -> Option<Order> {
     loop {
         tokio::select! {
             biased;
@@ -398,17 +397,8 @@ async fn turn(
                     std::panic::resume_unwind(error.into_panic());
                 }
             }
-            ended = sends.ended() => return Some(Turn::Ended(ended)),
-            order = inbox.recv(), if !holds_one => return order.map(Turn::Order),
-            () = until(tell_at) => return Some(Turn::Tell),
+            order = inbox.recv() => return order,
         }
-    }
-}
-
-async fn until(moment: Option<tokio::time::Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
 
@@ -422,60 +412,15 @@ async fn work(
     let tell = |report: Report| {
         let _ = reports.send((name.clone(), report));
     };
-    let tell_sent = |ended: &mut Vec<_>| {
-        if !ended.is_empty() {
-            tell(Report::Sent(std::mem::take(ended)));
-        }
-    };
     let mut inbox = inbox.lock().await;
     // Everything but sends may overlap with them; all of it ends with this task.
     let mut aside = tokio::task::JoinSet::new();
-    let mut sends = Sends::default();
-    // The next send, where it has to wait for those under way.
-    let mut held: Option<Send> = None;
-    // What ended and is not told yet.
     let mut ended: Vec<(SendKey, Result<Delivered, CallError>)> = Vec::new();
-    let mut tell_at = tokio::time::Instant::now();
-    loop {
-        if let Some(send) = held.take() {
-            if send.epoch <= called_off.load(Ordering::SeqCst) {
-                tell_sent(&mut ended);
-                tell(Report::NotTried { key: send.key });
-            } else if sends.may_begin(&send) {
-                fail::fail_point!("send.request");
-                sends.begin(send, client.clone());
-            } else {
-                held = Some(send);
-            }
-        }
-        let late = (!ended.is_empty()).then_some(tell_at);
-        let order = match turn(&mut inbox, held.is_some(), &mut aside, &mut sends, late).await {
-            None => return,
-            Some(Turn::Tell) => {
-                tell_sent(&mut ended);
-                continue;
-            }
-            Some(Turn::Ended(Ended { key, epoch, result })) => {
-                fail::fail_point!("send.answered");
-                if let Err(error) = &result
-                    && stops_the_account(error)
-                {
-                    called_off.fetch_max(epoch, Ordering::SeqCst);
-                }
-                if ended.is_empty() {
-                    tell_at = tokio::time::Instant::now() + TELL_WITHIN;
-                }
-                let fine = result.is_ok();
-                ended.push((key, result));
-                let more = !sends.is_empty() || held.is_some() || !inbox.is_empty();
-                if !fine || ended.len() >= TOLD_AT_ONCE || !more {
-                    tell_sent(&mut ended);
-                }
-                continue;
-            }
-            Some(Turn::Order(order)) => order,
-        };
+    while let Some(order) = next(&mut inbox, &mut aside).await {
         fail::fail_point!(&format!("account.{name}"));
+        if !matches!(order, Order::Send { .. }) && !ended.is_empty() {
+            tell(Report::Sent(std::mem::take(&mut ended)));
+        }
         match order {
             Order::Send {
                 key,
@@ -483,175 +428,182 @@ async fn work(
                 unless_in,
                 epoch,
             } => {
-                held = Some(Send {
-                    key,
-                    request,
-                    unless_in,
-                    epoch,
+                if epoch <= called_off.load(Ordering::SeqCst) {
+                    if !ended.is_empty() {
+                        tell(Report::Sent(std::mem::take(&mut ended)));
+                    }
+                    tell(Report::NotTried { key });
+                    continue;
+                }
+                fail::fail_point!("send.request");
+                let mut sending = std::pin::pin!(send(&*client, request, unless_in));
+                let result = match ended.is_empty() {
+                    true => sending.await,
+                    false => match tokio::time::timeout(TELL_WITHIN, &mut sending).await {
+                        Ok(result) => result,
+                        // What is known must not wait for an answer that takes its time.
+                        Err(_) => {
+                            tell(Report::Sent(std::mem::take(&mut ended)));
+                            sending.await
+                        }
+                    },
+                };
+                fail::fail_point!("send.answered");
+                if let Err(error) = &result
+                    && stops_the_account(error)
+                {
+                    called_off.fetch_max(epoch, Ordering::SeqCst);
+                }
+                let fine = result.is_ok();
+                ended.push((key, result));
+                if !fine || ended.len() >= TOLD_AT_ONCE || inbox.is_empty() {
+                    tell(Report::Sent(std::mem::take(&mut ended)));
+                }
+            }
+            Order::Type {
+                person,
+                access_hash,
+            } => {
+                let client = client.clone();
+                aside.spawn(async move {
+                    // Of no consequence where it fails.
+                    let _ = client.typing(person, access_hash).await;
                 });
             }
-            other => {
-                tell_sent(&mut ended);
-                beside(other, &client, &reports, &mut aside);
+            Order::Me => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.me().await;
+                    let _ = reports.send((name, Report::Me(result)));
+                });
             }
-        }
-    }
-}
-
-/// Begins what goes on beside the sends.
-fn beside(
-    order: Order,
-    client: &Arc<dyn AccountClient>,
-    reports: &Reports,
-    aside: &mut tokio::task::JoinSet<()>,
-) {
-    let name = client.name();
-    match order {
-        // They go one after another.
-        Order::Send { .. } => {}
-        Order::Type {
-            person,
-            access_hash,
-        } => {
-            let client = client.clone();
-            aside.spawn(async move {
-                // Of no consequence where it fails.
-                let _ = client.typing(person, access_hash).await;
-            });
-        }
-        Order::Me => {
-            let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
-            aside.spawn(async move {
-                let result = client.me().await;
-                let _ = reports.send((name, Report::Me(result)));
-            });
-        }
-        Order::LookUp {
-            campaign,
-            source,
-            what,
-            left,
-            from,
-        } => {
-            let (client, reports) = (client.clone(), reports.clone());
-            aside.spawn(async move {
-                look_up::look_up(&*client, &reports, campaign, source, &what, left, from).await
-            });
-        }
-        Order::Resolve {
-            person,
-            reference,
-            campaign,
-        } => {
-            let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
-            aside.spawn(async move {
-                let result = client.resolve(&reference).await;
-                let _ = reports.send((
-                    name,
-                    Report::Resolved {
-                        person,
-                        reference,
-                        campaign,
-                        result,
-                    },
-                ));
-            });
-        }
-        Order::Upload {
-            media,
-            bytes,
-            campaign,
-        } => {
-            let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
-            aside.spawn(async move {
-                let file = media.path.rsplit('/').next().unwrap_or("file").to_owned();
-                fail::fail_point!("upload.request");
-                let result = client.upload(&file, mime_of(&file), bytes).await;
-                fail::fail_point!("upload.answered");
-                let _ = reports.send((
-                    name,
-                    Report::Uploaded {
-                        media,
-                        campaign,
-                        result,
-                    },
-                ));
-            });
-        }
-        Order::LookBack { key, access_hash } => {
-            let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
-            aside.spawn(async move {
-                let result = client
-                    .last_messages(key.person, access_hash, LOOK_BACK)
-                    .await;
-                let _ = reports.send((name, Report::LookedBack { key, result }));
-            });
-        }
-        Order::ReadSince { since } => {
-            let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
-            aside.spawn(async move {
-                let result = client.written_since(since).await;
-                let _ = reports.send((name, Report::ReadSince(result)));
-            });
-        }
-        Order::Member { key, request } => {
-            let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
-            aside.spawn(async move {
-                let result = client.was_added(&request).await;
-                let _ = reports.send((name, Report::Member { key, result }));
-            });
-        }
-        Order::Seek {
-            campaign,
-            target,
-            link,
-        } => {
-            let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
-            aside.spawn(async move {
-                let result = client.target(&target, link).await;
-                let _ = reports.send((
-                    name,
-                    Report::Sought {
-                        campaign,
-                        target,
-                        link,
-                        result,
-                    },
-                ));
-            });
-        }
-        Order::Join {
-            campaign,
-            place,
-            gap,
-        } => {
-            let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
-            aside.spawn(async move {
-                let result = client.join(&place).await;
-                let _ = reports.send((
-                    name,
-                    Report::Joined {
-                        campaign,
-                        place,
-                        gap,
-                        result,
-                    },
-                ));
-            });
-        }
-        Order::Listen { from } => {
-            let mut receiver = client.start_updates(from);
-            let (reports, name) = (reports.clone(), name.clone());
-            aside.spawn(async move {
-                while let Some(received) = receiver.recv().await {
-                    if reports
-                        .send((name.clone(), Report::Received(received)))
-                        .is_err()
-                    {
-                        return;
+            Order::LookUp {
+                campaign,
+                source,
+                what,
+                left,
+                from,
+            } => {
+                let (client, reports) = (client.clone(), reports.clone());
+                aside.spawn(async move {
+                    look_up::look_up(&*client, &reports, campaign, source, &what, left, from).await
+                });
+            }
+            Order::Resolve {
+                person,
+                reference,
+                campaign,
+            } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.resolve(&reference).await;
+                    let _ = reports.send((
+                        name,
+                        Report::Resolved {
+                            person,
+                            reference,
+                            campaign,
+                            result,
+                        },
+                    ));
+                });
+            }
+            Order::Upload {
+                media,
+                bytes,
+                campaign,
+            } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let file = media.path.rsplit('/').next().unwrap_or("file").to_owned();
+                    fail::fail_point!("upload.request");
+                    let result = client.upload(&file, mime_of(&file), bytes).await;
+                    fail::fail_point!("upload.answered");
+                    let _ = reports.send((
+                        name,
+                        Report::Uploaded {
+                            media,
+                            campaign,
+                            result,
+                        },
+                    ));
+                });
+            }
+            Order::LookBack { key, access_hash } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client
+                        .last_messages(key.person, access_hash, LOOK_BACK)
+                        .await;
+                    let _ = reports.send((name, Report::LookedBack { key, result }));
+                });
+            }
+            Order::ReadSince { since } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.written_since(since).await;
+                    let _ = reports.send((name, Report::ReadSince(result)));
+                });
+            }
+            Order::Member { key, request } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.was_added(&request).await;
+                    let _ = reports.send((name, Report::Member { key, result }));
+                });
+            }
+            Order::Seek {
+                campaign,
+                target,
+                link,
+            } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.target(&target, link).await;
+                    let _ = reports.send((
+                        name,
+                        Report::Sought {
+                            campaign,
+                            target,
+                            link,
+                            result,
+                        },
+                    ));
+                });
+            }
+            Order::Join {
+                campaign,
+                place,
+                gap,
+            } => {
+                let (client, reports, name) = (client.clone(), reports.clone(), name.clone());
+                aside.spawn(async move {
+                    let result = client.join(&place).await;
+                    let _ = reports.send((
+                        name,
+                        Report::Joined {
+                            campaign,
+                            place,
+                            gap,
+                            result,
+                        },
+                    ));
+                });
+            }
+            Order::Listen { from } => {
+                let mut receiver = client.start_updates(from);
+                let (reports, name) = (reports.clone(), name.clone());
+                aside.spawn(async move {
+                    while let Some(received) = receiver.recv().await {
+                        if reports
+                            .send((name.clone(), Report::Received(received)))
+                            .is_err()
+                        {
+                            return;
+                        }
                     }
-                }
-            });
+                });
+            }
         }
     }
 }
