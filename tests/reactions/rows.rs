@@ -37,7 +37,7 @@ async fn a_premium_wait_of_over_an_hour_is_told_and_the_other_account_goes_on() 
     let account = world.account("sales-1").await;
     assert_eq!(account["state"], "flood_wait", "{account:#}");
     let says = account["message"].as_str().unwrap();
-    assert!(says.contains("3700 s"), "{says}");
+    assert!(says.contains("1h 01m"), "{says}");
     let campaign = world.campaign("hello").await;
     // He who was refused waits for that account; everybody else got his message from the other one.
     assert_eq!(campaign["progress"]["sent"], 7, "{campaign:#}");
