@@ -101,9 +101,11 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Reports taken in before the planner is asked again: enough to share its work and one write, few enough for the
 /// next order to leave at once.
 const REPORTS_AT_ONCE: usize = 256;
-/// How long reports are gathered while every account has plenty in hand: each would wake the loop, which has nothing to
-/// give them yet. Half a hand takes an account several times as long.
+/// How long reports are gathered before they are written down while every account has plenty in hand: each would wake the
+/// loop, which has nothing to give them yet.
 const GATHER: Duration = Duration::from_millis(1);
+/// And for how long nothing is planned then. Half a hand takes an account about as long at the least.
+const GATHER_MOST: Duration = Duration::from_millis(8);
 /// Passes one after another that only wrote things down, before the loop looks at what else came.
 const PASSES_AT_ONCE: usize = 64;
 /// The longest pause before a lost connection is tried again (CONTRACT section 6).
@@ -374,10 +376,10 @@ impl Engine {
             if let Some(kind) = self.ended(&plan) {
                 break kind;
             }
-            let sleep = self.sleep(&plan);
+            let mut sleep = self.sleep(&plan);
             self.rest = rest.map(|rest| (rest, plan));
-            if self.draining_since.is_none() && crate::plan::have_plenty(&self.core.observed) {
-                tokio::time::sleep(GATHER).await;
+            if self.gather().await? {
+                sleep = Duration::ZERO;
             }
             let first = tokio::select! {
                 biased;
@@ -397,23 +399,47 @@ impl Engine {
             if self.restored {
                 break ExitKind::Done;
             }
-            let mut left = REPORTS_AT_ONCE;
-            loop {
-                while left > 0
-                    && let Ok((name, report)) = self.reports_rx.try_recv()
-                {
-                    self.report(&name, report, &mut events).await?;
-                    left -= 1;
-                }
-                self.write(&mut events)?;
-                // What came in while this was written down is looked at with it.
-                if left == 0 || self.reports_rx.is_empty() {
-                    break;
-                }
-            }
+            self.take_reports(events).await?;
         };
         server.abort();
         Ok(ended)
+    }
+
+    /// While every account has plenty in hand, what comes of it is written down and nothing is planned. Answers whether
+    /// anything was.
+    async fn gather(&mut self) -> Result<bool, RunError> {
+        let began = tokio::time::Instant::now();
+        let mut gathered = false;
+        while self.draining_since.is_none()
+            && crate::plan::have_plenty(&self.core.observed)
+            && began.elapsed() < GATHER_MOST
+        {
+            tokio::time::sleep(GATHER).await;
+            if self.reports_rx.is_empty() {
+                break;
+            }
+            self.take_reports(Vec::new()).await?;
+            gathered = true;
+        }
+        Ok(gathered)
+    }
+
+    /// Takes in what the accounts have told, and writes it down together with what came before it.
+    async fn take_reports(&mut self, mut events: Vec<Event>) -> Result<(), RunError> {
+        let mut left = REPORTS_AT_ONCE;
+        loop {
+            while left > 0
+                && let Ok((name, report)) = self.reports_rx.try_recv()
+            {
+                self.report(&name, report, &mut events).await?;
+                left -= 1;
+            }
+            self.write(&mut events)?;
+            // What came in while this was written down is looked at with it.
+            if left == 0 || self.reports_rx.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     /// Takes one thing in.
