@@ -544,13 +544,23 @@ fn a_version_from_before_the_workspace_has_no_campaigns() {
         "late/campaigns/a.yaml",
         &spec("a", "templates: [{name: t, text: Hi}]\n"),
     );
+    // A source's own limit bounds the reach; nobody is named by hand there.
+    write(
+        dir.path(),
+        "late/campaigns/b.yaml",
+        "version: 1\nname: b\nkind: mailing\nconsent: {basis: members}\naccounts: [main]\n\
+         sources: [{type: members, peer: '@our_group', limit: 50}]\ntemplates: [{name: t, text: Hi}]\n",
+    );
     let all = run(&late, ["plan", "--against", "HEAD"]);
     ends_with(&all, 0);
+    let all = out(&all);
+    assert!(all.contains("2 added, 0 changed, 0 removed"), "{all}");
     assert!(
-        out(&all).contains("1 added, 0 changed, 0 removed"),
-        "{}",
-        out(&all)
+        all.contains("reaches members of @our_group, up to 50 people;"),
+        "{all}"
     );
+    assert!(all.contains("They reach 51 people at most."), "{all}");
+    assert_eq!(all.matches("named by files and lists").count(), 1, "{all}");
 }
 
 #[test]

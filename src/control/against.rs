@@ -358,7 +358,7 @@ fn changed(
     change.files = files(before, spec);
     let Some(earlier) = earlier else {
         change.change = Compared::Added;
-        change.people = Some(Named::of(&BTreeSet::new(), &people));
+        change.people = newly_named(&people);
         return Some(change);
     };
     match before {
@@ -371,7 +371,7 @@ fn changed(
         }
         None => {
             change.change = Compared::Mended;
-            change.people = Some(Named::of(&BTreeSet::new(), &people));
+            change.people = newly_named(&people);
         }
     }
     // Settings that hold for it say what they do where they stand.
@@ -466,6 +466,28 @@ fn files(before: Option<&ResolvedCampaign>, after: &ResolvedCampaign) -> Vec<Fil
         .collect()
 }
 
+/// Whom files and lists name that there was none of before; nothing where they name nobody.
+fn newly_named(people: &BTreeSet<PersonId>) -> Option<Named> {
+    (!people.is_empty()).then(|| Named::of(&BTreeSet::new(), people))
+}
+
+/// The most people whom look-ups find, where each source has a limit of its own.
+fn found_at_most(spec: &ResolvedCampaign) -> Option<u64> {
+    let by_hand =
+        |what: &SourceKind| matches!(what, SourceKind::List { .. } | SourceKind::File { .. });
+    spec.sources
+        .iter()
+        .filter(|source| source.role == SourceRole::Include && !by_hand(&source.what))
+        .map(|source| {
+            let times = match source.what.is_each_accounts_own() {
+                true => spec.accounts.len() as u64,
+                false => 1,
+            };
+            source.limit.map(|limit| u64::from(limit) * times)
+        })
+        .sum()
+}
+
 /// How far a campaign reaches, and whom its files and lists name.
 fn reach(
     spec: &ResolvedCampaign,
@@ -530,7 +552,9 @@ fn reach(
     let reach = Reach {
         named: people.len() as u64,
         looked_up,
-        at_most: u64::from(spec.filters.limit),
+        at_most: found_at_most(spec)
+            .map_or(u64::MAX, |found| found.saturating_add(people.len() as u64))
+            .min(u64::from(spec.filters.limit)),
         messages_each: 1 + spec.follow_ups.len() as u64,
         accounts: spec.accounts.iter().map(ToString::to_string).collect(),
         per_day,
