@@ -294,15 +294,25 @@ pub(super) fn waits_of(campaign: &CampaignStatus) -> String {
     if is_collected(campaign) {
         return String::new();
     }
+    if campaign.waiting.is_empty() {
+        // All got the first message: what comes next are the later ones.
+        return match campaign.steps.iter().map(|step| step.pending).sum::<u64>() {
+            0 => String::new(),
+            1 => "1 follow-up".to_owned(),
+            many => format!("{many} follow-ups"),
+        };
+    }
     waits_words(&campaign.waiting)
 }
 
 /// A `collect` that is done: its people wait for nothing, they are what it was for.
 pub(super) fn is_collected(campaign: &CampaignStatus) -> bool {
-    let only_held = campaign
-        .waiting
-        .iter()
-        .all(|wait| wait.reason == Waiting::Held);
+    let only_held = campaign.waiting.iter().all(|wait| {
+        matches!(
+            wait.reason,
+            Waiting::Held | Waiting::Suspended | Waiting::Paused
+        )
+    });
     campaign.kind == "collect" && only_held && campaign.is(ConditionType::Succeeded)
 }
 

@@ -231,6 +231,19 @@ fn what_is_suspended_and_who_waits_for_an_answer_is_said() {
 }
 
 #[test]
+fn who_got_the_first_message_waits_for_the_later_ones() {
+    let mut done = campaign("thanks", "Succeeded", "True", 3, 0);
+    done["waiting"] = serde_json::json!([]);
+    done["steps"] =
+        serde_json::json!([{"step": 1, "after": "3d", "pending": 2, "sent": 0, "skipped": 1}]);
+    let text = screen(&mut app(report(vec![done])), 80, 12);
+    assert!(
+        text.contains("thanks    Succeeded  3 of 3 (100 %)  2 follow-ups  in 5 hours"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_long_list_scrolls_with_the_chosen_one_and_a_small_screen_still_shows_it() {
     let mut app = app(many(40));
     let first = screen(&mut app, 100, 12);
@@ -276,6 +289,26 @@ fn a_filter_leaves_those_that_hold_it_and_esc_shows_all() {
     assert_eq!(app.shown(NOON).len(), 10);
     press(&mut app, KeyCode::Esc);
     assert_eq!(app.shown(NOON).len(), 40);
+}
+
+#[test]
+fn what_needs_a_person_leaves_the_campaigns_half_of_the_screen() {
+    let mut app = app(report(
+        (0..20)
+            .map(|n| campaign(&format!("campaign-{n:02}"), "Stalled", "False", 0, 446))
+            .collect(),
+    ));
+    for (height, least) in [(50, 20), (30, 10), (24, 7), (10, 4), (6, 1)] {
+        let text = screen(&mut app, 80, height);
+        let campaigns = text.lines().filter(|line| line.starts_with("campaign-"));
+        assert!(campaigns.count() >= least, "{height}:\n{text}");
+        let said = if height < 14 {
+            "20 need you: `n` shows them"
+        } else {
+            "Needs you:"
+        };
+        assert!(text.contains(said), "{height}:\n{text}");
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ const SHORT: u16 = 14;
 const ALL_KEYS: u16 = 72;
 /// A heartbeat that is older is worth a colour: the loop goes round at least every second.
 const STALE_MS: u64 = 10_000;
+/// Lines of the list that are no campaign: what is above it, its head, and one below.
+const HEADS: usize = 3;
 /// Of what needs a person, and of what is suspended, so many; the rest is counted.
 const MAX_NEEDS: usize = 6;
 
@@ -164,19 +166,23 @@ fn list(frame: &mut Frame<'_>, area: Rect, app: &mut App, colour: bool, now: Tim
     };
     let held = held_lines(app, &look);
     let held_height = held.len().min(room / 4);
-    // On a screen of a few lines the campaigns come first; `n` shows the rest.
-    let notes = note_lines(app, &look);
-    let notes_height = notes
-        .len()
-        .min(room / if area.height < SHORT { 3 } else { 2 });
+    let short = area.height < SHORT;
+    let notes = note_lines(app, &look, short);
     let accounts = account_lines(app, &look);
-    // A screen of a few lines is the campaigns'.
-    let accounts_height = if area.height < SHORT {
-        0
-    } else {
-        // A third, or all that the campaigns leave.
-        let left = room.saturating_sub(held_height + notes_height + shown.len() + 3);
-        accounts.len().min(left.max(room / 3))
+    // The campaigns come first: nearly half of the screen is theirs, or as much as they take; what they leave goes to
+    // what needs a person, and then to the accounts, for which a screen of a few lines has no room.
+    let left = room.saturating_sub(held_height + shown.len() + HEADS);
+    let least_accounts = match short {
+        true => 0,
+        false => accounts.len().min(room / 5),
+    };
+    let most_notes = left.saturating_sub(least_accounts).max(room / 3);
+    let notes_height = notes.len().min(most_notes);
+    let accounts_height = match short {
+        true => 0,
+        false => accounts
+            .len()
+            .min(left.saturating_sub(notes_height).max(least_accounts)),
     };
     let fit = |height: usize| Constraint::Length(u16::try_from(height).unwrap_or(u16::MAX));
     let [above, campaigns, wanted, below] = Layout::vertical([
@@ -219,9 +225,17 @@ fn held_lines(app: &App, look: &Look) -> Vec<Line<'static>> {
         .collect()
 }
 
-/// What needs a person, what is suspended, and who waits for an answer.
-fn note_lines(app: &App, look: &Look) -> Vec<Line<'static>> {
+/// What needs a person, what is suspended, and who waits for an answer; how many need one, where there is no room.
+fn note_lines(app: &App, look: &Look, short: bool) -> Vec<Line<'static>> {
     app.report.as_ref().map_or_else(Vec::new, |report| {
+        if short {
+            let said = match status::needs_person_list(report).len() {
+                0 => return Vec::new(),
+                1 => "1 needs you: `n` shows it".to_owned(),
+                many => format!("{many} need you: `n` shows them"),
+            };
+            return vec![Line::styled(said, tone(Tone::Warn, look.colour))];
+        }
         ansi::lines(&status::notes(report, look, MAX_NEEDS, ": `n` shows them"))
     })
 }

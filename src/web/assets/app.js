@@ -131,7 +131,7 @@ const heldWords = (hold) => ['since ', h('span', { title: hold.since }, `${clock
 
 // A `collect` that is done: its people wait for nothing, they are what it was for.
 const collects = (c) => c.kind === 'collect';
-const collected = (c) => collects(c) && holds(c, 'Succeeded') && c.waiting.every((wait) => wait.reason === 'Held');
+const collected = (c) => collects(c) && holds(c, 'Succeeded') && c.waiting.every((wait) => ['Held', 'Suspended', 'Paused'].includes(wait.reason));
 
 function progress(campaign) {
   const p = campaign.progress, all = campaign.audience.included;
@@ -150,6 +150,9 @@ function progress(campaign) {
 
 function waits(campaign) {
   if (collected(campaign)) return '';
+  const later = campaign.steps.reduce((sum, step) => sum + step.pending, 0);
+  // All got the first message: what comes next are the later ones.
+  if (campaign.waiting.length === 0 && later > 0) return later === 1 ? '1 follow-up' : `${n(later)} follow-ups`;
   return campaign.waiting.map((wait, at) => [at > 0 && ', ', campaign.waiting.length > 1 && `${n(wait.count)} `, wait.reason]);
 }
 
