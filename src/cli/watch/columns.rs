@@ -38,6 +38,8 @@ pub(super) enum Column {
     Until,
     /// By how far it is away.
     Soon,
+    /// The same without a word.
+    Left,
 }
 
 /// What is told of each campaign; of less room, the later.
@@ -65,7 +67,7 @@ const LEVELS: &[&[Column]] = &[
         Column::Soon,
     ],
     &[Column::Name, Column::State, Column::Done, Column::Soon],
-    &[Column::Name, Column::State, Column::Soon],
+    &[Column::Name, Column::State, Column::Left],
     &[Column::Name, Column::State],
 ];
 
@@ -117,7 +119,7 @@ impl Column {
             Column::Done => "DONE",
             Column::Bar | Column::Progress => "PROGRESS",
             Column::Waits | Column::WaitsElse => "WAITS FOR",
-            Column::Until | Column::Soon => "UNTIL",
+            Column::Until | Column::Soon | Column::Left => "UNTIL",
         }
     }
 
@@ -137,6 +139,7 @@ impl Column {
             Column::Waits | Column::WaitsElse => glance.waits.clone(),
             Column::Until => glance.until.clone(),
             Column::Soon => glance.until_soon.clone(),
+            Column::Left => glance.until_soon.trim_start_matches("done ").to_owned(),
         }
     }
 }

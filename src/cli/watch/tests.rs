@@ -193,6 +193,25 @@ fn names_are_shortened_before_what_is_waited_for_and_until_when_are_lost() {
 }
 
 #[test]
+fn a_phone_shows_when_all_is_done_without_the_word() {
+    let mut busy = campaign("busy", "Sending", "True", 1, 2);
+    busy["waiting"] = serde_json::json!([{"reason": "Delay", "count": 2, "until": null}]);
+    busy["finish_estimate"] = serde_json::json!("2026-12-01T12:12:00.000Z");
+    let other = campaign("other", "OutsideWindow", "True", 1, 2);
+    let mut app = app(report(vec![busy, other]));
+    for (width, words) in [
+        (80, "done in 12 minutes"),
+        (40, "Sending        in 12 minutes"),
+    ] {
+        let text = screen(&mut app, width, 14);
+        assert!(
+            text.contains(words) && text.contains("in 5 hours"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn what_is_suspended_and_who_waits_for_an_answer_is_said() {
     let mut value = serde_json::to_value(many(2)).unwrap();
     value["conversations"] = serde_json::json!({"drafts": 2, "needs_human": 1});

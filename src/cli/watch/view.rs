@@ -245,6 +245,10 @@ fn beneath(frame: &mut Frame<'_>, area: Rect, mut lines: Vec<Line<'static>>, mor
     let room = usize::from(area.height);
     if lines.len() > room && room > 1 {
         lines.truncate(room - 1);
+        // A paragraph that ends here needs no line after it.
+        if lines.last().is_some_and(|line| line.width() == 0) {
+            lines.pop();
+        }
         lines.push(Line::raw(more));
     }
     frame.render_widget(Paragraph::new(lines), area);
