@@ -8,29 +8,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::commits::Commits;
 use super::{Core, against};
-use crate::desired::hex;
+use crate::desired::{NOT_SHOWN, hex};
 use crate::model::Event;
 use crate::status::against::{FieldChange, words};
 
-/// What is shown as it stands; of everything else only a change is told.
-const SHOWN: [&str; 8] = [
-    "version",
-    "limits",
-    "defaults",
-    "accounts",
-    "plans",
-    "owners",
-    "on_invalid",
-    "retention",
-];
-/// Within these, what names people, holds a password or is a text.
-const HIDDEN: [&str; 3] = ["only_to", "ai_role", "proxy"];
 /// Changes told one by one.
 const MAX_TOLD: usize = 20;
-/// What stands for a hidden value begins so; its fingerprint follows.
-const NOT_SHOWN: &str = "[not shown ";
-/// Bytes of that fingerprint.
-const PRINT: usize = 8;
 
 /// The event of a `tidings.yaml` that says something else than when it was last looked at; none while it is invalid.
 pub(super) fn seen(core: &Core) -> Option<Event> {
@@ -38,13 +21,13 @@ pub(super) fn seen(core: &Core) -> Option<Event> {
         return None;
     }
     let known = core.observed.settings.as_ref();
-    let now = shown(&core.desired.engine.written);
+    let now = &core.desired.engine.written;
     let said = now.to_string();
-    if known.map_or(now == Value::Null, |known| known.said == said) {
+    if known.map_or(now.is_null(), |known| known.said == said) {
         return None;
     }
     let before = known.and_then(|known| serde_json::from_str::<Value>(&known.said).ok());
-    let changes = before.map(|before| told(&before, &now));
+    let changes = before.map(|before| told(&before, now));
     // The same in another order.
     if changes.as_ref().is_some_and(Vec::is_empty) {
         return None;
@@ -93,49 +76,12 @@ fn told(before: &Value, now: &Value) -> Vec<String> {
     lines
 }
 
-/// The file without what must not be seen.
-fn shown(written: &Value) -> Value {
-    let Value::Object(keys) = written else {
-        return Value::Null;
-    };
-    let of = |(key, value): (&String, &Value)| {
-        let value = match SHOWN.contains(&key.as_str()) {
-            true => without(value),
-            false => hidden(value),
-        };
-        (key.clone(), value)
-    };
-    Value::Object(keys.iter().map(of).collect())
-}
-
-fn without(value: &Value) -> Value {
-    match value {
-        Value::Object(keys) => {
-            let of = |(key, value): (&String, &Value)| {
-                let value = match HIDDEN.contains(&key.as_str()) {
-                    true => hidden(value),
-                    false => without(value),
-                };
-                (key.clone(), value)
-            };
-            Value::Object(keys.iter().map(of).collect())
-        }
-        other => other.clone(),
-    }
-}
-
-/// Stands for a value.
-fn hidden(value: &Value) -> Value {
-    let print = Sha256::digest(value.to_string());
-    let print = print.get(..PRINT).unwrap_or_default();
-    Value::String(format!("{NOT_SHOWN}{}]", hex(print)))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::desired::shown;
 
     fn changes(before: Value, now: Value) -> Vec<String> {
         told(&shown(&before), &shown(&now))
@@ -166,7 +112,7 @@ mod tests {
             json!({
                 "telegram": {"api_hash": format!("hash-{n}")},
                 "limits": {"only_to": [format!("@person_{n}"), {"id": 100 + n}]},
-                "accounts": {"sales-1": {"proxy": format!("socks5://me:word-{n}@host"), "ai_role": {"prompt": format!("You are {n}")}}},
+                "accounts": {"sales-1": {"proxy": format!("socks5://me:word-{n}@host"), "x-note": format!("note {n}"), "ai_role": {"prompt": format!("You are {n}")}}},
                 "notify": [{"on": ["handoff"], "webhook": format!("https://hook/{n}")}],
                 "test_recipients": [format!("@person_{n}")],
                 "opt_out": {"reply": format!("bye {n}")},
@@ -174,7 +120,7 @@ mod tests {
             })
         };
         let lines = changes(file(1), file(2));
-        assert_eq!(lines.len(), 8, "{lines:#?}");
+        assert_eq!(lines.len(), 9, "{lines:#?}");
         let all = lines.join("\n") + &shown(&file(1)).to_string();
         for word in [
             "person_", "101", "hash-", "word-", "You are", "hook", "bye", "note 1",

@@ -22,6 +22,7 @@ mod names;
 mod resolve;
 mod role;
 mod types;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -34,3 +35,4 @@ pub use names::{History, Known};
 pub use resolve::{EngineFile, Input, Resolution, resolve};
 pub use role::{AiServer, ResolvedRole};
 pub use types::*;
+pub use written::{NOT_SHOWN, shown};

@@ -216,10 +216,12 @@ fn engine_spec<'a>(
     }
 }
 
-/// What is written in tidings.yaml; with an invalid one what was written in the one that goes on.
+/// What is written in tidings.yaml, of what may be seen; with an invalid one what was written in the one that goes on.
 fn written(input: &Input<'_>, valid: bool) -> serde_json::Value {
     match (input.engine, input.previous) {
-        (EngineFile::Bytes(_, bytes), _) if valid => Parsed::new(bytes).json(),
+        (EngineFile::Bytes(_, bytes), _) if valid => {
+            super::written::shown(&Parsed::new(bytes).json())
+        }
         (_, Some(previous)) if !valid => previous.engine.written.clone(),
         _ => serde_json::Value::Null,
     }

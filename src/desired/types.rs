@@ -45,7 +45,7 @@ pub struct InvalidFile {
 pub struct Engine {
     /// The file itself, for what later rooms read.
     pub spec: EngineSpec,
-    /// What is written in it, before variables are put in; null without a file.
+    /// What is written in it, before variables are put in and without what must not be seen; null without a file.
     pub written: serde_json::Value,
     /// `telegram.api_id`; absent: accounts are `not_configured`.
     pub api_id: Option<i32>,
