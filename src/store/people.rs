@@ -4,14 +4,18 @@
 //! people. So people stand in pages of about a thousand with ascending numbers; the newest page
 //! that holds a person is right. An index in memory says which page that is; pages with few people
 //! left are merged.
+//!
+//! Beside each page, written in one step with it, stands a row that says who is in it: a start reads a thousand such rows
+//! of some hundred bytes, and no page before somebody in it is asked for.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::StoreError;
-use super::codec::{items, put_item};
+use super::codec::{items, le_u32, le_u64, put_item};
 use super::db::{Changes, Tree};
-use crate::model::{PersonId, Roll};
+use super::trees::Record;
+use crate::model::PersonId;
 
 /// People in a page.
 const PAGE_PEOPLE: usize = 1_000;
@@ -22,6 +26,14 @@ const PAGE_BYTES: usize = 256 << 10;
 const MERGE_AT: usize = 64;
 /// One person: names, phones, fields of a CSV row.
 const MAX_PERSON_BYTES: usize = 64 << 10;
+/// The keys of the rows that say who is in a page begin with this, after all pages; the page's key follows. Alone it is
+/// the key of [`ALL_LISTED`].
+const LISTS: u8 = 0xFF;
+/// Says that every page has such a row: states of before have none.
+const ALL_LISTED: &[u8] = &[1];
+/// People who were added since the index was last put in order, before that is done again: few beside those who are in
+/// order.
+const UNORDERED: usize = 1_024;
 
 /// The people tree. Clones share one index.
 #[derive(Debug, Clone)]
@@ -33,48 +45,83 @@ pub struct People {
 #[derive(Debug, Default)]
 struct Index {
     page_of: PageOf,
-    pages: BTreeMap<u64, Page>,
+    pages: BTreeMap<u32, Page>,
+    /// Every page has its row that says who is in it.
+    listed: bool,
 }
 
-/// The newest page of each person: 24 bytes a person, of whom there may be a million.
+/// The newest page of each person: 12 bytes a person, of whom there may be a million.
 #[derive(Debug, Default)]
 struct PageOf {
-    roll: Roll,
-    /// By his number; 0 for somebody who is gone.
-    pages: Vec<u64>,
+    /// Ascending; nearly everybody.
+    people: Vec<PersonId>,
+    /// Of each of them; 0 for somebody who is gone.
+    pages: Vec<u32>,
+    /// Those who came since, none of whom is among the others.
+    recent: HashMap<PersonId, u32>,
     known: usize,
 }
 
 impl PageOf {
-    fn get(&self, person: PersonId) -> Option<u64> {
-        let number = self.roll.number(person)?;
-        self.pages
-            .get(number as usize)
-            .copied()
-            .filter(|page| *page > 0)
+    fn get(&self, person: PersonId) -> Option<u32> {
+        let page = match self.people.binary_search(&person) {
+            Ok(at) => self.pages.get(at),
+            Err(_) => self.recent.get(&person),
+        };
+        page.copied().filter(|page| *page > 0)
     }
 
     /// Answers with the page before.
-    fn insert(&mut self, person: PersonId, page: u64) -> Option<u64> {
-        let (number, new) = self.roll.enter(person);
-        if new {
-            self.pages.push(0);
-        }
-        let slot = self.pages.get_mut(number as usize)?;
-        let before = std::mem::replace(slot, page);
+    fn insert(&mut self, person: PersonId, page: u32) -> Option<u32> {
+        let last = self.people.last();
+        let before = if self.recent.is_empty() && last.is_none_or(|last| *last < person) {
+            // People come in the order of their ids more often than not.
+            self.people.push(person);
+            self.pages.push(page);
+            0
+        } else if let Ok(at) = self.people.binary_search(&person)
+            && let Some(slot) = self.pages.get_mut(at)
+        {
+            std::mem::replace(slot, page)
+        } else {
+            let before = self.recent.insert(person, page).unwrap_or(0);
+            if self.recent.len() > UNORDERED.max(self.people.len() / 8) {
+                self.put_in_order();
+            }
+            before
+        };
         if before == 0 {
             self.known += 1;
         }
         Some(before).filter(|page| *page > 0)
     }
 
+    /// Puts those who came lately among the others, from the end on: nobody is moved twice.
+    fn put_in_order(&mut self) {
+        let mut recent: Vec<(PersonId, u32)> = self.recent.drain().collect();
+        recent.sort_unstable();
+        let mut from = self.people.len();
+        let mut to = from + recent.len();
+        self.people.resize(to, PersonId(0));
+        self.pages.resize(to, 0);
+        while let Some((person, page)) = recent.pop() {
+            while from > 0 && self.people[from - 1] > person {
+                (from, to) = (from - 1, to - 1);
+                self.people[to] = self.people[from];
+                self.pages[to] = self.pages[from];
+            }
+            to -= 1;
+            self.people[to] = person;
+            self.pages[to] = page;
+        }
+    }
+
     fn remove(&mut self, person: PersonId) {
-        let slot = self
-            .roll
-            .number(person)
-            .and_then(|number| self.pages.get_mut(number as usize));
-        if let Some(slot) = slot.filter(|slot| **slot > 0) {
-            *slot = 0;
+        let was = match self.people.binary_search(&person) {
+            Ok(at) => self.pages.get_mut(at).map(std::mem::take),
+            Err(_) => self.recent.remove(&person),
+        };
+        if was.is_some_and(|page| page > 0) {
             self.known -= 1;
         }
     }
@@ -98,20 +145,81 @@ impl Page {
 }
 
 impl Index {
-    fn next_page(&self) -> u64 {
+    fn next_page(&self) -> u32 {
         self.pages.last_key_value().map_or(1, |(page, _)| page + 1)
     }
 
-    fn place(&mut self, person: PersonId, size: usize, page: u64) {
-        if let Some(old) = self.page_of.insert(person, page)
-            && let Some(old) = self.pages.get_mut(&old)
-        {
-            old.live -= 1;
+    /// Takes over whom a page holds, which is the newest of all so far.
+    fn place(&mut self, page: u32, list: &List) {
+        let mut entry = Page {
+            total: list.people.len(),
+            live: 0,
+            bytes: list.bytes as usize,
+        };
+        for person in &list.people {
+            match self.page_of.insert(*person, page) {
+                // Twice in one page.
+                Some(old) if old == page => continue,
+                Some(old) => {
+                    if let Some(old) = self.pages.get_mut(&old) {
+                        old.live -= 1;
+                    }
+                }
+                None => {}
+            }
+            entry.live += 1;
         }
-        let entry = self.pages.entry(page).or_default();
-        entry.total += 1;
-        entry.live += 1;
-        entry.bytes += size;
+        self.pages.insert(page, entry);
+    }
+}
+
+/// Who is in a page.
+#[derive(Debug, Default)]
+struct List {
+    people: Vec<PersonId>,
+    /// Bytes of what is known of all of them.
+    bytes: u32,
+}
+
+impl List {
+    fn add(&mut self, (person, bytes): Entry<'_>) {
+        self.people.push(person);
+        self.bytes = self.bytes.saturating_add(bytes.len() as u32);
+    }
+
+    /// Each id as its distance from the one before: those of people in a row are all the same, and take no room packed.
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(4 + self.people.len() * 8);
+        out.extend_from_slice(&self.bytes.to_le_bytes());
+        let mut before = 0i64;
+        for person in &self.people {
+            out.extend_from_slice(&person.0.wrapping_sub(before).to_le_bytes());
+            before = person.0;
+        }
+        out
+    }
+
+    fn decode(page: u32, row: &[u8]) -> Result<List, StoreError> {
+        let read = || {
+            let bytes = le_u32(row, 0)?;
+            let distances = row.get(4..)?;
+            let mut before = 0i64;
+            let people = distances.chunks(8).map(|distance| {
+                before = before.wrapping_add(le_u64(distance, 0)?.cast_signed());
+                Some(PersonId(before))
+            });
+            let people = people.collect::<Option<Vec<_>>>()?;
+            Some(List { people, bytes })
+        };
+        read().ok_or_else(|| wrong(page, "its list has a wrong length"))
+    }
+
+    fn of(entries: &[Entry<'_>]) -> List {
+        let mut list = List::default();
+        for entry in entries {
+            list.add(*entry);
+        }
+        list
     }
 }
 
@@ -123,7 +231,7 @@ fn put_entry(out: &mut Vec<u8>, (person, bytes): Entry<'_>) {
     put_item(out, bytes);
 }
 
-fn decode(page: u64, body: &[u8]) -> Result<Vec<Entry<'_>>, StoreError> {
+fn decode(page: u32, body: &[u8]) -> Result<Vec<Entry<'_>>, StoreError> {
     let entries = || {
         items(body)?
             .chunks(2)
@@ -136,18 +244,39 @@ fn decode(page: u64, body: &[u8]) -> Result<Vec<Entry<'_>>, StoreError> {
             })
             .collect::<Option<Vec<_>>>()
     };
-    entries().ok_or_else(|| {
-        StoreError::corrupt(
-            format!("tree people, page {page}"),
-            "its lengths do not add up",
-        )
-    })
+    entries().ok_or_else(|| wrong(page, "its lengths do not add up"))
 }
 
-fn page_no(key: &[u8]) -> Result<u64, StoreError> {
+fn wrong(page: u32, what: &str) -> StoreError {
+    StoreError::corrupt(format!("tree people, page {page}"), what)
+}
+
+fn page_key(page: u32) -> Vec<u8> {
+    u64::from(page).to_be_bytes().to_vec()
+}
+
+fn list_key(page: u32) -> Vec<u8> {
+    let mut key = vec![LISTS];
+    key.extend(page_key(page));
+    key
+}
+
+fn page_no(key: &[u8]) -> Result<u32, StoreError> {
     key.try_into()
-        .map(u64::from_be_bytes)
-        .map_err(|_| StoreError::corrupt("tree people", "a page's key has a wrong length"))
+        .ok()
+        .and_then(|key| u32::try_from(u64::from_be_bytes(key)).ok())
+        .ok_or_else(|| StoreError::corrupt("tree people", "a page's key has a wrong length"))
+}
+
+/// Writes a page, and who is in it.
+fn write_page(page: u32, body: Vec<u8>, list: &List, changes: &mut Changes) {
+    changes.push((page_key(page), Some(body)));
+    changes.push((list_key(page), Some(list.encode())));
+}
+
+fn drop_page(page: u32, changes: &mut Changes) {
+    changes.push((page_key(page), None));
+    changes.push((list_key(page), None));
 }
 
 impl People {
@@ -162,22 +291,53 @@ impl People {
         &self.tree
     }
 
-    /// The index, read from all pages at the first use.
+    /// The index, read at the first use.
     fn index(&self) -> Result<IndexGuard<'_>, StoreError> {
         let mut guard = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         if guard.is_none() {
-            let mut index = Index::default();
-            for pair in self.tree.prefix(&[]) {
-                let (key, body) = pair?;
-                let page = page_no(&key)?;
-                index.pages.insert(page, Page::default());
-                for (person, bytes) in decode(page, &body)? {
-                    index.place(person, bytes.len(), page);
+            let mut index = Index {
+                listed: self.tree.get(&[LISTS])?.is_some(),
+                ..Index::default()
+            };
+            if index.listed {
+                for pair in self.tree.range(list_key(0), None) {
+                    let (key, row) = pair?;
+                    let page = page_no(key.get(1..).unwrap_or_default())?;
+                    index.place(page, &List::decode(page, &row)?);
+                }
+            } else {
+                for pair in self.pages() {
+                    let (key, body) = pair?;
+                    let page = page_no(&key)?;
+                    index.place(page, &List::of(&decode(page, &body)?));
                 }
             }
             *guard = Some(index);
         }
         Ok(IndexGuard(guard))
+    }
+
+    /// All pages, ascending.
+    fn pages(&self) -> impl Iterator<Item = Result<Record, StoreError>> {
+        self.tree.range(Vec::new(), Some(vec![LISTS]))
+    }
+
+    /// The rows that say who is in each page, where they were not written yet: a state of before is about to be written
+    /// to. What the caller writes besides goes after them, in the same step.
+    fn lists(&self, index: &mut Index) -> Result<Changes, StoreError> {
+        let mut changes = Changes::new();
+        if index.listed {
+            return Ok(changes);
+        }
+        for pair in self.pages() {
+            let (key, body) = pair?;
+            let page = page_no(&key)?;
+            let list = List::of(&decode(page, &body)?);
+            changes.push((list_key(page), Some(list.encode())));
+        }
+        changes.push((vec![LISTS], Some(ALL_LISTED.to_vec())));
+        index.listed = true;
+        Ok(changes)
     }
 
     /// Writes people in one step, replacing what was known of them. Of one person named twice the
@@ -209,13 +369,20 @@ impl People {
         write_pages(index, newest.into_iter(), &mut changes);
         let result = self
             .merge(index, &mut changes)
-            .and_then(|()| self.tree.apply(changes));
+            .and_then(|()| self.write(index, changes));
         guard.keep_if(result)
+    }
+
+    /// Writes the changes in one step.
+    fn write(&self, index: &mut Index, changes: Changes) -> Result<(), StoreError> {
+        let mut all = self.lists(index)?;
+        all.extend(changes);
+        self.tree.apply(all)
     }
 
     /// Merges pages with few people left into full ones, and drops empty ones.
     fn merge(&self, index: &mut Index, changes: &mut Changes) -> Result<(), StoreError> {
-        let empty: Vec<u64> = index
+        let empty: Vec<u32> = index
             .pages
             .iter()
             .filter(|(_, page)| page.live == 0)
@@ -223,9 +390,9 @@ impl People {
             .collect();
         for no in empty {
             index.pages.remove(&no);
-            changes.push((no.to_be_bytes().to_vec(), None));
+            drop_page(no, changes);
         }
-        let thin: Vec<u64> = index
+        let thin: Vec<u32> = index
             .pages
             .iter()
             .filter(|(_, page)| page.is_thin())
@@ -241,16 +408,13 @@ impl People {
             .collect();
         let mut people: Vec<(PersonId, Vec<u8>)> = Vec::new();
         for no in &thin {
-            let key = no.to_be_bytes().to_vec();
+            let key = page_key(*no);
             let body = match fresh.get(&key) {
                 Some(body) => Some(body.clone()),
                 None => self.tree.get(&key)?,
             };
             let Some(body) = body else {
-                return Err(StoreError::corrupt(
-                    format!("tree people, page {no}"),
-                    "it is missing",
-                ));
+                return Err(wrong(*no, "it is missing"));
             };
             for (person, bytes) in decode(*no, &body)? {
                 if index.page_of.get(person) == Some(*no) {
@@ -264,7 +428,7 @@ impl People {
         write_pages(index, ordered, changes);
         for no in thin {
             index.pages.remove(&no);
-            changes.push((no.to_be_bytes().to_vec(), None));
+            drop_page(no, changes);
         }
         Ok(())
     }
@@ -289,11 +453,8 @@ impl People {
         let Some(page) = index.page_of.get(person) else {
             return Ok(Vec::new());
         };
-        let Some(body) = self.tree.get(&page.to_be_bytes())? else {
-            return Err(StoreError::corrupt(
-                format!("tree people, page {page}"),
-                "it is missing",
-            ));
+        let Some(body) = self.tree.get(&page_key(page))? else {
+            return Err(wrong(page, "it is missing"));
         };
         Ok(decode(page, &body)?
             .into_iter()
@@ -327,7 +488,7 @@ impl People {
     pub fn scan(&self, mut each: impl FnMut(PersonId, &[u8])) -> Result<(), StoreError> {
         let mut guard = self.index()?;
         let index = guard.get()?;
-        for pair in self.tree.prefix(&[]) {
+        for pair in self.pages() {
             let (key, body) = pair?;
             let page = page_no(&key)?;
             for (person, bytes) in decode(page, &body)? {
@@ -349,7 +510,7 @@ impl People {
         let mut changes = Changes::new();
         let mut removed = 0;
         let mut pages = BTreeMap::new();
-        for pair in self.tree.prefix(&[]) {
+        for pair in self.pages() {
             let (key, body) = pair?;
             let no = page_no(&key)?;
             let entries = decode(no, &body)?;
@@ -357,25 +518,30 @@ impl People {
                 continue;
             }
             let mut out = Vec::new();
-            let mut live = 0;
+            let mut list = List::default();
             for (person, bytes) in entries {
                 let current = index.page_of.get(person) == Some(no);
                 if current && gone.contains(&person) {
                     removed += 1;
                 } else if current {
                     put_entry(&mut out, (person, bytes));
-                    live += 1;
+                    list.add((person, bytes));
                 }
             }
+            let live = list.people.len();
             let page = Page {
                 total: live,
                 live,
-                bytes: out.len(),
+                bytes: list.bytes as usize,
             };
             pages.insert(no, page);
-            changes.push((key, (live > 0).then_some(out)));
+            if live > 0 {
+                write_page(no, out, &list, &mut changes);
+            } else {
+                drop_page(no, &mut changes);
+            }
         }
-        let result = self.tree.apply(changes);
+        let result = self.write(index, changes);
         if result.is_ok() {
             for person in gone {
                 index.page_of.remove(person);
@@ -398,21 +564,23 @@ fn write_pages<'a>(
     people: impl Iterator<Item = Entry<'a>>,
     changes: &mut Changes,
 ) {
-    let mut no = index.next_page();
-    let mut body = Vec::new();
-    let mut count = 0;
+    let (mut body, mut list) = (Vec::new(), List::default());
+    let mut end = |body: &mut Vec<u8>, list: &mut List| {
+        let (body, list) = (std::mem::take(body), std::mem::take(list));
+        let no = index.next_page();
+        index.place(no, &list);
+        write_page(no, body, &list, changes);
+    };
     for (person, bytes) in people {
+        let count = list.people.len();
         if count > 0 && (count == PAGE_PEOPLE || body.len() + bytes.len() > PAGE_BYTES) {
-            changes.push((no.to_be_bytes().to_vec(), Some(std::mem::take(&mut body))));
-            no += 1;
-            count = 0;
+            end(&mut body, &mut list);
         }
         put_entry(&mut body, (person, bytes));
-        index.place(person, bytes.len(), no);
-        count += 1;
+        list.add((person, bytes));
     }
-    if count > 0 {
-        changes.push((no.to_be_bytes().to_vec(), Some(body)));
+    if !list.people.is_empty() {
+        end(&mut body, &mut list);
     }
 }
 
@@ -429,5 +597,43 @@ impl IndexGuard<'_> {
             *self.0 = None;
         }
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_index_holds_what_a_map_holds(
+            steps in prop::collection::vec((0u32..9, prop_oneof![0i64..4_000, any::<i64>()]), 0..6_000),
+        ) {
+            let mut index = PageOf::default();
+            let mut map: BTreeMap<PersonId, u32> = BTreeMap::new();
+            for (page, id) in steps {
+                let person = PersonId(id);
+                if page == 0 {
+                    index.remove(person);
+                    map.remove(&person);
+                } else {
+                    prop_assert_eq!(index.insert(person, page), map.insert(person, page));
+                }
+            }
+            prop_assert_eq!(index.known, map.len());
+            for id in (0..4_000).map(PersonId).chain(map.keys().copied()) {
+                prop_assert_eq!(index.get(id), map.get(&id).copied());
+            }
+        }
+
+        #[test]
+        fn a_list_comes_back_as_it_was(ids in prop::collection::vec(any::<i64>(), 0..50), bytes: u32) {
+            let list = List { people: ids.into_iter().map(PersonId).collect(), bytes };
+            let back = List::decode(1, &list.encode()).unwrap();
+            prop_assert_eq!(back.people, list.people);
+            prop_assert_eq!(back.bytes, bytes);
+        }
     }
 }
