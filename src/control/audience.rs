@@ -57,7 +57,7 @@ pub(super) fn page(core: &Core, line: &Lineage, after: Option<u32>) -> Value {
             && !matches!(recipient.status, Status::Excluded(_))
             && let Some(person) = core.observed.persons.id(Handle(number))
         {
-            people.extend(rows.of(number, person, recipient));
+            people.extend(rows.of(number, person, &recipient));
         }
         number += 1;
     }
@@ -157,7 +157,7 @@ impl<'a> Rows<'a> {
                 .map_or_else(|| person.to_string(), ToString::to_string)
         };
         let sent = recipient.status == Status::Settled(crate::model::Outcome::Sent);
-        let contacted = core.observed.contacted.get(&number);
+        let contacted = core.observed.contacted.shape(&number);
         let replied_at = contacted
             .and_then(Contacted::last_reply)
             .filter(|_| recipient.replied);

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
+use super::table::Row;
 use super::{ClassId, Handle, Handles, Meter, Persons, Table};
 use crate::model::{Exclusion, Lineage, Outcome, SourceId, StallReason, Timestamp};
 
@@ -182,6 +183,19 @@ impl Recipient {
             opted_out: false,
             bound: false,
         }
+    }
+}
+
+impl Row for Recipient {
+    /// When his message was accepted.
+    type Moment = u32;
+
+    fn take_moment(&mut self) -> u32 {
+        std::mem::take(&mut self.sent_at)
+    }
+
+    fn set_moment(&mut self, moment: u32) {
+        self.sent_at = moment;
     }
 }
 

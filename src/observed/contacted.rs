@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Table;
+use super::table::{self, Table};
 use crate::model::{Lineage, Timestamp};
 
 /// Messages to one person whose moments are kept: more than any sensible `limits.per_person.per_month`.
@@ -25,6 +25,30 @@ pub struct Contacted {
     /// When the last one was, of any campaign; [`NEVER`].
     last_sent: Timestamp,
     heard: Option<Box<Heard>>,
+}
+
+/// Nearly everybody got one message: its moment is his own, and all else of him is also others'.
+impl table::Row for Contacted {
+    type Moment = i64;
+
+    fn take_moment(&mut self) -> i64 {
+        match &mut self.sent {
+            Sent::Once(at) if *at == self.last_sent => {
+                self.last_sent = NEVER;
+                std::mem::take(at).0
+            }
+            _ => 0,
+        }
+    }
+
+    fn set_moment(&mut self, moment: i64) {
+        if let Sent::Once(at) = &mut self.sent
+            && moment != 0
+        {
+            *at = Timestamp(moment);
+            self.last_sent = *at;
+        }
+    }
 }
 
 /// Stands where there was no message.

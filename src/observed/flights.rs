@@ -198,7 +198,8 @@ pub(super) fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
     if let Some(it) = campaign
         && intent.key.step == 0
     {
-        if let Some(recipient) = it.recipients.get(&handle.0).copied()
+        let known = it.recipients.get(&handle.0);
+        if let Some(recipient) = known
             && recipient.status == Status::Pending
         {
             let class = class_of(persons, &recipient, handle);
@@ -213,12 +214,13 @@ pub(super) fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
                     .0
             }
         };
-        let recipient = it
-            .recipients
-            .get_or_insert_with(handle.0, || Recipient::of(Status::InFlight));
-        recipient.status = Status::InFlight;
-        recipient.account = Some(index);
-        recipient.variant = u16::try_from(variant).ok();
+        let recipient = Recipient {
+            status: Status::InFlight,
+            account: Some(index),
+            variant: u16::try_from(variant).ok(),
+            ..known.unwrap_or(Recipient::of(Status::InFlight))
+        };
+        it.recipients.insert(handle.0, recipient);
         it.in_flight += 1;
     }
     if confirmation {
@@ -265,11 +267,10 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
     let silenced = state.opted_out.contains(handle.0);
     let is_silenced = state.is_silenced(handle);
     heard_from_us(state, handle, at);
-    let contacted = state
-        .contacted
-        .get_or_insert_with(handle.0, Default::default);
+    let mut contacted = state.contacted.get(&handle.0).unwrap_or_default();
     contacted.account = Some(index);
     contacted.last_campaign = Some(key.lineage.clone());
+    state.contacted.insert(handle.0, contacted);
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
         it.last_sent_at = Some(at);
         it.failures_in_row = 0;
@@ -288,7 +289,7 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
         if is_silenced {
             it.steps.end(handle, Outcome::OptedOut);
         }
-        if let Some(recipient) = it.recipients.get_mut(&handle.0) {
+        if let Some(mut recipient) = it.recipients.get(&handle.0) {
             recipient.sent_at = u32::try_from(at.seconds()).unwrap_or(0);
             if recipient.replied {
                 // His answer was faster than Telegram's.
@@ -310,25 +311,26 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
             {
                 count.sent += 1;
             }
+            it.recipients.insert(handle.0, recipient);
         }
     }
 }
 
 /// A message to a person counts for `limits.per_person`.
 fn heard_from_us(state: &mut Observed, handle: Handle, at: Timestamp) {
-    let contacted = state
-        .contacted
-        .get_or_insert_with(handle.0, Default::default);
+    let mut contacted = state.contacted.get(&handle.0).unwrap_or_default();
     contacted.sent_at(at);
     contacted.sent.add(at);
+    state.contacted.insert(handle.0, contacted);
 }
 
 /// From in flight to settled.
 fn settle(it: &mut Campaign, handle: Handle, outcome: Outcome) {
-    if let Some(recipient) = it.recipients.get_mut(&handle.0)
+    if let Some(mut recipient) = it.recipients.get(&handle.0)
         && recipient.status == Status::InFlight
     {
         recipient.status = Status::Settled(outcome);
+        it.recipients.insert(handle.0, recipient);
         it.in_flight = it.in_flight.saturating_sub(1);
         *it.outcomes.entry(outcome).or_default() += 1;
     }
@@ -387,9 +389,9 @@ pub(super) fn operator_resolved(
     let Some(it) = campaigns.get_mut(&key.lineage) else {
         return;
     };
-    let Some(recipient) = it
+    let Some(mut recipient) = it
         .recipients
-        .get_mut(&handle.0)
+        .get(&handle.0)
         .filter(|r| key.step == 0 && r.status == Status::Settled(Outcome::Uncertain))
     else {
         return;
@@ -405,10 +407,12 @@ pub(super) fn operator_resolved(
         {
             count.sent += 1;
         }
-        let known = contacted.get_or_insert_with(handle.0, Default::default);
+        it.recipients.insert(handle.0, recipient);
+        let mut known = contacted.get(&handle.0).unwrap_or_default();
         known.account = recipient.account.or(known.account);
         known.sent_at(at);
         known.last_campaign = Some(key.lineage.clone());
+        contacted.insert(handle.0, known);
         return;
     }
     let gone = recipient
@@ -421,7 +425,7 @@ pub(super) fn operator_resolved(
     if gone {
         recipient.account = None;
     }
-    let recipient = *recipient;
+    it.recipients.insert(handle.0, recipient);
     let class = class_of(persons, &recipient, handle);
     it.enqueue(handle, persons, class);
     it.unjudged.insert(handle.0);
@@ -458,7 +462,7 @@ pub(super) fn released(state: &mut Observed, key: &SendKey, keep: bool) {
         it.steps.released(handle, key.run);
         return;
     }
-    let Some(recipient) = it.recipients.get_mut(&handle.0) else {
+    let Some(mut recipient) = it.recipients.get(&handle.0) else {
         return;
     };
     if recipient.status != Status::InFlight {
@@ -470,7 +474,7 @@ pub(super) fn released(state: &mut Observed, key: &SendKey, keep: bool) {
     recipient.account = recipient.bound.then_some(index);
     recipient.status = Status::Pending;
     recipient.replied = false;
-    let recipient = *recipient;
+    it.recipients.insert(handle.0, recipient);
     let class = class_of(persons, &recipient, handle);
     it.enqueue(handle, persons, class);
     if silenced && suppression::excludes(state, handle) {
@@ -489,7 +493,7 @@ pub(super) fn settle_pending(state: &mut Observed, line: &str, handle: Handle, o
     let Some(it) = campaigns.get_mut(line) else {
         return;
     };
-    let Some(recipient) = it.recipients.get(&handle.0).copied() else {
+    let Some(mut recipient) = it.recipients.get(&handle.0) else {
         return;
     };
     if recipient.status != Status::Pending {
@@ -498,9 +502,8 @@ pub(super) fn settle_pending(state: &mut Observed, line: &str, handle: Handle, o
     let class = class_of(persons, &recipient, handle);
     it.dequeue(handle, class);
     it.unjudged.remove(handle.0);
-    if let Some(recipient) = it.recipients.get_mut(&handle.0) {
-        recipient.status = Status::Settled(outcome);
-    }
+    recipient.status = Status::Settled(outcome);
+    it.recipients.insert(handle.0, recipient);
     it.count(Source::NO_ACCOUNT, outcome);
     *it.outcomes.entry(outcome).or_default() += 1;
 }

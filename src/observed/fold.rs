@@ -644,20 +644,20 @@ fn incoming(
     let index = index_of(state, Some(account));
     let handle = state.persons.intern(person);
     met(state, index, handle, true);
-    let contacted: &mut Contacted = state
-        .contacted
-        .get_or_insert_with(handle.0, Default::default);
+    let mut contacted: Contacted = state.contacted.get(&handle.0).unwrap_or_default();
     let before = contacted.handle(index, message_id);
+    state.contacted.insert(handle.0, contacted.clone());
     if state.talks.was_handled(handle, index, before, message_id) {
         return;
     }
     contacted.replied_at(at);
+    state.contacted.insert(handle.0, contacted);
     super::talk::heard(state, handle, index, message_id, at);
     for it in state.campaigns.values_mut() {
         it.steps.reply(handle);
-        let Some(recipient) = it
+        let Some(mut recipient) = it
             .recipients
-            .get_mut(&handle.0)
+            .get(&handle.0)
             .filter(|recipient| !recipient.replied)
         else {
             continue;
@@ -675,5 +675,6 @@ fn incoming(
                 count.replied += 1;
             }
         }
+        it.recipients.insert(handle.0, recipient);
     }
 }

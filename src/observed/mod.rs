@@ -47,7 +47,7 @@ pub use restored::Restored;
 pub use runs::Runs;
 pub use steps::{StepCounts, StepGroup, StepRow, StepTotals, StepWaiter, Steps};
 pub use suppression::{Entry as SuppressionEntry, Suppression};
-pub use table::{Handles, Table};
+pub use table::{Handles, Row, Table};
 pub use talk::{Draft, Notice, Spend, Talk, Talks, Unanswered};
 
 use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp};

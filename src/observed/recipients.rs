@@ -70,7 +70,7 @@ pub(super) fn judged(
     for person in included {
         let handle = persons.intern(persons.resolve(*person));
         it.unjudged.remove(handle.0);
-        let old = it.recipients.get(&handle.0).copied();
+        let old = it.recipients.get(&handle.0);
         if let Some(Recipient {
             status: Status::Pending | Status::InFlight | Status::Settled(_),
             ..
@@ -114,7 +114,7 @@ pub(super) fn remove_unsettled(
     persons: &mut super::Persons,
     handle: Handle,
 ) -> bool {
-    match it.recipients.get(&handle.0).copied() {
+    match it.recipients.get(&handle.0) {
         None => true,
         Some(recipient) => match recipient.status {
             Status::InFlight | Status::Settled(_) => false,
@@ -173,7 +173,7 @@ pub(super) fn resolved(
                 }
             }
         }
-        let Some(recipient) = it.recipients.get(&old.0).copied() else {
+        let Some(recipient) = it.recipients.get(&old.0) else {
             continue;
         };
         if !remove_unsettled(it, persons, old) {
@@ -224,11 +224,12 @@ pub(super) fn silence(state: &mut Observed, handle: Handle, opted_out: bool) {
     for line in lines.into_iter().filter(|_| opted_out) {
         settle_pending(state, &line, handle, Outcome::OptedOut);
         if let Some(it) = state.campaigns.get_mut(&line)
-            && let Some(recipient) = it.recipients.get_mut(&handle.0)
+            && let Some(mut recipient) = it.recipients.get(&handle.0)
             && recipient.status == Status::Settled(Outcome::Sent)
             && !recipient.opted_out
         {
             recipient.opted_out = true;
+            it.recipients.insert(handle.0, recipient);
             it.opted_out += 1;
         }
     }

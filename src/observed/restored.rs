@@ -49,9 +49,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
             for (person, moments) in people {
                 let person = state.persons.resolve(*person);
                 let handle = state.persons.intern(person);
-                let known = state
-                    .contacted
-                    .get_or_insert_with(handle.0, Default::default);
+                let mut known = state.contacted.get(&handle.0).unwrap_or_default();
                 for at in moments {
                     if known.last_sent() < Some(*at) {
                         known.sent_at(*at);
@@ -59,6 +57,7 @@ pub(super) fn fold(state: &mut Observed, event: &Event, at: Timestamp) {
                     }
                     known.sent.add(*at);
                 }
+                state.contacted.insert(handle.0, known);
             }
         }
         Event::ChargesUnited {
@@ -147,15 +146,14 @@ fn unite(state: &mut Observed, line: &Lineage, group: &SettledElsewhere) {
         let handle = state.persons.intern(person);
         if group.outcome == Outcome::Sent {
             let at = Timestamp::from_seconds(i64::from(*sent_at));
-            let known = state
-                .contacted
-                .get_or_insert_with(handle.0, Default::default);
+            let mut known = state.contacted.get(&handle.0).unwrap_or_default();
             known.account = account.or(known.account);
             if known.last_sent() < Some(at) {
                 known.sent_at(at);
                 known.last_campaign = Some(line.clone());
                 known.sent.add(at);
             }
+            state.contacted.insert(handle.0, known);
             state
                 .restored
                 .get_or_insert_default()

@@ -527,7 +527,7 @@ fn recount(state: &Observed) {
 fn summary(state: &Observed) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for (line, it) in &state.campaigns {
-        let people: BTreeMap<u32, &Recipient> = it.recipients.iter().collect();
+        let people: BTreeMap<u32, Recipient> = it.recipients.iter().collect();
         lines.push(format!(
             "{line} {people:?} {:?} {:?} {:?} {:?}",
             it.queues, it.unresolved, it.unjudged, it.outcomes
@@ -663,7 +663,11 @@ fn whom_telegram_let_wait_stays_with_his_account_even_when_called_off_later() {
         );
         let handle = state.handle(PersonId(1)).unwrap();
         assert_eq!(
-            state.campaigns["spring"].recipients[&handle.0].account,
+            state.campaigns["spring"]
+                .recipients
+                .get(&handle.0)
+                .unwrap()
+                .account,
             Some(0),
             "keep: {keep}"
         );

@@ -80,7 +80,7 @@ pub fn role_of(inputs: &Inputs<'_>, account: &AccountName, person: PersonId) -> 
         .map(|flight| &flight.intent.key.lineage)
         .find(|line| !crate::model::is_aside(line));
     let last = handle
-        .and_then(|handle| observed.contacted.get(&handle.0))
+        .and_then(|handle| observed.contacted.shape(&handle.0))
         .and_then(|contacted| contacted.last_campaign.as_ref());
     // Where the latest wrote from other accounts only, the latest that wrote from this one.
     let elsewhere = |line: &&Lineage| matches!(wanted(inputs, line), Some((_, Some(spec))) if !spec.accounts.contains(account));

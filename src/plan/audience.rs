@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 use super::Inputs;
 use crate::desired::{ResolvedCampaign, SourceRole};
 use crate::model::{Event, Exclusion, LastSeen, Lineage, Person, PersonId, Timestamp};
-use crate::observed::{Campaign, Contacted, Handle, Status};
+use crate::observed::{Campaign, Handle, Status};
 use crate::people::is_named;
 use crate::text::{CampaignFacts, Context};
 
@@ -258,7 +258,7 @@ impl<'a> Judge<'a> {
                 let last = observed
                     .contacted
                     .get(&handle.0)
-                    .and_then(Contacted::last_sent);
+                    .and_then(|known| known.last_sent());
                 last.is_some_and(|last| self.inputs.now.since(last) < within)
             });
         }

@@ -115,7 +115,7 @@ impl<'a> Keepers<'a> {
         let keeps = |account: &u16| {
             self.able.contains(account) && observed.persons.reaches(*account, handle)
         };
-        let talked = observed.contacted.get(&number);
+        let talked = observed.contacted.shape(&number);
         let wrote = talked.and_then(|talked| talked.account);
         if let Some(account) = wrote.filter(keeps) {
             return Some(account);

@@ -68,7 +68,7 @@ pub fn campaign_of_talk<'a>(
         .map(|draft| &draft.role)
         .or(talk.unanswered.as_ref().map(|open| &open.role))
         .filter(|role| account_of_role(role).is_none())
-        .or_else(|| observed.contacted.get(&who.0)?.last_campaign.as_ref())
+        .or_else(|| observed.contacted.shape(&who.0)?.last_campaign.as_ref())
 }
 
 /// All of them, and those of each campaign.

@@ -191,7 +191,9 @@ fn heard(present: &Observed, backup: &Observed) -> Vec<Event> {
             .copied()
             .collect();
         if !new.is_empty() {
-            let people = by_campaign.entry(it.last_campaign.as_ref()).or_default();
+            let known = present.contacted.shape(&number);
+            let campaign = known.and_then(|known| known.last_campaign.as_ref());
+            let people = by_campaign.entry(campaign).or_default();
             people.push((person, new));
         }
     }
