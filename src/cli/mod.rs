@@ -399,8 +399,14 @@ pub fn definition() -> clap::Command {
 
 /// Asks the engine for a document.
 fn document(workspace: &Workspace, command: Command) -> Result<serde_json::Value, Failure> {
-    match control::request(workspace, command)? {
-        Reply::Document { body } => Ok(body),
+    read_text(&written(workspace, command)?)
+}
+
+/// The same as the text that it came as.
+fn written(workspace: &Workspace, command: Command) -> Result<String, Failure> {
+    match control::request_written(workspace, command)? {
+        Reply::Written { json } => Ok(json),
+        Reply::Document { body } => Ok(body.to_string()),
         Reply::Done { message } => Err(Failure::new(message)),
         Reply::Refused { message, usage } => Err(refused(message, usage)),
     }
@@ -413,7 +419,7 @@ fn order(workspace: &Workspace, command: Command) -> Ended {
             output::line(&crate::status::plain(&message))?;
             Ok(DONE)
         }
-        Reply::Document { .. } => Ok(DONE),
+        Reply::Document { .. } | Reply::Written { .. } => Ok(DONE),
         Reply::Refused { message, usage } => Err(refused(message, usage)),
     }
 }
@@ -429,11 +435,18 @@ fn refused(message: String, usage: bool) -> Failure {
 
 /// A document of ours, read back.
 fn read_back<T: serde::de::DeserializeOwned>(body: serde_json::Value) -> Result<T, Failure> {
-    serde_json::from_value(body).map_err(|error| {
-        Failure::new(format!(
-            "the answer cannot be read ({error}); is the daemon another version of Tidings?"
-        ))
-    })
+    serde_json::from_value(body).map_err(unreadable)
+}
+
+/// The same, of a text.
+fn read_text<T: serde::de::DeserializeOwned>(json: &str) -> Result<T, Failure> {
+    serde_json::from_str(json).map_err(unreadable)
+}
+
+fn unreadable(error: serde_json::Error) -> Failure {
+    Failure::new(format!(
+        "the answer cannot be read ({error}); is the daemon another version of Tidings?"
+    ))
 }
 
 /// Who gives an order, for the events.

@@ -247,6 +247,8 @@ fn remove(global: &Global, args: &RemoveArgs) -> Ended {
                 }
             }
             Reply::Done { message } => output::line(&plain(&message))?,
+            // `request` reads what it asked for.
+            Reply::Written { .. } => {}
             Reply::Refused { message, usage } => trouble = Some(super::refused(message, usage)),
         }
     }

@@ -1,5 +1,6 @@
 //! Standard output and what kind of thing it is.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::{DONE, Failure};
@@ -46,6 +47,67 @@ pub(super) fn json(body: &impl serde::Serialize) -> Result<(), Failure> {
     line(&harmless(&body))
 }
 
+/// Prints JSON that is a text already, as [`json`] does.
+pub(super) fn written(json: &str) -> Result<(), Failure> {
+    line(&harmless(&indented(json)))
+}
+
+/// JSON on one line with line breaks and two spaces a level, as serde writes it: the bytes of a long document are looked
+/// at once, and no value is made of them.
+fn indented(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let bytes = json.as_bytes();
+    let (mut at, mut told, mut depth) = (0, 0, 0_usize);
+    while let Some(byte) = bytes.get(at) {
+        let next = at + 1;
+        match byte {
+            b'"' => at = next + end_of_string(&bytes[next..]),
+            b'{' | b'[' if matches!(bytes.get(next), Some(b'}' | b']')) => at = next + 1,
+            b'{' | b'[' | b',' => {
+                out.push_str(&json[told..next]);
+                (at, told) = (next, next);
+                depth += usize::from(*byte != b',');
+                new_line(&mut out, depth);
+            }
+            b'}' | b']' => {
+                out.push_str(&json[told..at]);
+                (told, at) = (at, next);
+                depth = depth.saturating_sub(1);
+                new_line(&mut out, depth);
+            }
+            b':' => {
+                out.push_str(&json[told..next]);
+                (at, told) = (next, next);
+                out.push(' ');
+            }
+            _ => at = next,
+        }
+    }
+    out.push_str(&json[told..]);
+    out
+}
+
+fn new_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    for _ in 0..depth {
+        out.push_str("  ");
+    }
+}
+
+/// Where a string ends, after its closing quote.
+fn end_of_string(text: &[u8]) -> usize {
+    let mut escaped = false;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return at + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
 /// Prints a document as one line of JSON.
 pub(super) fn json_line(body: &impl serde::Serialize) -> Result<(), Failure> {
     let body = serde_json::to_string(body).map_err(|error| Failure::new(error.to_string()))?;
@@ -54,18 +116,23 @@ pub(super) fn json_line(body: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// JSON in which characters that steer a terminal, or turn the writing direction, are escapes: they stand in texts
 /// alone, and a program reads the same.
-pub(super) fn harmless(json: &str) -> String {
+pub(super) fn harmless(json: &str) -> Cow<'_, str> {
+    // The line breaks between values are our own.
+    let bad = |c: char| steers(c) && c != '\n';
+    let is_plain = |byte: u8| byte == b'\n' || (0x20..0x7F).contains(&byte);
+    if json.bytes().all(is_plain) || !json.contains(bad) {
+        return Cow::Borrowed(json);
+    }
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        // The line breaks between values are our own.
-        if steers(c) && c != '\n' {
+        if bad(c) {
             // All of them are one UTF-16 unit.
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             out.push(c);
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 /// Prints a document as YAML.
@@ -150,12 +217,29 @@ mod tests {
             serde_json::to_string(&body),
             serde_json::to_string_pretty(&body),
         ] {
-            let text = harmless(&form.unwrap());
+            let form = form.unwrap();
+            let text = harmless(&form);
             assert!(!text.chars().any(|c| steers(c) && c != '\n'), "{text}");
             assert!(text.contains("\\u202e"), "{text}");
             assert_eq!(
                 serde_json::from_str::<serde_json::Value>(&text).unwrap(),
                 body
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_is_indented_as_serde_indents_the_value() {
+        for body in [
+            serde_json::json!({}),
+            serde_json::json!([[], {}, [{}], "a", 1.5, null, true]),
+            serde_json::json!({"a{": {"b": ["\\", "\"", "\\\"}", "я,:[]"], "c": []}, "d": [{"e": -1}, []]}),
+            serde_json::json!("}"),
+            serde_json::json!(7),
+        ] {
+            assert_eq!(
+                indented(&body.to_string()),
+                serde_json::to_string_pretty(&body).unwrap()
             );
         }
     }

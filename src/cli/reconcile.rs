@@ -80,7 +80,7 @@ pub(super) fn look_up(workspace: &Workspace, name: &str) -> Result<(), Failure> 
         },
     )? {
         Reply::Refused { message, usage } => return Err(super::refused(message, usage)),
-        Reply::Done { .. } | Reply::Document { .. } => {}
+        Reply::Done { .. } | Reply::Document { .. } | Reply::Written { .. } => {}
     }
     let mut held = false;
     loop {

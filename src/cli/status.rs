@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Ended {
         return super::watch::run(&workspace, &args.names);
     }
     loop {
-        let body = super::document(
+        let json = super::written(
             &workspace,
             Command::Status {
                 names: args.names.clone(),
@@ -58,16 +58,17 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Ended {
         )?;
         let report: Option<StatusReport> = match (args.output, args.check) {
             (Form::Json | Form::Yaml, false) => None,
-            _ => Some(super::read_back(body.clone())?),
+            _ => Some(super::read_text(&json)?),
         };
         match (&report, args.output) {
-            (_, Form::Json) if args.watch => output::json_line(&body)?,
-            (_, Form::Json) => output::json(&body)?,
-            (_, Form::Yaml) if args.watch => {
-                output::line("---")?;
-                output::yaml(&body)?;
+            (_, Form::Json) if args.watch => output::line(&output::harmless(&json))?,
+            (_, Form::Json) => output::written(&json)?,
+            (_, Form::Yaml) => {
+                if args.watch {
+                    output::line("---")?;
+                }
+                output::yaml(&super::read_text::<serde_json::Value>(&json)?)?;
             }
-            (_, Form::Yaml) => output::yaml(&body)?,
             (Some(report), form) => {
                 let look = output::look(form == Form::Wide);
                 let text = if args.names.is_empty() || form == Form::Wide {

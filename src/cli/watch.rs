@@ -203,13 +203,10 @@ impl Recent {
                 limit: EVENTS,
             };
             // Without its events a story is still one.
-            let Ok(Some(Ok(body))) = socket::request(path, &command, ANSWER)
+            let Ok(Some(Ok(document))) = socket::request(path, &command, ANSWER)
                 .await
-                .map(|reply| reply.map(body))
+                .map(|reply| reply.map(read::<EventsDocument>))
             else {
-                return;
-            };
-            let Ok(document) = serde_json::from_value::<EventsDocument>(body) else {
                 return;
             };
             upto = upto.or(document.upto);
@@ -243,18 +240,11 @@ async fn look(
     let status = Command::Status {
         names: names.to_vec(),
     };
-    let report: StatusReport = match request(status).await.map(|reply| reply.map(body)) {
+    let report: StatusReport = match request(status).await.map(|reply| reply.map(read)) {
         Ok(None) => return Update::Gone,
         Err(error) => return Update::Failed(error.to_string()),
         Ok(Some(Err(why))) => return Update::Failed(why),
-        Ok(Some(Ok(body))) => match serde_json::from_value(body) {
-            Ok(report) => report,
-            Err(error) => {
-                return Update::Failed(format!(
-                    "the answer cannot be read ({error}); is the daemon another version of Tidings?"
-                ));
-            }
-        },
+        Ok(Some(Ok(report))) => report,
     };
     let mut events = Vec::new();
     if let Some(name) = story {
@@ -264,9 +254,11 @@ async fn look(
     Update::Report(Box::new(report), events)
 }
 
-fn body(reply: Reply) -> Result<serde_json::Value, String> {
+fn read<T: serde::de::DeserializeOwned>(reply: Reply) -> Result<T, String> {
     match reply {
-        Reply::Document { body } => Ok(body),
-        Reply::Done { message } | Reply::Refused { message, .. } => Err(message),
+        Reply::Written { json } => super::read_text(&json),
+        Reply::Document { body } => super::read_back(body),
+        Reply::Done { message } | Reply::Refused { message, .. } => return Err(message),
     }
+    .map_err(|failure| failure.message)
 }

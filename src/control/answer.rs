@@ -8,6 +8,7 @@ use super::core::Open;
 use super::marks::Whose;
 use super::{Clock, Core, RequestError, RunOptions, Workspace};
 use crate::model::{AccountName, Command, Event, Lineage, Reply};
+use crate::plan::Plan;
 use crate::spec::diagnostic::no_such;
 use crate::status::{self, CampaignNames as _, DaemonInfo};
 use crate::store::Durability;
@@ -40,6 +41,14 @@ pub(super) fn document(body: &impl Serialize) -> Reply {
     }
 }
 
+/// As [`document`], of one that may be long.
+fn written(body: &impl Serialize) -> Reply {
+    match serde_json::to_string(body) {
+        Ok(json) => Reply::Written { json },
+        Err(error) => refused(format!("the report cannot be written: {error}")),
+    }
+}
+
 /// Who answers.
 pub(super) fn daemon_info(core: &Core, running: bool) -> DaemonInfo {
     let age = u64::try_from(core.pulse.heartbeat_age().as_millis()).unwrap_or(u64::MAX);
@@ -52,13 +61,22 @@ pub(super) fn daemon_info(core: &Core, running: bool) -> DaemonInfo {
     }
 }
 
-/// The report, with the commits that the specs come from.
-fn report(core: &Core, daemon: bool) -> status::StatusReport {
-    let mut report = status::report(
-        &core.inputs(),
-        &core.plan_report(),
-        daemon_info(core, daemon),
-    );
+/// The report on these campaigns, or on all, with the commits that the specs come from. `plan`: one that still holds.
+fn report(
+    core: &Core,
+    daemon: bool,
+    plan: Option<&Plan>,
+    names: &[String],
+) -> Result<status::StatusReport, status::UnknownCampaign> {
+    let made;
+    let plan = match plan {
+        Some(plan) => plan,
+        None => {
+            made = core.plan_report();
+            &made
+        }
+    };
+    let mut report = status::report_on(&core.inputs(), plan, daemon_info(core, daemon), names)?;
     for campaign in &mut report.campaigns {
         let named = core.desired.campaigns.get(&campaign.name);
         let files = named.into_iter().flat_map(|wanted| &wanted.files);
@@ -69,7 +87,7 @@ fn report(core: &Core, daemon: bool) -> status::StatusReport {
                 .map(String::as_str))
             .map(|commit| commit.hash.clone());
     }
-    report
+    Ok(report)
 }
 
 /// What a reload found.
@@ -127,17 +145,21 @@ pub(super) fn no_campaign(core: &Core, name: &str) -> Reply {
     misused(no_such("campaign", name, known.map(AsRef::as_ref)))
 }
 
-/// Answers a command, and says what is to be written down because of it.
-pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec<Event>) {
+/// Answers a command, and says what is to be written down because of it. `plan`: the last one, where it still holds.
+pub(super) fn answer(
+    core: &Core,
+    command: Command,
+    daemon: bool,
+    plan: Option<&Plan>,
+) -> (Reply, Vec<Event>) {
     let nothing = Vec::new();
     let line_of = |name: &str| line_of(core, name);
     let unknown = |name: &str| no_campaign(core, name);
     match command {
         Command::Ping => (done("here"), nothing),
         Command::Status { names } => {
-            let report = report(core, daemon);
-            let reply = match report.only(&names_now(core, names)) {
-                Ok(report) => document(&report),
+            let reply = match report(core, daemon, plan, &names_now(core, names)) {
+                Ok(report) => written(&report),
                 Err(error) => misused(error.to_string()),
             };
             (reply, nothing)
@@ -155,12 +177,11 @@ pub(super) fn answer(core: &Core, command: Command, daemon: bool) -> (Reply, Vec
             (reply, nothing)
         }
         Command::Accounts => {
-            let report = report(core, daemon);
-            let body = serde_json::json!({
-                "format_version": status::FORMAT_VERSION,
-                "accounts": report.accounts,
-            });
-            (Reply::Document { body }, nothing)
+            let reply = match report(core, daemon, plan, &[]) {
+                Ok(report) => document(&status::AccountsDocument::of(&report)),
+                Err(error) => misused(error.to_string()),
+            };
+            (reply, nothing)
         }
         Command::Audiences => (
             Reply::Document {
@@ -520,7 +541,7 @@ pub(super) async fn offline(
         core.close().await?;
         return Ok(acted.reply);
     }
-    let (reply, events) = answer(&core, command, false);
+    let (reply, events) = answer(&core, command, false, None);
     if !events.is_empty() {
         core.record(events, Durability::Now)?;
     }
@@ -544,6 +565,7 @@ async fn reconcile(workspace: &Workspace, name: &str) -> Result<Reply, RequestEr
                 name: name.to_owned(),
             },
             false,
+            None,
         );
         if matches!(reply, Reply::Refused { .. }) {
             return Ok(reply);

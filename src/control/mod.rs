@@ -112,6 +112,17 @@ pub fn is_running(workspace: &Workspace) -> Result<bool, RequestError> {
 /// # Errors
 /// [`RequestError`]; a refusal is a [`Reply`].
 pub fn request(workspace: &Workspace, command: Command) -> Result<Reply, RequestError> {
+    let reply = request_written(workspace, command)?;
+    reply
+        .read()
+        .map_err(|error| unanswered(SocketError::Answer(error.to_string())))
+}
+
+/// As [`request`]; large documents stay the text that they came as ([`Reply::Written`]).
+///
+/// # Errors
+/// As [`request`].
+pub fn request_written(workspace: &Workspace, command: Command) -> Result<Reply, RequestError> {
     wait_for(async {
         let since = std::time::Instant::now();
         loop {

@@ -248,15 +248,32 @@ async fn ask(
     }
 }
 
+/// What stands before a document and after it, as serde writes [`Reply::Document`].
+const BEFORE: &[u8] = br#"{"reply":"document","body":"#;
+const AFTER: &[u8] = b"}\n";
+
+/// The document of an answer, as a text.
+fn written(answer: &[u8]) -> Option<String> {
+    let json = answer.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
+    String::from_utf8(json.to_vec()).ok()
+}
+
 async fn answer(write: &mut tokio::net::unix::OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
-    let mut bytes = serde_json::to_vec(reply).map_err(io::Error::other)?;
-    bytes.push(b'\n');
+    let bytes = match reply {
+        Reply::Written { json } => [BEFORE, json.as_bytes(), AFTER].concat(),
+        reply => {
+            let mut bytes = serde_json::to_vec(reply).map_err(io::Error::other)?;
+            bytes.push(b'\n');
+            bytes
+        }
+    };
     tokio::time::timeout(WRITE_TIME, write.write_all(&bytes))
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-/// Asks the daemon behind the socket. `None`: nobody listens (no socket, or one that a dead daemon left behind).
+/// Asks the daemon behind the socket. `None`: nobody listens (no socket, or one that a dead daemon left behind). Documents
+/// come as [`Reply::Written`].
 ///
 /// # Errors
 /// [`SocketError`]: the socket may not be used, or no answer came in time.
@@ -314,6 +331,9 @@ pub async fn request(
         if !answer.ends_with(b"\n") && (answer.len() as u64) < MAX_REPLY {
             return Err(SocketError::Closed);
         }
+        if let Some(json) = written(&answer) {
+            return Ok(Some(Reply::Written { json }));
+        }
         serde_json::from_slice(&answer)
             .map(Some)
             .map_err(|error| SocketError::Answer(error.to_string()))
@@ -358,6 +378,37 @@ mod tests {
             }
         });
         commands
+    }
+
+    #[tokio::test]
+    async fn a_document_comes_whole_whether_it_was_a_text_or_not() {
+        let (_dir, folder) = long_folder();
+        let path = folder.join(SOCKET);
+        let body = serde_json::json!({"text": "a}\n{\"b", "list": [1, {"reply": "done"}]});
+        let (commands, mut asked) = mpsc::channel::<(Command, oneshot::Sender<Reply>)>(1);
+        let both = [
+            Reply::Document { body: body.clone() },
+            Reply::Written {
+                json: body.to_string(),
+            },
+        ];
+        let mut replies = both.into_iter();
+        tokio::spawn(async move {
+            while let Some((_, tell)) = asked.recv().await {
+                let _ = tell.send(replies.next().unwrap());
+            }
+        });
+        let server = tokio::spawn(serve(bind(&path).unwrap(), commands));
+        for _ in 0..2 {
+            let reply = request(&path, &status("x"), SOON).await.unwrap().unwrap();
+            let json = body.to_string();
+            assert_eq!(reply, Reply::Written { json });
+            assert_eq!(
+                reply.read().unwrap(),
+                Reply::Document { body: body.clone() }
+            );
+        }
+        server.abort();
     }
 
     fn status(name: &str) -> Command {

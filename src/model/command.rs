@@ -180,6 +180,13 @@ pub enum Reply {
         /// The promised JSON.
         body: serde_json::Value,
     },
+    /// A document that is a text already: large ones are written once, and read by whoever wants more of them than to
+    /// pass them on. A reader of the socket cannot tell it from the other.
+    #[serde(skip)]
+    Written {
+        /// JSON, without line breaks.
+        json: String,
+    },
     /// Refused, with one sentence that says what to do.
     Refused {
         /// Why.
@@ -188,4 +195,19 @@ pub enum Reply {
         #[serde(default)]
         usage: bool,
     },
+}
+
+impl Reply {
+    /// The same with its document read, where it is a text.
+    ///
+    /// # Errors
+    /// Where that is no JSON.
+    pub fn read(self) -> Result<Reply, serde_json::Error> {
+        match self {
+            Reply::Written { json } => {
+                serde_json::from_str(&json).map(|body| Reply::Document { body })
+            }
+            other => Ok(other),
+        }
+    }
 }

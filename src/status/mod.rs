@@ -51,7 +51,7 @@ pub use replies::{
     REPLY_STATES, RepliesDocument, Reply, ReplyDocument, ReplyLine, lines_text, replies_text,
     reply_state,
 };
-pub use report::{FORMAT_VERSION, report};
+pub use report::{FORMAT_VERSION, report, report_on};
 pub use table::{Look, absolute_words, accounts_table, moment_words, table};
 pub use talks::{TalkCounts, campaign_of_talk};
 pub use types::{

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::activity;
 use super::conditions::{self, Facts};
+use super::document::UnknownCampaign;
 use super::types::{
     AccountStatus, Audience, CampaignStatus, DaemonInfo, HoldStatus, InvalidFileStatus,
     LookupStatus, Moment, Progress, SourceStatus, StatusReport, Step, Sync, TemplateStatus,
@@ -23,12 +24,44 @@ const MAX_WARNINGS: usize = 20;
 
 /// The report: all campaigns of the workspace, retired ones with a history, and all accounts.
 pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusReport {
+    whole(inputs, plan, daemon, |_| true)
+}
+
+/// The report on these campaigns alone, as [`StatusReport::only`] cuts it out; on all where no name is given.
+///
+/// # Errors
+/// [`UnknownCampaign`], with what was probably meant.
+pub fn report_on(
+    inputs: &Inputs<'_>,
+    plan: &Plan,
+    daemon: DaemonInfo,
+    names: &[String],
+) -> Result<StatusReport, UnknownCampaign> {
+    let asked = whole(inputs, plan, daemon.clone(), |name| {
+        names.is_empty() || names.iter().any(|asked| asked == name)
+    });
+    // Whoever asks for what is not there is told what is.
+    asked
+        .only(names)
+        .or_else(|_| report(inputs, plan, daemon).only(names))
+}
+
+/// The report, with those campaigns that are wanted.
+fn whole(
+    inputs: &Inputs<'_>,
+    plan: &Plan,
+    daemon: DaemonInfo,
+    wants: impl Fn(&str) -> bool,
+) -> StatusReport {
     let accounts = accounts(inputs, plan);
     let (conversations, by_campaign) = super::talks::counts(inputs.observed);
     let mut campaigns: Vec<CampaignStatus> = Vec::new();
     let mut shown: BTreeSet<&Lineage> = BTreeSet::new();
     for wanted in inputs.desired.campaigns.values() {
         shown.insert(&wanted.lineage);
+        if !wants(&wanted.name) {
+            continue;
+        }
         let seen = inputs.observed.campaigns.get(&wanted.lineage);
         let view = plan
             .report
@@ -43,9 +76,12 @@ pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusRep
         campaigns.push(status);
     }
     for (line, seen) in &inputs.observed.campaigns {
+        if shown.contains(line) || !has_history(seen) || !wants(&seen.name) {
+            continue;
+        }
         // Whoever asks by name means the one that bears it now.
         let borne = campaigns.iter().any(|other| other.name == seen.name);
-        if !shown.contains(line) && has_history(seen) && !borne {
+        if !borne {
             let view = plan.report.campaigns.get(line).map(|view| &**view);
             let mut status = campaign(inputs, &daemon, &accounts, None, Some(seen), view);
             status.conversations = by_campaign.get(line).copied().unwrap_or_default();

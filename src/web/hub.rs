@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 
@@ -98,8 +97,8 @@ impl Hub {
         let began = Instant::now();
         let answered = self.ask(Command::Status { names: Vec::new() }).await;
         let read = match answered {
-            Ok(Reply::Document { body }) => StatusReport::deserialize(&body)
-                .map(|report| (body, report))
+            Ok(Reply::Written { json }) => serde_json::from_str(&json)
+                .and_then(|body| Ok((body, serde_json::from_str(&json)?)))
                 .map_err(|_| "the engine's report cannot be read"),
             Ok(_) => Err("the engine gives no report"),
             Err(why) => Err(why),

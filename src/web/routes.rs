@@ -111,7 +111,7 @@ async fn reload(State(shared): Inner) -> Response {
             problem(StatusCode::INTERNAL_SERVER_ERROR, &message, false)
         }
         Ok(Reply::Done { message }) => format!("{message}\n").into_response(),
-        Ok(Reply::Document { .. }) => StatusCode::OK.into_response(),
+        Ok(Reply::Document { .. } | Reply::Written { .. }) => StatusCode::OK.into_response(),
         Err(why) => problem(StatusCode::SERVICE_UNAVAILABLE, why, false),
     }
 }
@@ -281,6 +281,9 @@ pub(super) fn replied(reply: Result<Reply, &'static str>) -> Response {
     match reply {
         Ok(Reply::Done { message }) => {
             Json(json!({"format_version": FORMAT_VERSION, "message": message})).into_response()
+        }
+        Ok(Reply::Written { json }) => {
+            ([(header::CONTENT_TYPE, "application/json")], json).into_response()
         }
         Ok(Reply::Document { mut body }) => {
             if let Some(map) = body.as_object_mut() {

@@ -55,12 +55,12 @@ async fn place(token: Option<&str>, answers: bool) -> Place {
                 continue;
             }
             let _ = reply.send(match command {
-                Command::Status { .. } => Reply::Document {
-                    body: serde_json::json!({
+                Command::Status { .. } => Reply::Written {
+                    json: serde_json::json!({
                         "format_version": "1.0", "generated_at": "2026-01-01T00:00:00.000Z",
                         "daemon": {"running": true, "pid": 1, "version": "0", "heartbeat_age_ms": 0},
                         "campaigns": [], "accounts": []
-                    }),
+                    }).to_string(),
                 },
                 Command::Reload => Reply::Refused { message: "a.yaml:1:2: broken".into(), usage: false },
                 other => Reply::Done { message: format!("{other:?}") },

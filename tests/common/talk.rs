@@ -188,7 +188,7 @@ pub async fn operator(world: &World, what: RepliesCommand) -> Result<String, Str
     match world.ask(Command::Replies { what }).await {
         Reply::Done { message } => Ok(message),
         Reply::Refused { message, .. } => Err(message),
-        Reply::Document { body } => panic!("{body}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -95,13 +95,19 @@ impl Engine {
 
     /// What a command asks for; a bug in it ends nothing but the answer, and a campaign's bug not even that.
     pub(super) fn answered(&mut self, command: Command) -> Result<(Reply, Vec<Event>), RunError> {
-        if let Some(answered) = attempt(|| answer::answer(&self.core, command.clone(), true)) {
+        let holds = self
+            .rest
+            .as_ref()
+            .filter(|(rest, _)| rest.holds(&self.core));
+        let last = holds.map(|(_, plan)| plan);
+        if let Some(answered) = attempt(|| answer::answer(&self.core, command.clone(), true, last))
+        {
             return Ok(answered);
         }
         // It may have been a campaign's planning whose pause had just ended: that one is found and left out.
         self.plan()?;
         Ok(
-            attempt(|| answer::answer(&self.core, command, true)).unwrap_or_else(|| {
+            attempt(|| answer::answer(&self.core, command, true, None)).unwrap_or_else(|| {
                 let message =
                     "this broke off, a bug of Tidings; please report it with the daemon's log";
                 (answer::refused(message), Vec::new())

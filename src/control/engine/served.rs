@@ -149,7 +149,7 @@ impl Engine {
                 tracing::warn!("reloaded, and not all is valid: {message}");
             }
             Reply::Done { message } => tracing::info!("reloaded: {message}"),
-            Reply::Document { .. } => {}
+            Reply::Document { .. } | Reply::Written { .. } => {}
         }
         Ok(verdict)
     }
