@@ -232,6 +232,8 @@ struct Engine {
     /// What the model and webhooks answer.
     side: mpsc::UnboundedSender<answers::Side>,
     side_rx: mpsc::UnboundedReceiver<answers::Side>,
+    /// Pages of look-ups that wait to be written down together.
+    pages: looking::Pages,
     /// Labels of the look-ups under way, for the people they find.
     labels: BTreeMap<(Lineage, SourceId), String>,
     /// Usernames and phones of people met lately; read from the state when it is first asked for.
@@ -305,6 +307,7 @@ impl Engine {
             found_rx,
             side,
             side_rx,
+            pages: looking::Pages::default(),
             labels: BTreeMap::new(),
             names: None,
             readiness: Readiness::default(),
@@ -434,6 +437,9 @@ impl Engine {
                 self.report(&name, report, &mut events).await?;
                 left -= 1;
             }
+            if self.pages.sleep_most().is_zero() {
+                self.write_pages(&mut events)?;
+            }
             self.write(&mut events)?;
             // What came in while this was written down is looked at with it.
             if left == 0 || self.reports_rx.is_empty() {
@@ -444,6 +450,9 @@ impl Engine {
 
     /// Takes one thing in.
     async fn take(&mut self, input: Input, events: &mut Vec<Event>) -> Result<(), RunError> {
+        if !matches!(input, Input::Report(..) | Input::Time) {
+            self.write_pages(events)?;
+        }
         match input {
             Input::Report(name, report) => self.report(&name, report, events).await?,
             Input::Found(which, found) => self.found(which, found, events)?,
@@ -637,6 +646,7 @@ impl Engine {
         }
         sleep = sleep
             .min(self.served.sleep_most())
+            .min(self.pages.sleep_most())
             .min(self.notifier.sleep_most());
         if let Some(since) = self.draining_since {
             sleep = sleep

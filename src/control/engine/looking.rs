@@ -6,6 +6,47 @@ use crate::telegram::{Cursor, Find, Met};
 /// People in one journal event of an audience that is taken over: as many as in one of a file.
 const PAGE: usize = 1000;
 
+/// Pages that come one after another faster than this are written down together: their people share one sync.
+const TOGETHER: Duration = Duration::from_millis(100);
+
+/// And at most so many people, which take some MB.
+const MOST_TOGETHER: usize = 5_000;
+
+/// A page that an account read.
+pub(super) struct Page {
+    pub(super) account: AccountName,
+    pub(super) which: Which,
+    pub(super) people: Vec<Met>,
+    pub(super) next: Option<Cursor>,
+    pub(super) total: Option<u64>,
+}
+
+/// Pages that are not written down yet. Nothing is known of them, so that nothing is lost with them: after a crash they are
+/// read again. Whatever else comes in is taken in after them.
+#[derive(Default)]
+pub(super) struct Pages {
+    waiting: Vec<Page>,
+    people: usize,
+    since: Option<tokio::time::Instant>,
+}
+
+impl Pages {
+    pub(super) fn add(&mut self, page: Page) {
+        self.since.get_or_insert_with(tokio::time::Instant::now);
+        self.people += page.people.len();
+        self.waiting.push(page);
+    }
+
+    /// How long they may wait still.
+    pub(super) fn sleep_most(&self) -> Duration {
+        match self.since {
+            None => Duration::MAX,
+            Some(_) if self.people >= MOST_TOGETHER => Duration::ZERO,
+            Some(since) => TOGETHER.saturating_sub(since.elapsed()),
+        }
+    }
+}
+
 /// Posts whose comments are read where the spec does not say.
 const POSTS: u32 = 50;
 
@@ -209,16 +250,37 @@ impl Engine {
         Ok(())
     }
 
-    /// A page that an account read: people first, then that they were found, then where it goes on.
-    pub(super) fn page(
+    /// Writes down the pages that wait: people first, then that they were found, then where it goes on.
+    pub(super) fn write_pages(&mut self, events: &mut Vec<Event>) -> Result<(), RunError> {
+        let Pages { waiting, .. } = std::mem::take(&mut self.pages);
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        // Whom a file named a moment ago must be known by now: he may be among these.
+        let names = |event: &Event| matches!(event, Event::LookupPage { account: None, .. });
+        if events.iter().any(names) {
+            self.write(events)?;
+        }
+        let mut people = Vec::new();
+        for page in waiting {
+            self.page(page, &mut people, events)?;
+        }
+        Ok(self.core.people.merge(people).map_err(CoreError::from)?)
+    }
+
+    fn page(
         &mut self,
-        name: &AccountName,
-        (campaign, source): (Lineage, SourceId),
-        people: Vec<Met>,
-        next: Option<Cursor>,
-        total: Option<u64>,
+        page: Page,
+        all: &mut Vec<(PersonId, Person)>,
         events: &mut Vec<Event>,
     ) -> Result<(), RunError> {
+        let Page {
+            account: name,
+            which: (campaign, source),
+            people,
+            next,
+            total,
+        } = page;
         let label = self.labels.get(&(campaign.clone(), source)).cloned();
         let (mut reached, mut unreached) = (Vec::new(), Vec::new());
         for met in people {
@@ -230,20 +292,14 @@ impl Engine {
         }
         let ids = |people: &[(PersonId, Person)]| people.iter().map(|(id, _)| *id).collect();
         let (found, unaddressed): (Vec<PersonId>, Vec<PersonId>) = (ids(&reached), ids(&unreached));
-        // Whom a file named a moment ago must be known by now: he may be among these. Pages of accounts that came in
-        // together are written down together, their people with one sync.
-        let names = |event: &Event| matches!(event, Event::LookupPage { account: None, .. });
-        if events.iter().any(names) {
-            self.write(events)?;
-        }
-        let merged = self.recognised(name, &reached)?;
+        let merged = self.recognised(&name, &reached)?;
         if let Some(names) = &mut self.names {
             for (id, person) in &reached {
-                names.met(*id, person, name);
+                names.met(*id, person, &name);
             }
         }
-        reached.extend(unreached);
-        self.core.people.merge(reached).map_err(CoreError::from)?;
+        all.extend(reached);
+        all.extend(unreached);
         events.push(Event::LookupPage {
             campaign: campaign.clone(),
             source,
@@ -254,7 +310,7 @@ impl Engine {
         events.push(Event::LookupAt {
             campaign,
             source,
-            account: name.clone(),
+            account: name,
             unreached: unaddressed,
             next: next.map(|next| next.0),
             total,

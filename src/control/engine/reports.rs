@@ -11,6 +11,9 @@ impl Engine {
         events: &mut Vec<Event>,
     ) -> Result<(), RunError> {
         let now = self.core.clock.now();
+        if !matches!(report, Report::Page { .. }) {
+            self.write_pages(events)?;
+        }
         match report {
             Report::Sent(ended) => {
                 for (key, result) in ended {
@@ -41,7 +44,13 @@ impl Engine {
                 people,
                 next,
                 total,
-            } => self.page(name, (campaign, source), people, next, total, events)?,
+            } => self.pages.add(looking::Page {
+                account: name.clone(),
+                which: (campaign, source),
+                people,
+                next,
+                total,
+            }),
             Report::LookUpWaits {
                 campaign,
                 source,
