@@ -278,6 +278,11 @@ impl Core {
             Some(&|name| self.versions.get(name)),
         );
         self.accept(resolution);
+        self.note_changes()
+    }
+
+    /// Writes down what changed since the workspace was last read. Answers whether anything did.
+    pub(crate) fn note_changes(&mut self) -> Result<bool, CoreError> {
         if self.writes()
             && self.versions.keep(&self.desired, &self.observed)?
             && let Some(store) = self.store()

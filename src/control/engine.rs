@@ -344,7 +344,8 @@ impl Engine {
         self.serve(&commands).await?;
         self.core
             .record(vec![Event::Started { version }], Durability::Now)?;
-        self.core.reload()?;
+        // It was read a moment ago, and is looked at again as soon as it is watched.
+        self.core.note_changes()?;
         self.ask_sources()?;
         self.prepare_hooks();
         self.take_kept_answers()?;

@@ -41,7 +41,7 @@ pub(super) struct Remembered {
 #[derive(Clone, Default)]
 pub struct Memo {
     surroundings: Option<Surroundings>,
-    files: HashMap<String, Remembered>,
+    files: HashMap<String, Arc<Remembered>>,
 }
 
 /// How much, and not what: the environment with its secrets is part of it.
@@ -59,7 +59,7 @@ impl Memo {
         self.of(path, bytes).map(|known| &known.peek)
     }
 
-    fn of(&self, path: &str, bytes: &Arc<[u8]>) -> Option<&Remembered> {
+    fn of(&self, path: &str, bytes: &Arc<[u8]>) -> Option<&Arc<Remembered>> {
         let known = self.files.get(path)?;
         (Arc::ptr_eq(&known.bytes, bytes) || known.bytes == *bytes).then_some(known)
     }
@@ -75,7 +75,7 @@ impl Memo {
         path: &str,
         bytes: &Arc<[u8]>,
         files: &dyn Files,
-    ) -> Option<&Remembered> {
+    ) -> Option<&Arc<Remembered>> {
         let known = self.of(path, bytes)?;
         let (_, looks) = known.came_to.as_ref()?;
         looks
@@ -91,7 +91,7 @@ impl Memo {
         }
     }
 
-    pub(super) fn keep(&mut self, path: &str, known: Remembered) {
+    pub(super) fn keep(&mut self, path: &str, known: Arc<Remembered>) {
         self.files.insert(path.to_owned(), known);
     }
 }

@@ -399,7 +399,7 @@ fn campaigns(
     };
     let before = input.memo.filter(|memo| memo.holds_among(&surroundings));
     let known = &surroundings.kinds;
-    let mut remembered: Vec<(&str, Remembered)> = Vec::new();
+    let mut remembered: Vec<(&str, Arc<Remembered>)> = Vec::new();
 
     let mut campaigns: BTreeMap<String, DesiredCampaign> = BTreeMap::new();
     for (((mut entry, claim), verdict), found) in
@@ -424,7 +424,7 @@ fn campaigns(
             Some((known, mut campaign)) => {
                 let renamed_from = claim.peek.renamed_from.as_deref();
                 campaign.lineage = names::lineage(&campaign.name, renamed_from, input.history);
-                remembered.push((entry.path, known.clone()));
+                remembered.push((entry.path, Arc::clone(known)));
                 campaign
             }
             None => {
@@ -442,7 +442,7 @@ fn campaigns(
                         .flatten()
                         .map(|looks| (campaign.clone(), looks));
                     let known = Remembered::new(bytes.clone(), claim.peek.clone(), came_to);
-                    remembered.push((entry.path, known));
+                    remembered.push((entry.path, Arc::new(known)));
                 }
                 campaign
             }

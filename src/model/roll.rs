@@ -6,6 +6,8 @@ use super::PersonId;
 
 /// No place of the table is taken by this number.
 const FREE: u32 = u32::MAX;
+/// Room that is made at once for people who are about to be read.
+const MOST_AT_ONCE: usize = 1 << 20;
 /// The smallest table.
 const LEAST: usize = 16;
 
@@ -85,6 +87,14 @@ impl Roll {
         }
     }
 
+    /// A roll with room for so many.
+    fn of_about(len: usize) -> Roll {
+        Roll {
+            people: Vec::with_capacity(len),
+            table: vec![FREE; (len * 4 / 3 + 1).next_power_of_two().max(LEAST)],
+        }
+    }
+
     fn grow(&mut self) {
         let size = (self.table.len() * 2).max(LEAST);
         self.table = vec![FREE; size];
@@ -132,7 +142,9 @@ impl<'de> Deserialize<'de> for Roll {
             }
 
             fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Roll, A::Error> {
-                let mut roll = Roll::default();
+                // A length that is not so costs no more than a million people do.
+                let len = seq.size_hint().unwrap_or(0).min(MOST_AT_ONCE);
+                let mut roll = Roll::of_about(len);
                 while let Some(person) = seq.next_element()? {
                     roll.enter(person);
                 }
