@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use minijinja::machinery::{Token, parse, parse_expr, tokenize};
 use minijinja::value::Value;
@@ -52,12 +52,29 @@ pub struct Template {
 struct Inner {
     source: String,
     format: Format,
-    env: Environment<'static>,
+    /// Made when it is first asked for: it takes some 10 KB, and most templates of a large workspace rest.
+    engine: OnceLock<Environment<'static>>,
     uses: BTreeSet<String>,
     warnings: Vec<TemplateProblem>,
     literal: Literal,
     lenient: Lenient,
     straight: Option<Straight>,
+}
+
+impl Inner {
+    fn engine(&self) -> Result<&Environment<'static>, Error> {
+        if let Some(engine) = self.engine.get() {
+            return Ok(engine);
+        }
+        let engine = engine_of(&self.lenient, self.format)?;
+        Ok(self.engine.get_or_init(|| engine))
+    }
+}
+
+fn engine_of(lenient: &Lenient, format: Format) -> Result<Environment<'static>, Error> {
+    let mut engine = environment(format, false);
+    engine.add_template_owned(NAME, lenient.source.clone())?;
+    Ok(engine)
 }
 
 impl std::fmt::Debug for Template {
@@ -102,9 +119,9 @@ impl Template {
         }
         let lenient = Lenient::of(source, &tree);
         let straight = Straight::of(&tree, format);
-        let mut env = environment(format, false);
         if problems.is_empty()
-            && let Err(error) = env.add_template_owned(NAME, lenient.source.clone())
+            && straight.is_none()
+            && let Err(error) = engine_of(&lenient, format)
         {
             problems.push(syntax_problem(source, 0, &error));
         }
@@ -117,7 +134,7 @@ impl Template {
             inner: Arc::new(Inner {
                 source: source.to_string(),
                 format,
-                env,
+                engine: OnceLock::new(),
                 uses,
                 warnings,
                 literal,
@@ -176,7 +193,8 @@ impl Template {
             return Ok(text);
         }
         let failed = |error: Error| ComposeError::TemplateError(sentence(&self.inner, &error));
-        let template = self.inner.env.get_template(NAME).map_err(failed)?;
+        let engine = self.inner.engine().map_err(failed)?;
+        let template = engine.get_template(NAME).map_err(failed)?;
         let mut sink = Sink::default();
         match template.render_captured_to(root(context, &self.inner.uses), &mut sink) {
             Ok(_) => String::from_utf8(sink.bytes)
@@ -214,7 +232,8 @@ impl Template {
 #[derive(Clone)]
 pub struct Expression {
     source: Arc<str>,
-    env: Arc<Environment<'static>>,
+    /// Where it is not straight.
+    env: Option<Arc<Environment<'static>>>,
     uses: Arc<BTreeSet<String>>,
     warnings: Arc<[TemplateProblem]>,
     straight: Option<Arc<Condition>>,
@@ -246,13 +265,17 @@ impl Expression {
         let condition = Lenient::of_condition(source, &tree).source;
         let straight = Condition::of(&tree).map(Arc::new);
         drop(tree);
-        let mut env = environment(Format::Plain, true);
-        let wrapped = format!("{BEFORE}{condition} %}}1{{% endif %}}");
-        if findings.problems.is_empty()
-            && let Err(error) = env.add_template_owned(NAME, wrapped)
-        {
-            let problem = syntax_problem(source, BEFORE.len(), &error);
-            findings.problems.push(problem);
+        let mut env = None;
+        if findings.problems.is_empty() && straight.is_none() {
+            let mut engine = environment(Format::Plain, true);
+            let wrapped = format!("{BEFORE}{condition} %}}1{{% endif %}}");
+            match engine.add_template_owned(NAME, wrapped) {
+                Ok(()) => env = Some(Arc::new(engine)),
+                Err(error) => {
+                    let problem = syntax_problem(source, BEFORE.len(), &error);
+                    findings.problems.push(problem);
+                }
+            }
         }
         if !findings.problems.is_empty() {
             findings
@@ -262,7 +285,7 @@ impl Expression {
         }
         Ok(Expression {
             source: source.into(),
-            env: Arc::new(env),
+            env,
             uses: Arc::new(findings.uses),
             warnings: findings.warnings.into(),
             straight,
@@ -275,7 +298,8 @@ impl Expression {
         if let Some(straight) = &self.straight {
             return straight.holds(context.contact);
         }
-        let Ok(template) = self.env.get_template(NAME) else {
+        let engine = self.env.as_ref();
+        let Some(Ok(template)) = engine.map(|engine| engine.get_template(NAME)) else {
             return false;
         };
         template
