@@ -93,7 +93,16 @@ impl Core {
         seen.retain(|event| {
             matches!(event, Event::SpecSeen { campaign, error: None, .. } if unseen.contains_key(campaign))
         });
+        // One that may send nothing yet shows whom it would reach, as where a daemon is asked to look.
+        let asked = seen.iter().filter_map(|event| match event {
+            Event::SpecSeen { campaign, .. } => Some(Event::ReconcileRequested {
+                campaign: campaign.clone(),
+            }),
+            _ => None,
+        });
+        let asked: Vec<Event> = asked.collect();
         self.imagine(&seen, 0);
+        self.imagine(&asked, 0);
         for _ in 0..PASSES {
             let made: Vec<Event> = self
                 .plan_report()

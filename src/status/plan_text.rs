@@ -49,7 +49,8 @@ pub fn plan_text(plan: &PlanDocument, look: &Look) -> String {
         count(Change::Invalid)
     );
     push_wrapped(&mut out, "", 0, &summary, look);
-    if !plan.changes {
+    // While everything is held nobody knows what would change.
+    if !plan.changes && plan.folder_error.is_none() {
         let waits_for_it = |c: &&CampaignPlan| c.kind != "collect";
         let pending: u64 = plan
             .campaigns

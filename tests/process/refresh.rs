@@ -171,3 +171,33 @@ async fn a_plan_of_what_was_looked_up_says_what_would_hold_it() {
     assert_eq!(seen["ready"]["reason"], "Canary", "{seen:#}");
     drop(daemon);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_send_nothing_yet_is_looked_up_when_that_is_asked() {
+    let place = Place::new(&crowd(6), FAST).await;
+    for (name, rest) in [
+        ("held", "paused: true\n"),
+        (
+            "later",
+            "schedule: {timezone: UTC, start: '2100-01-01T09:00'}\n",
+        ),
+    ] {
+        place.write(
+            &format!("campaigns/{name}.yaml"),
+            hello(name, "sales-1", rest),
+        );
+    }
+    let seen = plan(&place, &["--refresh"]);
+    for name in ["held", "later"] {
+        let seen = seen(name);
+        assert_eq!(seen["sources"][0]["found"], 7, "{seen:#}");
+        assert_eq!(seen["recipients"]["added"], 6, "{seen:#}");
+    }
+    for name in ["held", "later"] {
+        let looked = place.run(&["reconcile", name]);
+        ends_with(&looked, 0);
+        let progress = &place.campaign(name)["progress"];
+        assert_eq!(progress["pending"], 6, "{}", out(&looked));
+    }
+    assert_eq!(place.delivered().len(), 0);
+}

@@ -15,8 +15,8 @@ pub(super) use source::SourceState;
 
 use super::kept::{Kept, Looked};
 use super::{CampaignView, Gate, Inputs, Plan, Wait, lookups, owners, renamed, runs};
-use crate::desired::DesiredCampaign;
-use crate::model::{Timestamp, Waiting};
+use crate::desired::{DesiredCampaign, ResolvedCampaign};
+use crate::model::{Lineage, Timestamp, Waiting};
 use crate::observed::{Campaign, Hold};
 use crate::time::Zone;
 
@@ -132,6 +132,21 @@ pub(super) fn waits(reason: Waiting, until: Option<Timestamp>, message: impl Int
     }
 }
 
+/// A campaign that its spec lets send nothing yet looks its sources up where an operator asks for that: he wants to know
+/// whom it would reach before he lets it go.
+fn look_as_asked(
+    inputs: &Inputs<'_>,
+    plan: &mut Plan,
+    line: &Lineage,
+    spec: &ResolvedCampaign,
+    campaign: &Campaign,
+) {
+    let asked = !spec.sources.is_empty() && runs::looks_between(campaign);
+    if asked && !inputs.runtime.draining && super::restored::gate(inputs, spec).is_none() {
+        let _ = audience(inputs, plan, line, spec, campaign);
+    }
+}
+
 fn gate(
     inputs: &Inputs<'_>,
     plan: &mut Plan,
@@ -179,6 +194,7 @@ fn gate(
         return blocked(Waiting::Suspended, "Suspended", suspended(hold, which));
     }
     if spec.paused {
+        look_as_asked(inputs, plan, &wanted.lineage, spec, campaign);
         return blocked(Waiting::Paused, "Paused", "The spec says `paused: true`.");
     }
     if let Some((why, _)) = &campaign.self_paused {
@@ -204,6 +220,7 @@ fn gate(
     if let Some(start) = spec.schedule.start
         && start > now
     {
+        look_as_asked(inputs, plan, &wanted.lineage, spec, campaign);
         let message = format!("`schedule.start` is {}.", spec.schedule.zone.iso(start));
         return waits(Waiting::NotStarted, Some(start), message);
     }
