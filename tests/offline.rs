@@ -494,6 +494,101 @@ fn two_versions_are_compared_for_a_reviewer() {
     );
 }
 
+/// A repository whose last commit has these settings, and whose files have others.
+fn resettled(before: &str, after: &str) -> tempfile::TempDir {
+    let one = spec("one", "templates: [{name: t, text: Hi}]\n");
+    let dir = workspace(&[
+        PEOPLE,
+        ("campaigns/one.yaml", &one),
+        ("tidings.yaml", before),
+    ]);
+    git(dir.path(), &["init", "-q", "-b", "main"]);
+    git(dir.path(), &["add", "-A"]);
+    git(dir.path(), &["commit", "-q", "-m", "one"]);
+    write(dir.path(), "tidings.yaml", after);
+    dir
+}
+
+#[test]
+fn that_a_secret_or_a_brake_is_another_one_is_told_and_no_secret_is() {
+    let settings = |n: u32, more: &str| {
+        format!(
+            "version: 1\n\
+             telegram: {{api_id: 1, api_hash: hush-{n}}}\n\
+             ai: {{base_url: 'https://me:hush-{n}@host/v1?key=hush-{n}', api_key: hush-{n}}}\n\
+             accounts: {{main: {{proxy: 'socks5://me:hush-{n}@127.0.0.1:1080'}}}}\n\
+             notify: [{{on: [handoff], webhook: 'https://hook/hush-{n}', secret: hush-{n}}}]\n\
+             web: {{token: hush-hush-hush-hush-{n}}}\n{more}"
+        )
+    };
+    let brake = "limits: {approve_over: null}\n";
+    let dir = resettled(&settings(1, ""), &settings(2, brake));
+    let against = |form: &str| {
+        let args = [
+            "plan",
+            "--against",
+            "HEAD",
+            "--detailed-exitcode",
+            "-o",
+            form,
+        ];
+        let done = run(dir.path(), args);
+        ends_with(&done, 2);
+        assert!(!out(&done).contains("hush"), "{}", out(&done));
+        out(&done)
+    };
+    let (text, markdown) = (against("text"), against("markdown"));
+    let json: serde_json::Value = serde_json::from_str(&against("json")).unwrap();
+    let address = "https://[secret]@host/v1?[secret]";
+    let another = "https://[another secret]@host/v1?[another secret]";
+    for (path, before, after) in [
+        ("telegram.api_hash", "[secret]", "[another secret]"),
+        ("ai.base_url", address, another),
+        ("ai.api_key", "[secret]", "[another secret]"),
+        ("accounts.main.proxy", "[secret]", "[another secret]"),
+        ("notify[0].webhook", "[secret]", "[another secret]"),
+        ("notify[0].secret", "[secret]", "[another secret]"),
+        ("web.token", "[secret]", "[another secret]"),
+        ("limits.approve_over", "500 (default)", "null (never)"),
+    ] {
+        let line = format!("~ {path}: {before} → {after}\n");
+        assert!(text.contains(&line), "{line}: {text}");
+        let lines = format!("- {path}: {before}\n+ {path}: {after}\n");
+        assert!(markdown.contains(&lines), "{lines}: {markdown}");
+        let change = serde_json::json!({"path": path, "before": before, "after": after});
+        let settings = json["settings"].as_array().unwrap();
+        assert!(settings.contains(&change), "{change}: {json:#}");
+    }
+    assert_eq!(json["settings"].as_array().unwrap().len(), 8, "{json:#}");
+
+    // As many ways to tell somebody no more: which of them came is told, what they are is not.
+    let other = settings(2, brake).replace(
+        "notify: [",
+        "notify: [{on: [stalled], webhook: 'https://hook/hush-3'}, ",
+    );
+    git(dir.path(), &["commit", "-q", "-am", "two"]);
+    write(dir.path(), "tidings.yaml", &other);
+    let text = against("text");
+    let came = "+ notify[]: {\"on\":[\"stalled\"],\"webhook\":\"[secret]\"}\n";
+    assert!(text.contains(came) && !text.contains("another"), "{text}");
+}
+
+#[test]
+fn settings_that_cannot_be_read_are_an_error_and_nothing_else() {
+    let dir = resettled(
+        "version: 1\nlimits: {max_per_day: 7}\naccounts: {main: {per_day: 5}}\n",
+        "limits: [\n",
+    );
+    let args = ["plan", "--against", "HEAD", "--detailed-exitcode"];
+    let done = run(dir.path(), args);
+    ends_with(&done, 2);
+    let text = out(&done);
+    assert!(text.contains("! tidings.yaml:"), "{text}");
+    for other in ["max_per_day", "per_day", "~ ", "- ", "Nothing differs"] {
+        assert!(!text.contains(other), "{other}: {text}");
+    }
+}
+
 #[test]
 fn what_cannot_be_compared_is_said_with_what_to_do() {
     let dir = pull_request();

@@ -14,11 +14,11 @@ use serde_json::Value;
 use super::{Workspace, WorkspaceOptions};
 use crate::desired::{
     Desired, DesiredCampaign, History, Resolution, ResolvedCampaign, SourceKind, SourceRole,
-    Variant,
+    Variant, compared, unmarked,
 };
 use crate::model::PersonId;
 use crate::people::file;
-use crate::spec::{Diagnostic, Files};
+use crate::spec::{DEFAULT_APPROVE_OVER, Diagnostic, Files};
 use crate::status::against::{
     AgainstDocument, CampaignChange, Compared, FieldChange, FileChange, GitVersion, Named, Reach,
     TextChange,
@@ -192,7 +192,11 @@ pub fn against(
     before.env = workspace.env.clone();
     let history = History::default();
     let old = before.resolve(&history, None);
-    let new = workspace.resolve(&history, None);
+    let mut new = workspace.resolve(&history, None);
+    if !new.engine_valid {
+        // A broken tidings.yaml says nothing: the settings before it go on, as they would in a daemon.
+        new = workspace.resolve(&history, Some(&old.desired));
+    }
     let known: BTreeSet<&str> = [&old, &new]
         .into_iter()
         .flat_map(|side| side.desired.campaigns.keys())
@@ -220,13 +224,11 @@ pub fn against(
 type Side<'a> = (&'a Resolution, &'a dyn Files);
 
 fn compare(version: GitVersion, old: Side<'_>, new: Side<'_>) -> AgainstDocument {
-    let mut settings = Vec::new();
-    differences(
-        "",
-        &json(&old.0.desired.engine.spec),
-        &json(&new.0.desired.engine.spec),
-        &mut settings,
+    let settings = of_settings(
+        &compared(&old.0.desired.engine.spec),
+        &compared(&new.0.desired.engine.spec),
     );
+    let settings = settings.iter().map(told).collect();
     let (before, after) = (&old.0.desired, &new.0.desired);
     let mut campaigns = Vec::new();
     let mut unchanged = 0;
@@ -562,8 +564,49 @@ fn reach(
     (reach, people)
 }
 
+/// The one setting to which null is a value of its own.
+const APPROVE_OVER: (&str, &str) = ("limits", "approve_over");
+/// What it then says.
+const NEVER: &str = "null (never)";
+
+/// What differs between two versions of the settings, with marks for what must not be seen.
+pub(super) fn of_settings(before: &Value, after: &Value) -> Vec<FieldChange> {
+    let (group, key) = APPROVE_OVER;
+    let with_null = |settings: &Value| {
+        let mut settings = settings.clone();
+        let place = settings.get_mut(group).and_then(|it| it.get_mut(key));
+        if let Some(null) = place.filter(|value| value.is_null()) {
+            *null = Value::from(NEVER);
+        }
+        settings
+    };
+    let mut changes = Vec::new();
+    differences("", &with_null(before), &with_null(after), &mut changes);
+    let is_never = |value: &Option<Value>| value.as_ref().is_some_and(|value| value == NEVER);
+    for change in &mut changes {
+        if change.path == format!("{group}.{key}")
+            && (is_never(&change.before) || is_never(&change.after))
+        {
+            let default = || Value::from(format!("{DEFAULT_APPROVE_OVER} (default)"));
+            change.before.get_or_insert_with(default);
+            change.after.get_or_insert_with(default);
+        }
+    }
+    changes
+}
+
+/// A change with words in the place of its marks.
+pub(super) fn told(change: &FieldChange) -> FieldChange {
+    let (before, after) = (change.before.as_ref(), change.after.as_ref());
+    FieldChange {
+        path: change.path.clone(),
+        before: before.map(|value| unmarked(value, None)),
+        after: after.map(|value| unmarked(value, before)),
+    }
+}
+
 /// What differs between two documents, by the path of each value.
-pub(super) fn differences(path: &str, before: &Value, after: &Value, out: &mut Vec<FieldChange>) {
+fn differences(path: &str, before: &Value, after: &Value, out: &mut Vec<FieldChange>) {
     if before == after {
         return;
     }
@@ -587,6 +630,12 @@ pub(super) fn differences(path: &str, before: &Value, after: &Value, out: &mut V
                     new.get(key).unwrap_or(&Value::Null),
                     out,
                 );
+            }
+        }
+        // Ways to tell somebody have no names; a secret of one is told by its place.
+        (Value::Array(old), Value::Array(new)) if path == "notify" && old.len() == new.len() => {
+            for (place, (old, new)) in old.iter().zip(new).enumerate() {
+                differences(&format!("{path}[{place}]"), old, new, out);
             }
         }
         (Value::Array(old), Value::Array(new)) => items(path, old, new, out),

@@ -35,4 +35,4 @@ pub use names::{History, Known};
 pub use resolve::{EngineFile, Input, Resolution, resolve};
 pub use role::{AiServer, ResolvedRole};
 pub use types::*;
-pub use written::{NOT_SHOWN, shown};
+pub use written::{compared, is_hidden, shown, unmarked};

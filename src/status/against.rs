@@ -48,12 +48,20 @@ impl AgainstDocument {
         AgainstDocument {
             format_version: FORMAT_VERSION.to_owned(),
             against,
-            changes: !settings.is_empty() || !campaigns.is_empty(),
+            changes: false,
             settings,
             campaigns,
             unchanged,
             errors,
         }
+        .judged()
+    }
+
+    /// Where something cannot be read, nobody can say that nothing differs.
+    fn judged(mut self) -> Self {
+        self.changes =
+            !self.settings.is_empty() || !self.campaigns.is_empty() || !self.errors.is_empty();
+        self
     }
 
     /// These campaigns alone; all where no name is given.
@@ -71,8 +79,7 @@ impl AgainstDocument {
         };
         self.campaigns.retain(is_named);
         self.unchanged = names.len().saturating_sub(self.campaigns.len());
-        self.changes = !self.settings.is_empty() || !self.campaigns.is_empty();
-        self
+        self.judged()
     }
 }
 
@@ -86,7 +93,8 @@ pub struct GitVersion {
     pub commit: String,
 }
 
-/// A value that differs. Absent: there is none.
+/// A value that differs. Absent: there is none. Of a secret only that it is another one is told; a null that is a value of
+/// its own is the text `null (never)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// `delays.per_account.per_day`; `sources[]` is an item that came or went.

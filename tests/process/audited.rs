@@ -214,6 +214,33 @@ async fn a_plan_of_a_changed_campaign_names_the_commit_that_shows_the_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_approval_brake_is_not_switched_off_unseen() {
+    let place = Place::new(&crowd(3), "version: 1\nlimits: {min_delay: 0s}\n").await;
+    place.write("campaigns/spring.yaml", hello("spring", "sales-1", ""));
+    let root = &place.root;
+    git(root, "Ann", &["init", "-q"]);
+    git(root, "Ann", &["add", "campaigns", "tidings.yaml"]);
+    git(root, "Ann", &["commit", "-qm", "one"]);
+    once(&place);
+    place.write(
+        "tidings.yaml",
+        "version: 1\nlimits: {min_delay: 0s, approve_over: null}\n",
+    );
+    once(&place);
+    let want = "~ limits.approve_over: 500 (default) → null (never)";
+    let seen = entries(&place, "settings_seen");
+    assert_eq!(seen.len(), 2, "{seen:#?}");
+    let events = out(&place.run(&["events", "--limit", "1000"]));
+    let compared = place.run(&["plan", "--against", "HEAD", "--detailed-exitcode"]);
+    ends_with(&compared, 2);
+    let compared = out(&compared);
+    for said in [seen[1]["message"].as_str().unwrap(), &events, &compared] {
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(want), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_audited_once_there_is_one() {
     let place = Place::new(&crowd(3), FAST).await;
     place.write("campaigns/spring.yaml", hello("spring", "sales-1", ""));

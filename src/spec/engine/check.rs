@@ -1,6 +1,6 @@
 //! The checks of tidings.yaml as a whole.
 
-use super::{AccountSettings, EngineSpec, Notify, owners};
+use super::{AccountSettings, EngineSpec, Notify, masked, owners};
 use crate::spec::accounts::is_account_name;
 use crate::spec::check::{
     CheckContext, TextPlace, duration_within, has_text, template_problems, template_warnings,
@@ -303,7 +303,10 @@ fn is_http(url: &str, at: &Pointer, out: &mut Findings) {
         out.error(
             at,
             codes::BAD_URL,
-            format!("{} is no http or https address", quote(url)),
+            format!(
+                "{} is no http or https address",
+                quote(&masked(url, |_| "[secret]".to_owned()))
+            ),
         )
         .detail("An address such as `https://api.openai.com/v1` is expected.");
     }

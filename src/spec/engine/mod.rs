@@ -29,7 +29,7 @@ pub use notify::Notify;
 pub use opt_out::{DEFAULT_OPT_OUT_KEYWORDS, DEFAULT_OPT_OUT_REPLY, OptOutSettings};
 pub(in crate::spec) use owners::check_owner;
 pub use owners::{DEFAULT_PLAN, Owner, Plan, glob_matches, plan_of};
-pub use secret::SecretString;
+pub use secret::{SecretString, masked};
 pub use telegram::{ApiId, TelegramSettings};
 pub use web::{DEFAULT_WEB_LISTEN, LEAST_TOKEN, ListenAddress, WebSettings};
 
