@@ -761,6 +761,31 @@ fn validate_takes_any_path_of_a_workspace_and_names_files_from_its_root() {
         ends_with(&done, 78);
         assert!(out(&done).contains(path), "{form}: {}", out(&done));
     }
+    // Through a link the same: git knows the files by where they are.
+    let links = tempfile::tempdir().unwrap();
+    let link = links.path().join("link");
+    std::os::unix::fs::symlink(repository.path().join("ws"), &link).unwrap();
+    std::os::unix::fs::symlink("ws", repository.path().join("inside")).unwrap();
+    for place in [&link, &repository.path().join("inside")] {
+        for args in [
+            &["-C", ".", "--format", "github"][..],
+            &["campaigns/bad.yaml", "--format", "github"],
+        ] {
+            let done = validate(place, args);
+            ends_with(&done, 78);
+            assert!(
+                out(&done).contains("file=ws/campaigns/bad.yaml"),
+                "{place:?} {args:?}: {}",
+                out(&done)
+            );
+        }
+    }
+    let done = validate(repository.path(), &["inside", "--format", "github"]);
+    assert!(
+        out(&done).contains("file=ws/campaigns/bad.yaml"),
+        "{}",
+        out(&done)
+    );
     let json: serde_json::Value =
         serde_json::from_str(&out(&validate(root, &["--format", "json"]))).unwrap();
     assert_eq!(

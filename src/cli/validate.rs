@@ -64,9 +64,8 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> Ended {
         }
         // Who annotates a change knows the repository's paths alone.
         if matches!(args.format, Form::Github | Form::Sarif) {
-            let before = in_repository(&workspace.root);
             for diagnostic in &mut found {
-                diagnostic.file = before.join(&diagnostic.file).display().to_string();
+                diagnostic.file = in_repository(&workspace.root, &diagnostic.file);
             }
         }
         all.extend(found);
@@ -86,13 +85,21 @@ pub(super) fn run(global: &Global, args: &ValidateArgs) -> Ended {
     Ok(if bad { CONFIG } else { DONE })
 }
 
-/// Where a workspace lies in its git repository; nothing where it is the repository's root or lies in none.
-fn in_repository(root: &Path) -> PathBuf {
-    root.ancestors()
-        .find(|folder| folder.join(".git").exists())
-        .and_then(|repository| root.strip_prefix(repository).ok())
+/// A file of a workspace by its path in the git repository, which knows no way through a link; as the workspace knows it
+/// where the workspace is the repository's root or lies in none.
+fn in_repository(root: &Path, file: &str) -> String {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let root = real(root);
+    let Some(repository) = root.ancestors().find(|dir| dir.join(".git").exists()) else {
+        return file.to_owned();
+    };
+    let place = real(&root.join(file));
+    // A file that is kept elsewhere is shown by the link.
+    let inside = place
+        .strip_prefix(repository)
         .map(Path::to_path_buf)
-        .unwrap_or_default()
+        .or_else(|_| root.strip_prefix(repository).map(|way| way.join(file)));
+    inside.map_or_else(|_| file.to_owned(), |path| path.display().to_string())
 }
 
 /// Session files of one Telegram account, as far as the files tell.
