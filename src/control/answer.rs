@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::commits::commit_with;
 use super::core::Open;
 use super::marks::Whose;
 use super::{Clock, Core, RequestError, RunOptions, Workspace};
 use crate::model::{AccountName, Command, Event, Lineage, Reply};
 use crate::plan::Plan;
 use crate::spec::diagnostic::no_such;
-use crate::status::{self, CampaignNames as _, DaemonInfo};
+use crate::status::{
+    self, CampaignNames as _, CampaignPlan, Change, DaemonInfo, PlanDocument, UnknownCampaign,
+};
 use crate::store::Durability;
 use crate::web::Health as _;
 
@@ -88,6 +91,26 @@ fn report(
             .map(|commit| commit.hash.clone());
     }
     Ok(report)
+}
+
+/// The answer to `plan`. A version that was committed after it was seen has its commit too.
+pub(super) fn plan_reply(core: &Core, plan: Result<PlanDocument, UnknownCampaign>) -> Reply {
+    let mut plan = match plan {
+        Ok(plan) => plan,
+        Err(error) => return misused(error.to_string()),
+    };
+    let unknown = |campaign: &&mut CampaignPlan| {
+        campaign.change == Change::Update && campaign.known_commit.is_none()
+    };
+    for campaign in plan.campaigns.iter_mut().filter(unknown) {
+        let wanted = core.desired.campaigns.get(&campaign.name);
+        let seen = wanted.and_then(|it| core.observed.campaigns.get(&it.lineage));
+        if let (Some(wanted), Some(seen)) = (wanted, seen) {
+            let root = &core.workspace.root;
+            campaign.known_commit = commit_with(root, &seen.file, &wanted.files, &seen.digest);
+        }
+    }
+    document(&plan)
 }
 
 /// What a reload found.
@@ -170,11 +193,8 @@ pub(super) fn answer(
                 &core.plan_report(),
                 daemon_info(core, daemon),
             );
-            let reply = match plan.only(&names_now(core, names)) {
-                Ok(plan) => document(&plan),
-                Err(error) => misused(error.to_string()),
-            };
-            (reply, nothing)
+            let plan = plan.only(&names_now(core, names));
+            (plan_reply(core, plan), nothing)
         }
         Command::Accounts => {
             let reply = match report(core, daemon, plan, &[]) {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::desired::spec_digest;
 use crate::model::Timestamp;
 
 /// The last commit of each file of the workspace, read again whenever the repository's HEAD moves: a file is often
@@ -109,6 +110,10 @@ pub(super) struct Commit {
 }
 
 fn git(root: &Path, args: &[&str]) -> Option<String> {
+    git_bytes(root, args).map(|said| String::from_utf8_lossy(&said).into_owned())
+}
+
+fn git_bytes(root: &Path, args: &[&str]) -> Option<Vec<u8>> {
     if !root.ancestors().any(|dir| dir.join(".git").exists()) {
         return None;
     }
@@ -127,7 +132,7 @@ fn git(root: &Path, args: &[&str]) -> Option<String> {
         tracing::info!(said, "git does not tell which commits the specs come from");
         return None;
     }
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    Some(output.stdout)
 }
 
 /// The newest commits with the files that each touched, the newest first; paths are relative to the workspace, and what
@@ -179,6 +184,30 @@ pub(super) fn commits_of(root: &Path) -> BTreeMap<String, Vec<Commit>> {
         }
     }
     commits
+}
+
+/// The newest of the last commits in which a spec and the files that it names have this digest: a version may be committed
+/// after it was seen, and told by nothing else since.
+pub(super) fn commit_with(
+    root: &Path,
+    file: &str,
+    named: &[String],
+    digest: &str,
+) -> Option<String> {
+    /// Commits that are looked at; each is a few processes.
+    const LOOKED_AT: usize = 10;
+    let is_of_it = |path: &String| path == file || named.contains(path);
+    let commits = log(root)
+        .into_iter()
+        .filter(|(_, files)| files.iter().any(is_of_it));
+    commits
+        .take(LOOKED_AT)
+        .map(|(commit, _)| commit.hash)
+        .find(|hash| {
+            let at = |path: &str| git_bytes(root, &["show", &format!("{hash}:./{path}")]);
+            let files = named.iter().map(|path| (path.clone(), at(path)));
+            at(file).is_some_and(|spec| spec_digest(&spec, files.collect()) == digest)
+        })
 }
 
 /// The files of the workspace that are not as the last commit has them, by the path relative to the workspace.

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::answer::{daemon_info, document, misused, names_now};
+use super::answer::{daemon_info, misused, names_now, plan_reply};
 use super::core::{Open, changes};
 use super::{Clock, Core, CoreError, RequestError, RunError, RunOptions, Workspace};
 use crate::model::{Event, Recorded, Reply};
@@ -165,8 +165,6 @@ pub(super) async fn plan(
             })?;
         core = open()?;
     }
-    Ok(match core.plan_ahead().only(names) {
-        Ok(plan) => document(&plan),
-        Err(error) => misused(error.to_string()),
-    })
+    let plan = core.plan_ahead().only(names);
+    Ok(plan_reply(&core, plan))
 }

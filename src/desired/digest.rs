@@ -34,6 +34,18 @@ pub(super) fn of_spec(bytes: &[u8], files: &[NamedFile]) -> String {
     hex(&hasher.finalize())
 }
 
+/// The digest of a spec whose bytes, and those of the files that it names, are these; no bytes where a file cannot be had.
+pub fn spec_digest(bytes: &[u8], files: Vec<(String, Option<Vec<u8>>)>) -> String {
+    let named = |(path, bytes): (String, Option<Vec<u8>>)| NamedFile {
+        path,
+        stamp: bytes
+            .map(|bytes| FileStamp::of(&bytes))
+            .ok_or(FileError::NotFound),
+    };
+    let files: Vec<NamedFile> = files.into_iter().map(named).collect();
+    of_spec(bytes, &files)
+}
+
 /// SHA-256 over the JSON of parts of a spec: independent of comments, order of keys and layout.
 pub(super) fn of_value(value: &impl Serialize) -> [u8; 32] {
     // What is handed in are texts, numbers and lists: serialising them cannot fail. Should it, all such values are one.

@@ -27,7 +27,7 @@ mod written;
 #[cfg(test)]
 mod tests;
 
-pub use digest::hex;
+pub use digest::{hex, spec_digest};
 pub use environment::{EnvDefaults, Environment};
 pub use last_good::{KeptVersions, Version};
 pub use memo::Memo;

@@ -214,6 +214,30 @@ async fn a_plan_of_a_changed_campaign_names_the_commit_that_shows_the_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_is_committed_after_it_was_seen_can_be_compared_with() {
+    let place = Place::new(&crowd(3), FAST).await;
+    place.write("campaigns/words.j2", "spring: hi");
+    let templates = "templates: [{name: short, file: words.j2}]\n";
+    let spring = super::common::mailing("spring", "sales-1", templates);
+    place.write("campaigns/spring.yaml", &spring);
+    let root = &place.root;
+    git(root, "Ann", &["init", "-q"]);
+    once(&place);
+    git(root, "Ann", &["add", "campaigns", "tidings.yaml"]);
+    git(root, "Ann", &["commit", "-qm", "one"]);
+    let first = git(root, "Ann", &["rev-parse", "HEAD"]);
+    place.write("campaigns/words.j2", "spring: hello");
+    for committed in [false, true] {
+        if committed {
+            git(root, "Bob", &["commit", "-qam", "two"]);
+        }
+        let said = out(&place.run(&["plan"]));
+        let hint = format!("tidings plan --against {}`", &first[..12]);
+        assert!(said.contains(&hint), "{committed}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_approval_brake_is_not_switched_off_unseen() {
     let place = Place::new(&crowd(3), "version: 1\nlimits: {min_delay: 0s}\n").await;
     place.write("campaigns/spring.yaml", hello("spring", "sales-1", ""));
