@@ -265,6 +265,17 @@ async fn the_approval_brake_is_not_switched_off_unseen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_one_person_forgotten_suppressed_one() {
+    let place = Place::new(&crowd(3), FAST).await;
+    place.write("campaigns/spring.yaml", hello("spring", "sales-1", ""));
+    once(&place);
+    ends_with(&place.run(&["forget", "@person103", "--yes"]), 0);
+    let seen = entries(&place, "suppression_added");
+    let said = seen[0]["message"].as_str().unwrap();
+    assert!(said.contains("suppressed 1 person: forgotten"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_audited_once_there_is_one() {
     let place = Place::new(&crowd(3), FAST).await;
     place.write("campaigns/spring.yaml", hello("spring", "sales-1", ""));

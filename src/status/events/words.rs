@@ -1,9 +1,12 @@
 //! Each event of the journal as one sentence.
 
+use std::collections::BTreeMap;
+
 use super::super::plain;
 use super::{CampaignNames, seconds, talk};
 use crate::model::{
-    Aside, Event, FiringFate, JoinEnd, Lineage, Outcome, SendKey, TEST_LINEAGE, aside_of,
+    Aside, Event, FiringFate, JoinEnd, Lineage, Outcome, PersonId, RefHash, SendKey, TEST_LINEAGE,
+    aside_of,
 };
 
 /// What is said of one event.
@@ -532,13 +535,17 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
             "The key for the suppression list was drawn.",
         ),
         Event::SuppressionAdded {
-            people, why, by, ..
+            people,
+            hashes,
+            why,
+            by,
+            ..
         } => about_one(
             words(
                 "suppression_added",
                 format!(
                     "{by} suppressed {}: {why}",
-                    plain::people(people.len() as u64)
+                    plain::people(count(people, hashes))
                 ),
             ),
             people,
@@ -738,6 +745,29 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
             words("away", "The account can be used again.").by(account)
         }
     }
+}
+
+/// How many people these are: who has an id and stand-ins is one, since the same names lead to all of them.
+fn count(people: &[PersonId], hashes: &[(RefHash, PersonId)]) -> u64 {
+    if hashes.is_empty() {
+        return people.len() as u64;
+    }
+    // From each to another of the same man, or to himself.
+    let mut same: BTreeMap<PersonId, PersonId> = BTreeMap::new();
+    let mut by_name: BTreeMap<RefHash, PersonId> = BTreeMap::new();
+    let first_of = |same: &BTreeMap<PersonId, PersonId>, mut person: PersonId| {
+        while let Some(other) = same.get(&person).filter(|other| **other != person) {
+            person = *other;
+        }
+        person
+    };
+    for (hash, person) in hashes {
+        same.entry(*person).or_insert(*person);
+        let named = *by_name.entry(*hash).or_insert(*person);
+        let (one, other) = (first_of(&same, named), first_of(&same, *person));
+        same.insert(one.max(other), one.min(other));
+    }
+    same.iter().filter(|(one, other)| one == other).count() as u64
 }
 
 fn about_one(it: Words, people: &[crate::model::PersonId]) -> Words {
