@@ -182,6 +182,13 @@ async fn a_webhook_is_signed_tried_again_and_says_nothing_of_what_was_said() {
     daemon.stop().await.unwrap();
     let events = hook.events();
     assert_eq!(events.len(), count + 1, "{events:#?}");
+    // Where the new entry began is not said to have been told to anybody.
+    let (_, text, err) = world.cli(&["events", "-o", "json"]).await;
+    let journal: serde_json::Value = serde_json::from_str(&text).expect(&err);
+    let told = |event: &&serde_json::Value| event["type"] == "told";
+    let first = journal["events"].as_array().unwrap().iter().find(told);
+    let first = first.unwrap()["message"].as_str().unwrap();
+    assert!(first.starts_with("A new entry of `notify`"), "{first}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

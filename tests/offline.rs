@@ -874,3 +874,56 @@ fn no_spec_names_what_is_the_engines_own() {
     let errors = validate(&media("../other.yaml"), &["--config", "other.yaml"]);
     assert_eq!(errors[0].0, "private-file", "{errors:?}");
 }
+
+#[test]
+fn a_broken_tidings_yaml_is_the_one_error_and_nothing_is_made_up_beside_it() {
+    let rest = "owner: growth\ndelays: {between_messages: 1s}\ntemplates: [{name: t, text: Hi}]\n";
+    let dir = workspace(&[
+        PEOPLE,
+        ("campaigns/spring.yaml", &spec("spring", rest)),
+        ("tidings.yaml", "version: ["),
+    ]);
+    let checked = run(dir.path(), ["validate", "--format", "json"]);
+    ends_with(&checked, 78);
+    let found: serde_json::Value = serde_json::from_str(&out(&checked)).unwrap();
+    let errors: Vec<&str> = found["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|d| d["severity"] == "error")
+        .map(|d| d["file"].as_str().unwrap())
+        .collect();
+    assert_eq!(errors, ["tidings.yaml"], "{found:#}");
+    for command in ["status", "plan"] {
+        let said = run(dir.path(), [command]);
+        ends_with(&said, 0);
+        let said = out(&said);
+        assert!(said.contains("tidings.yaml:1:"), "{said}");
+        for word in ["min_delay", "TG_API", "last good", "owner", "SpecInvalid"] {
+            assert!(!said.contains(word), "{word}: {said}");
+        }
+    }
+}
+
+#[test]
+fn an_invalid_file_that_was_never_valid_shows_the_kind_and_the_title_that_it_says() {
+    let text = spec("spring", "title: Spring sale\ntempaltes: []\n");
+    let dir = workspace(&[PEOPLE, ("campaigns/spring.yaml", &text)]);
+    let said = run(dir.path(), ["status", "-o", "json"]);
+    ends_with(&said, 0);
+    let report: serde_json::Value = serde_json::from_str(&out(&said)).unwrap();
+    let spring = &report["campaigns"][0];
+    assert_eq!(spring["kind"], "mailing");
+    assert_eq!(spring["title"], "Spring sale");
+}
+
+#[test]
+fn render_and_test_take_the_earlier_name_that_the_spec_tells() {
+    let rest = "renamed_from: winter\ntemplates: [{name: t, text: Hi}]\n\
+                tests: [{name: is in, contact: {}, expect: {included: true}}]\n";
+    let dir = workspace(&[PEOPLE, ("campaigns/spring.yaml", &spec("spring", rest))]);
+    ends_with(&run(dir.path(), ["render", "winter", "--contact", "{}"]), 0);
+    let tested = run(dir.path(), ["test", "winter"]);
+    ends_with(&tested, 0);
+    assert!(out(&tested).contains("1 passed"), "{}", out(&tested));
+}

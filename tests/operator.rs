@@ -509,6 +509,60 @@ async fn the_table_says_what_is_suspended_since_when_by_whom_why_and_how_it_goes
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_retired_campaign_is_told_of_by_its_name_though_nobody_was_found() {
+    let world = world(PEOPLE).await;
+    let file = world.write(
+        "campaigns/gone.yaml",
+        mailing("gone", "sales-1", "paused: true\n"),
+    );
+    world.once().await.unwrap();
+    std::fs::remove_file(file).unwrap();
+    world.once().await.unwrap();
+    let (code, said, err) = world.cli(&["status", "gone"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(said.contains("Its file is gone"), "{said}");
+    for command in ["plan", "approve"] {
+        let (code, _, err) = world.cli(&[command, "gone"]).await;
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains("`gone` is retired"), "{err}");
+        assert_eq!(world.cli(&[command, "never"]).await.0, 64);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_folder_of_campaigns_is_an_event_and_its_return_too() {
+    let world = world(PEOPLE).await;
+    world.write(
+        "campaigns/hello.yaml",
+        mailing("hello", "sales-1", "paused: true\n"),
+    );
+    world.once().await.unwrap();
+    let checked = async |world: &World| -> Vec<String> {
+        let events = json(world, &["events", "-o", "json"]).await;
+        let events = events["events"].as_array().unwrap().clone();
+        let checked = events
+            .iter()
+            .filter(|event| event["type"] == "file_checked");
+        checked
+            .map(|event| event["message"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let (here, away) = (world.path().join("campaigns"), world.path().join("away"));
+    std::fs::rename(&here, &away).unwrap();
+    let (_, said, _) = world.cli(&["suspend", "--all", "--reason", "x"]).await;
+    assert!(said.starts_with("All campaigns are suspended."), "{said}");
+    assert_eq!(checked(&world).await.len(), 1);
+    std::fs::rename(&away, &here).unwrap();
+    assert_eq!(world.cli(&["resume", "--all"]).await.0, 0);
+    let both = checked(&world).await;
+    assert!(
+        both[0].contains("there is no folder `campaigns`"),
+        "{both:?}"
+    );
+    assert_eq!(both[1..], ["The folder `campaigns` can be read again."]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_audit_says_who_changed_what_by_which_commit() {
     let world = world(PEOPLE).await;
     world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));

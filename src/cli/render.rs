@@ -121,12 +121,12 @@ pub(super) fn run(global: &Global, args: &RenderArgs) -> Ended {
         Some(made_up) => {
             let actor = judge::actor(&made_up);
             let excluded =
-                rehearse::exclusion(&resolution.desired, &args.name, &actor, output::now());
+                rehearse::exclusion(&resolution.desired, &campaign.name, &actor, output::now());
             (actor.contact, excluded)
         }
         None => {
             let command = Command::Contact {
-                name: args.name.clone(),
+                name: campaign.name.clone(),
                 person: given.to_owned(),
             };
             let known: Known = super::read_back(super::document(&workspace, command)?)?;
@@ -145,12 +145,19 @@ pub(super) fn run(global: &Global, args: &RenderArgs) -> Ended {
     Ok(if failed { FAILED } else { DONE })
 }
 
+/// The campaign of this name, or the one whose spec says that it was called so before.
+pub(super) fn called<'a>(desired: &'a Desired, name: &str) -> Option<&'a DesiredCampaign> {
+    let was = |campaign: &&DesiredCampaign| *campaign.lineage == *name;
+    let campaigns = &desired.campaigns;
+    campaigns.get(name).or_else(|| campaigns.values().find(was))
+}
+
 /// The campaign of this name, which must be valid.
 pub(super) fn valid<'a>(
     desired: &'a Desired,
     name: &str,
 ) -> Result<(&'a DesiredCampaign, &'a ResolvedCampaign), Failure> {
-    let Some(campaign) = desired.campaigns.get(name) else {
+    let Some(campaign) = called(desired, name) else {
         return Err(Failure::usage(no_such(
             "campaign",
             name,

@@ -26,7 +26,8 @@ pub struct StatusArgs {
     /// Show it live until q or Ctrl-C; where there is no terminal, print it again every second
     #[arg(long)]
     pub watch: bool,
-    /// Exit code 4 where something is invalid, stalled, or waits for a person
+    /// Exit code 4 where something is invalid, stalled, or waits for an approval, a login, or somebody to look at a
+    /// tripped guardrail; people who wait for an answer are not counted (`tidings replies list`)
     #[arg(long, conflicts_with = "watch")]
     pub check: bool,
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::render::called;
 use super::{CONFIG, DONE, Ended, FAILED, Failure, Global, output};
 use crate::control::Workspace;
 use crate::desired::{DesiredCampaign, History, Resolution};
@@ -136,20 +137,21 @@ fn all(
     names: &[String],
 ) -> Result<Results, Failure> {
     let desired = &resolution.desired;
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !desired.campaigns.contains_key(*name))
-    {
+    if let Some(unknown) = names.iter().find(|name| called(desired, name).is_none()) {
         return Err(Failure::usage(no_such(
             "campaign",
             unknown,
             desired.campaigns.keys().map(String::as_str),
         )));
     }
+    let names: Vec<&String> = names
+        .iter()
+        .filter_map(|name| Some(&called(desired, name)?.name))
+        .collect();
     let chosen: Vec<&DesiredCampaign> = desired
         .campaigns
         .values()
-        .filter(|campaign| names.is_empty() || names.contains(&campaign.name))
+        .filter(|campaign| names.is_empty() || names.contains(&&campaign.name))
         .collect();
     let files: Vec<&str> = chosen.iter().map(|c| c.file.as_str()).collect();
     // With names what is wrong with other campaigns is no concern; what is wrong with the workspace is.

@@ -168,6 +168,20 @@ pub(super) fn no_campaign(core: &Core, name: &str) -> Reply {
     misused(no_such("campaign", name, known.map(AsRef::as_ref)))
 }
 
+/// The answer where one of these is retired: it is known, and nothing can be planned or approved in its name.
+pub(super) fn retired(core: &Core, names: &[String]) -> Option<Reply> {
+    let is_gone = |name: &String| {
+        let line = core.observed.names.get(name);
+        let seen = line.and_then(|line| core.observed.campaigns.get(line));
+        !core.desired.campaigns.contains_key(name)
+            && seen.is_some_and(|seen| seen.retired.is_some())
+    };
+    let name = names.iter().find(|name| is_gone(name))?;
+    Some(refused(format!(
+        "`{name}` is retired: its file is gone. Nothing is sent in its name, and bringing the file back resumes it."
+    )))
+}
+
 /// Answers a command, and says what is to be written down because of it. `plan`: the last one, where it still holds.
 pub(super) fn answer(
     core: &Core,
@@ -188,13 +202,22 @@ pub(super) fn answer(
             (reply, nothing)
         }
         Command::Plan { names, refresh: _ } => {
+            let names = names_now(core, names);
+            if let Some(gone) = retired(core, &names) {
+                return (gone, nothing);
+            }
             let plan = status::plan_document(
                 &core.inputs(),
                 &core.plan_report(),
                 daemon_info(core, daemon),
             );
-            let plan = plan.only(&names_now(core, names));
+            let plan = plan.only(&names);
             (plan_reply(core, plan), nothing)
+        }
+        Command::Accounts if core.desired.engine.spec.unknown => {
+            let broken = core.desired.invalid_files.first();
+            let why = broken.map_or("tidings.yaml is broken", |bad| bad.message.as_str());
+            (refused(why), nothing)
         }
         Command::Accounts => {
             let reply = match report(core, daemon, plan, &[]) {
@@ -236,7 +259,7 @@ pub(super) fn answer(
         }
         Command::Reconcile { name } => match line_of(&name) {
             Some(campaign) => (
-                done(format!("`{name}` is looked up")),
+                done(format!("`{}` is looked up", name_now(core, name))),
                 vec![Event::ReconcileRequested { campaign }],
             ),
             None => (unknown(&name), nothing),
@@ -263,7 +286,7 @@ pub(super) fn answer(
                 let cron = core
                     .desired
                     .campaigns
-                    .get(&name)
+                    .get(&name_now(core, name.clone()))
                     .and_then(|wanted| wanted.spec.as_ref())
                     .is_some_and(|spec| spec.schedule.cron.is_some());
                 (campaign.run > 0 || cron) && (stale || !judged)
@@ -276,7 +299,8 @@ pub(super) fn answer(
                 Some((name, None)) => (unknown(name), nothing),
                 Some((name, Some(line))) => (
                     done(format!(
-                        "`{name}` is suspended: nothing leaves in its name. `tidings resume {name}` lets it go."
+                        "`{now}` is suspended: nothing leaves in its name. `tidings resume {now}` lets it go.",
+                        now = name_now(core, name.to_owned())
                     )),
                     vec![Event::Suspended {
                         campaign: Some(line),
@@ -285,7 +309,7 @@ pub(super) fn answer(
                     }],
                 ),
                 None => (
-                    done("all campaigns are suspended. `tidings resume --all` lets them go."),
+                    done("All campaigns are suspended. `tidings resume --all` lets them go."),
                     vec![Event::Suspended {
                         campaign: None,
                         reason,
@@ -304,7 +328,10 @@ pub(super) fn answer(
                         ""
                     };
                     (
-                        done(format!("`{name}` goes on.{all}")),
+                        done(format!(
+                            "`{}` goes on.{all}",
+                            name_now(core, name.to_owned())
+                        )),
                         vec![Event::Resumed {
                             campaign: Some(line),
                             reason,
@@ -313,7 +340,7 @@ pub(super) fn answer(
                     )
                 }
                 None => (
-                    done("all campaigns go on."),
+                    done("All campaigns go on."),
                     vec![Event::Resumed {
                         campaign: None,
                         reason,
@@ -393,7 +420,8 @@ pub(super) fn answer(
 /// What an approval would approve.
 fn approval_asked(core: &Core, name: &str) -> Reply {
     let Some(wanted) = core.desired.campaigns.get(name) else {
-        return misused(format!("there is no campaign `{name}`"));
+        let gone = retired(core, std::slice::from_ref(&name.to_owned()));
+        return gone.unwrap_or_else(|| no_campaign(core, name));
     };
     let Some(spec) = &wanted.spec else {
         return refused(format!("`{name}` is invalid: there is nothing to approve"));

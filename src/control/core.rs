@@ -209,29 +209,31 @@ impl Core {
 
     /// The accounts as they look while no daemon runs.
     fn idle_links(&mut self) {
-        for name in self.desired.engine.accounts.keys() {
-            let link =
-                if self.desired.engine.api_id.is_none() || self.desired.engine.api_hash.is_none() {
-                    Link::NotConfigured
-                } else if !self.workspace.session_path(name).is_file() {
-                    Link::Missing
-                } else if let Some(message) =
-                    crate::telegram::no_session(&self.workspace.session_path(name))
-                {
-                    Link::Unusable { message }
-                } else if crate::telegram::is_sealed(&self.workspace.session_path(name))
-                    && !self.workspace.vault.has_passphrase()
-                {
-                    Link::Locked {
-                        message: crate::telegram::Vault::missing(),
-                    }
-                } else if !self.state_is_ours(name) {
-                    Link::StateLost {
-                        older: self.is_older(),
-                    }
-                } else {
-                    Link::Idle
-                };
+        let engine = &self.desired.engine;
+        // A broken tidings.yaml may well say what seems to be missing.
+        let lacks = !engine.spec.unknown && (engine.api_id.is_none() || engine.api_hash.is_none());
+        for name in engine.accounts.keys() {
+            let link = if lacks {
+                Link::NotConfigured
+            } else if !self.workspace.session_path(name).is_file() {
+                Link::Missing
+            } else if let Some(message) =
+                crate::telegram::no_session(&self.workspace.session_path(name))
+            {
+                Link::Unusable { message }
+            } else if crate::telegram::is_sealed(&self.workspace.session_path(name))
+                && !self.workspace.vault.has_passphrase()
+            {
+                Link::Locked {
+                    message: crate::telegram::Vault::missing(),
+                }
+            } else if !self.state_is_ours(name) {
+                Link::StateLost {
+                    older: self.is_older(),
+                }
+            } else {
+                Link::Idle
+            };
             self.runtime.links.insert(name.clone(), link);
         }
         self.idle_twins();
@@ -318,9 +320,21 @@ impl Core {
                 });
             }
         }
+        let folder = self.desired.folder_error.as_ref();
+        if let Some(error) = folder
+            && known
+                .get(Event::CAMPAIGNS)
+                .is_none_or(|known| known.error != *error)
+        {
+            events.push(Event::FileChecked {
+                file: Event::CAMPAIGNS.to_owned(),
+                campaign: None,
+                error: Some(error.clone()),
+            });
+        }
         for (file, was) in known {
             // Of a folder that cannot be read nobody knows what it holds.
-            let unknown = was.campaign.is_some() && self.desired.folder_error.is_some();
+            let unknown = (was.campaign.is_some() || file == Event::CAMPAIGNS) && folder.is_some();
             if !unknown && !self.desired.invalid_files.iter().any(|b| b.file == *file) {
                 events.push(Event::FileChecked {
                     file: file.clone(),

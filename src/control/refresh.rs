@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::answer::{daemon_info, misused, names_now, plan_reply};
+use super::answer::{daemon_info, misused, names_now, plan_reply, retired};
 use super::core::{Open, changes};
 use super::{Clock, Core, CoreError, RequestError, RunError, RunOptions, Workspace};
 use crate::model::{Event, Recorded, Reply};
@@ -145,6 +145,9 @@ pub(super) async fn plan(
     };
     let mut core = open()?;
     let names = &names_now(&core, names);
+    if let Some(gone) = retired(&core, names) {
+        return Ok(gone);
+    }
     if refresh {
         let wanted = match core.plan_document().only(names) {
             Ok(plan) => plan.campaigns.into_iter().map(|campaign| campaign.name),

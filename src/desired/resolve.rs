@@ -174,11 +174,9 @@ fn engine_spec<'a>(
     input: &Input<'a>,
     out: &mut Vec<Diagnostic>,
 ) -> (EngineSpec, bool, EngineTree<'a>) {
-    let previous = || {
-        input
-            .previous
-            .map(|desired| desired.engine.spec.clone())
-            .unwrap_or_default()
+    let previous = || match input.previous {
+        Some(desired) => desired.engine.spec.clone(),
+        None => EngineSpec::default().unknown_besides(),
     };
     match input.engine {
         EngineFile::Absent => (EngineSpec::default(), true, None),
@@ -207,9 +205,9 @@ fn engine_spec<'a>(
             out.extend(loaded.diagnostics);
             match (loaded.value, input.previous) {
                 (Some(spec), _) if loaded.valid => (spec, true, Some((file, loaded.tree))),
-                // Without previous settings what could be read of these serves to check the specs against; nothing
-                // runs by them, since a start with a broken tidings.yaml is refused.
-                (Some(spec), None) => (spec, false, None),
+                // Without previous settings what could be read of these serves to check the specs against, and of the
+                // rest nothing is said; nothing runs by them, since a start with a broken tidings.yaml is refused.
+                (Some(spec), None) => (spec.unknown_besides(), false, None),
                 _ => (previous(), false, None),
             }
         }
@@ -304,10 +302,14 @@ fn broken_settings(input: &Input<'_>, diagnostics: &[Diagnostic]) -> Option<Inva
         0 => String::new(),
         more => format!(" (and {more} more; `tidings validate` shows all)"),
     };
+    let meanwhile = match input.previous {
+        Some(desired) if !desired.engine.spec.unknown => "The last good settings go on.",
+        _ => "No daemon starts before it is mended, and nothing is said of what it decides.",
+    };
     Some(InvalidFile {
         file: file.to_owned(),
         campaign: None,
-        message: format!("{first}{more}. The last good settings go on."),
+        message: format!("{first}{more}. {meanwhile}"),
     })
 }
 
@@ -483,6 +485,8 @@ fn one(
         Ok(bytes) => Arc::clone(bytes),
         Err(diagnostic) => {
             return DesiredCampaign {
+                kind: None,
+                title: None,
                 file: entry.path.to_owned(),
                 lineage,
                 // No bytes are known: a digest of none, which no readable file has.
@@ -540,6 +544,8 @@ fn one(
     files.dedup();
     DesiredCampaign {
         name,
+        kind: claim.peek.kind,
+        title: claim.peek.title.clone(),
         file: entry.path.to_owned(),
         lineage,
         digest,

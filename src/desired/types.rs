@@ -146,6 +146,10 @@ pub struct OptOut {
 pub struct DesiredCampaign {
     /// Its name: the file's stem where the spec is too broken to say.
     pub name: String,
+    /// What its file says, however broken: its `kind`, where that can be read.
+    pub kind: Option<Kind>,
+    /// Its `title` likewise.
+    pub title: Option<String>,
     /// Relative to the workspace.
     pub file: String,
     /// What it is over its renames: the first of its line.

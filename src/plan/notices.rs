@@ -81,6 +81,7 @@ pub(super) fn notices(inputs: &Inputs<'_>, plan: &mut Plan) {
                 target,
                 seq: inputs.observed.seq,
                 error: None,
+                begins: true,
             }));
             continue;
         };
@@ -99,6 +100,7 @@ pub(super) fn notices(inputs: &Inputs<'_>, plan: &mut Plan) {
                     target,
                     seq: notice.seq,
                     error: Some(format!("given up after {failures} tries")),
+                    begins: false,
                 }));
                 continue;
             }
@@ -179,6 +181,7 @@ fn message(
             target,
             seq: notice.seq,
             error: Some(why.to_owned()),
+            begins: false,
         }));
     };
     match may_answer(inputs, via) {
@@ -234,6 +237,7 @@ fn message(
             target,
             seq: notice.seq,
             error: None,
+            begins: false,
         }));
         return;
     }

@@ -101,7 +101,7 @@ impl AccountSelector {
             }
             Self::Labels(selector) => {
                 let names = self.resolve(cx.engine);
-                if names.is_empty() {
+                if names.is_empty() && !cx.engine.unknown {
                     let labels: Vec<String> = selector
                         .labels
                         .iter()

@@ -550,6 +550,7 @@ impl CampaignSpec {
             .any(|source| self.basis_of(source) == Some(super::Basis::Attested));
         let opt_out = cx.engine.opt_out.as_ref();
         if !attested
+            || cx.engine.unknown
             || opt_out.is_some_and(|o| o.notice.as_deref().is_some_and(|n| !n.trim().is_empty()))
         {
             return Vec::new();

@@ -71,6 +71,8 @@ pub struct Peek {
     pub name: Option<String>,
     /// Its `kind`, where that is one.
     pub kind: Option<Kind>,
+    /// Its `title`, where that is text.
+    pub title: Option<String>,
     /// Its `renamed_from`, where that is text.
     pub renamed_from: Option<String>,
     /// The campaigns whose audience its sources and filters name, and where they do.
@@ -85,6 +87,7 @@ pub fn peek(parsed: &Parsed) -> Peek {
     Peek {
         name: text("name"),
         kind,
+        title: text("title"),
         renamed_from: text("renamed_from"),
         audiences: audiences(&parsed.json()),
     }

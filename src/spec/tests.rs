@@ -258,12 +258,14 @@ fn a_mistake_in_one_item_of_a_list_does_not_hide_those_of_others() {
 #[test]
 fn an_invalid_file_still_says_its_name() {
     let peek = |bytes: &[u8]| super::peek(&load::Parsed::new(bytes));
-    let seen = peek(b"name: a\nkind: collect\nrenamed_from: b\nsources: 5\nfoo: bar\n");
+    let seen =
+        peek(b"name: a\nkind: collect\ntitle: Spring\nrenamed_from: b\nsources: 5\nfoo: bar\n");
     assert_eq!(
         seen,
         Peek {
             name: Some("a".into()),
             kind: Some(Kind::Collect),
+            title: Some("Spring".into()),
             renamed_from: Some("b".into()),
             audiences: Vec::new(),
         }

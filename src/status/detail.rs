@@ -45,7 +45,8 @@ pub fn detail(report: &StatusReport, events: &[EventLine], look: &Look) -> Strin
             .filter(|account| campaign.accounts.contains(&account.name))
             .cloned()
             .collect();
-        story(&mut out, campaign, &own, events, look);
+        let is_running = report.daemon.running;
+        story(&mut out, campaign, is_running, &own, events, look);
     }
     out
 }
@@ -53,6 +54,7 @@ pub fn detail(report: &StatusReport, events: &[EventLine], look: &Look) -> Strin
 fn story(
     out: &mut String,
     campaign: &CampaignStatus,
+    is_running: bool,
     accounts: &[AccountStatus],
     events: &[EventLine],
     look: &Look,
@@ -94,7 +96,7 @@ fn story(
     conditions(out, campaign, look);
     funnel(out, campaign, look);
     variants(out, campaign, look);
-    waits(out, campaign, look);
+    waits(out, campaign, is_running, look);
     sources(out, campaign, look);
     steps(out, campaign, look);
     list(out, "Conversations", &campaign.conversations.lines(), look);
@@ -339,7 +341,7 @@ fn variants(out: &mut String, campaign: &CampaignStatus, look: &Look) {
     }
 }
 
-fn waits(out: &mut String, campaign: &CampaignStatus, look: &Look) {
+fn waits(out: &mut String, campaign: &CampaignStatus, is_running: bool, look: &Look) {
     let zone = zone_of(campaign);
     if !campaign.waiting.is_empty() && !super::table::is_collected(campaign) {
         out.push('\n');
@@ -368,6 +370,7 @@ fn waits(out: &mut String, campaign: &CampaignStatus, look: &Look) {
             .any(|wait| matches!(wait.reason, Waiting::AwaitingApproval | Waiting::Canary));
         let pace = match waits_for_a_word {
             true => "Approved now, at this pace",
+            false if !is_running => "Once a daemon runs, at this pace",
             false => "At this pace",
         };
         let done = format!(

@@ -72,11 +72,16 @@ pub fn glances(report: &StatusReport, now: Timestamp) -> Vec<Glance> {
     report
         .campaigns
         .iter()
-        .map(|campaign| glance(campaign, &needs, now))
+        .map(|campaign| glance(campaign, &needs, report.daemon.running, now))
         .collect()
 }
 
-fn glance(campaign: &CampaignStatus, needs: &[(String, String)], now: Timestamp) -> Glance {
+fn glance(
+    campaign: &CampaignStatus,
+    needs: &[(String, String)],
+    is_running: bool,
+    now: Timestamp,
+) -> Glance {
     let name = plain(&campaign.name);
     Glance {
         title: campaign.title.as_deref().map(plain).unwrap_or_default(),
@@ -92,8 +97,8 @@ fn glance(campaign: &CampaignStatus, needs: &[(String, String)], now: Timestamp)
         included: campaign.progress.included(),
         progress: table::progress_words(campaign),
         waits: table::waits_of(campaign),
-        until: table::until_words(campaign, now, None),
-        until_soon: table::until_words(campaign, now, Some(table::NARROW - 1)),
+        until: table::until_words(campaign, is_running, now, None),
+        until_soon: table::until_words(campaign, is_running, now, Some(table::NARROW - 1)),
         needs: needs
             .iter()
             .find(|(who, _)| *who == name)

@@ -6,15 +6,16 @@ use super::plain::plain;
 use super::table::{Look, absolute_words, display_width, pad, paint};
 use super::types::{CampaignStatus, Condition, HoldStatus, StatusReport, Sync, Truth};
 use super::wrap::{is_stacked, push_entry, push_wrapped};
-use crate::model::{ConditionType, Timestamp};
+use crate::model::{ConditionType, Timestamp, Waiting};
 use crate::time::{Zone, human_relative};
 
-/// What needs a person, which campaigns are suspended, and which conversations wait, a paragraph each; of each at most
+/// What needs a person, which campaigns are held or suspended, and which conversations wait, a paragraph each; of each at most
 /// so many lines, with what shows the rest.
 pub fn notes(report: &StatusReport, look: &Look, most: usize, rest: &str) -> String {
     let mut out = String::new();
     let needs = needs_person_list(report);
     entries(&mut out, "Needs you:", &needs, most, rest, look);
+    entries(&mut out, "Held:", &held_list(report), most, "", look);
     let suspended = suspended_list(report, look.now);
     entries(&mut out, "Suspended:", &suspended, most, "", look);
     let talks = report.conversations.lines();
@@ -68,6 +69,16 @@ pub fn suspended_line(report: &StatusReport, now: Timestamp) -> Option<String> {
         "All campaigns are suspended {} `tidings resume --all` lets them go on.",
         hold_words(hold, now)
     ))
+}
+
+/// The campaigns that are held until the engine itself has done something, such as reading dialogs after a restore.
+fn held_list(report: &StatusReport) -> Vec<(String, String)> {
+    let held = report.campaigns.iter().filter_map(|campaign| {
+        let ready = condition(campaign, ConditionType::Ready, Truth::True)?;
+        (ready.reason == Waiting::Held.name())
+            .then(|| (plain(&campaign.name), plain(&ready.message)))
+    });
+    held.collect()
 }
 
 /// The campaigns that are suspended alone, and the same of each.

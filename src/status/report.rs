@@ -14,7 +14,7 @@ use crate::desired::{DesiredCampaign, ResolvedCampaign, ResolvedSource, SourceKi
 use crate::model::{AccountName, JoinEnd, Lineage, Outcome, Reference, Timestamp, Waiting};
 use crate::observed::{Campaign, Source, Warming};
 use crate::plan::{AccountView, CampaignView, Gate, Inputs, Plan, Wait};
-use crate::spec::Severity;
+use crate::spec::{Kind, Severity};
 
 /// The version of the report; its minor part rises for additions.
 pub const FORMAT_VERSION: &str = "1.0";
@@ -24,7 +24,7 @@ const MAX_WARNINGS: usize = 20;
 
 /// The report: all campaigns of the workspace, retired ones with a history, and all accounts.
 pub fn report(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo) -> StatusReport {
-    whole(inputs, plan, daemon, |_| true)
+    whole(inputs, plan, daemon, &[])
 }
 
 /// The report on these campaigns alone, as [`StatusReport::only`] cuts it out; on all where no name is given.
@@ -37,22 +37,17 @@ pub fn report_on(
     daemon: DaemonInfo,
     names: &[String],
 ) -> Result<StatusReport, UnknownCampaign> {
-    let asked = whole(inputs, plan, daemon.clone(), |name| {
-        names.is_empty() || names.iter().any(|asked| asked == name)
-    });
+    let asked = whole(inputs, plan, daemon.clone(), names);
     // Whoever asks for what is not there is told what is.
     asked
         .only(names)
         .or_else(|_| report(inputs, plan, daemon).only(names))
 }
 
-/// The report, with those campaigns that are wanted.
-fn whole(
-    inputs: &Inputs<'_>,
-    plan: &Plan,
-    daemon: DaemonInfo,
-    wants: impl Fn(&str) -> bool,
-) -> StatusReport {
+/// The report on these campaigns, or on all.
+fn whole(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo, names: &[String]) -> StatusReport {
+    let is_asked = |name: &str| names.iter().any(|asked| asked == name);
+    let wants = |name: &str| names.is_empty() || is_asked(name);
     let accounts = accounts(inputs, plan);
     let (conversations, by_campaign) = super::talks::counts(inputs.observed);
     let mut campaigns: Vec<CampaignStatus> = Vec::new();
@@ -76,7 +71,9 @@ fn whole(
         campaigns.push(status);
     }
     for (line, seen) in &inputs.observed.campaigns {
-        if shown.contains(line) || !has_history(seen) || !wants(&seen.name) {
+        // Whoever asks for one by its name is told of it, however little there is to tell.
+        let worth = has_history(seen) || is_asked(&seen.name);
+        if shown.contains(line) || !worth || !wants(&seen.name) {
             continue;
         }
         // Whoever asks by name means the one that bears it now.
@@ -113,7 +110,11 @@ fn whole(
             })
             .collect(),
         campaigns,
-        accounts: accounts.into_values().collect(),
+        // What a broken tidings.yaml says of accounts nobody knows.
+        accounts: match inputs.desired.engine.spec.unknown {
+            true => Vec::new(),
+            false => accounts.into_values().collect(),
+        },
         conversations,
     }
 }
@@ -222,10 +223,19 @@ fn campaign(
     CampaignStatus {
         name: wanted.map_or_else(|| state.name.clone(), |wanted| wanted.name.clone()),
         // Of an invalid or retired one those of its last valid version.
-        title: spec.map_or_else(|| state.title.clone(), |spec| spec.spec.title.clone()),
+        title: match spec {
+            Some(spec) => spec.spec.title.clone(),
+            None => state
+                .title
+                .clone()
+                .or_else(|| wanted.and_then(|wanted| wanted.title.clone())),
+        },
         kind: match (spec, state.kind.as_str()) {
             (Some(spec), _) => spec.kind.as_str(),
-            (None, "") => "unknown",
+            // Of one that was never valid what its file says.
+            (None, "") => wanted
+                .and_then(|wanted| wanted.kind)
+                .map_or("unknown", Kind::as_str),
             (None, known) => known,
         }
         .to_owned(),

@@ -85,6 +85,7 @@ pub(super) fn daemon_line(daemon: &DaemonInfo) -> String {
 
 fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
     let narrow = look.width.is_some_and(|width| width < NARROW);
+    let is_running = report.daemon.running;
     // Where there is little room, what the state says is not said again.
     let waits = |campaign: &CampaignStatus| {
         let waits = waits_of(campaign);
@@ -139,7 +140,9 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
         if tells_waits {
             row.push(Cell::new(waits(campaign)));
         }
-        row.push(Cell::new(until_words(campaign, look.now, look.width)));
+        row.push(Cell::new(until_words(
+            campaign, is_running, look.now, look.width,
+        )));
         if look.wide {
             let excluded: u64 = campaign.audience.excluded.values().sum();
             row.push(right(campaign.run));
@@ -158,9 +161,12 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
                 row.push(right(number));
             }
             row.push(Cell::new(
-                campaign.finish_estimate.map_or_else(String::new, |at| {
-                    moment_words(at, zone_of(campaign), look.now)
-                }),
+                campaign
+                    .finish_estimate
+                    .filter(|_| is_running)
+                    .map_or_else(String::new, |at| {
+                        moment_words(at, zone_of(campaign), look.now)
+                    }),
             ));
             row.push(Cell::new(plain(&campaign.file)));
         }
@@ -345,6 +351,7 @@ fn when(at: Moment, zone: Zone, now: Timestamp, width: Option<usize>) -> String 
 
 pub(super) fn until_words(
     campaign: &CampaignStatus,
+    is_running: bool,
     now: Timestamp,
     width: Option<usize>,
 ) -> String {
@@ -355,6 +362,8 @@ pub(super) fn until_words(
         .any(|wait| wait.reason == Waiting::Delay);
     let zone = zone_of(campaign);
     match (pace, campaign.finish_estimate, campaign.next_action_at) {
+        // Without a daemon nothing is ever done.
+        (true, _, _) if !is_running => String::new(),
         (true, Some(finish), _) => format!("done {}", when(finish, zone, now, width)),
         (_, _, Some(next)) => when(next, zone, now, width),
         _ => String::new(),

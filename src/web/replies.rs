@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::actions::{Unusable, ask, unusable, who_asks};
 use super::routes::{Inner, problem, replied};
-use crate::model::{Command, RepliesCommand, TalkChange};
+use crate::model::{Command, RepliesCommand, Reply, TalkChange};
 
 /// What comes with an action.
 #[derive(Debug, Default, Deserialize)]
@@ -53,7 +53,12 @@ pub(super) async fn list(shared: Inner, Query(which): Query<Which>) -> Response 
 
 /// What was said with one person.
 pub(super) async fn one(shared: Inner, Path(person): Path<String>) -> Response {
-    show(shared, RepliesCommand::Show { person }).await
+    let what = RepliesCommand::Show { person };
+    match shared.0.hub.ask(Command::Replies { what }).await {
+        // Reading is refused only where there is nobody to read of.
+        Ok(Reply::Refused { message, .. }) => problem(StatusCode::NOT_FOUND, &message, true),
+        other => replied(other),
+    }
 }
 
 /// `approve` and `reject` of a draft.

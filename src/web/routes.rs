@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -65,6 +66,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
             Arc::clone(&shared),
             guard::guard,
         ))
+        .layer(axum::middleware::from_fn(errors_as_json))
         .with_state(shared)
 }
 
@@ -76,6 +78,35 @@ pub(super) fn problem(status: StatusCode, why: &str, json: bool) -> Response {
     } else {
         (status, format!("{why}\n")).into_response()
     }
+}
+
+/// What the framework itself says of a request that it cannot read is JSON too, as all of `/api` is.
+async fn errors_as_json(request: Request, next: Next) -> Response {
+    let is_api = request.uri().path().starts_with("/api/");
+    let response = next.run(request).await;
+    let is_json = header_text(response.headers(), "content-type").starts_with("application/json");
+    if !is_api
+        || is_json
+        || !(response.status().is_client_error() || response.status().is_server_error())
+    {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let said = axum::body::to_bytes(body, MAX_BODY)
+        .await
+        .unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let why = match said.trim() {
+        "" => head
+            .status
+            .canonical_reason()
+            .unwrap_or("the request was refused"),
+        said => said,
+    };
+    let (new, body) = problem(head.status, why, true).into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.extend(new.headers);
+    Response::from_parts(head, body)
 }
 
 async fn unknown() -> Response {
@@ -170,11 +201,44 @@ async fn status(State(shared): Inner, Query(part): Query<Part>) -> Response {
 
 async fn events(State(shared): Inner, Query(part): Query<Part>) -> Response {
     let limit = part.limit.unwrap_or(EVENTS);
+    if let Some(name) = &part.campaign
+        && let Ok(frame) = shared.hub.report().await
+        && !frame
+            .report
+            .campaigns
+            .iter()
+            .any(|campaign| campaign.name == *name)
+    {
+        return events_of_another_name(&shared, name.clone(), part.after, limit).await;
+    }
     let (lines, last) = shared
         .hub
         .events(part.after, part.campaign.as_deref(), limit)
         .await;
     Json(json!({"format_version": FORMAT_VERSION, "events": lines, "last": last})).into_response()
+}
+
+/// Events of a campaign that the report does not show: by an earlier name, or of a retired one. The engine knows.
+async fn events_of_another_name(
+    shared: &Shared,
+    name: String,
+    after: u64,
+    limit: usize,
+) -> Response {
+    let command = Command::Events {
+        name: Some(name),
+        after,
+        before: None,
+        limit,
+    };
+    match shared.hub.ask(command).await {
+        Ok(Reply::Document { body }) => {
+            let (events, last) = (body.get("events"), body.get("upto"));
+            Json(json!({"format_version": FORMAT_VERSION, "events": events, "last": last}))
+                .into_response()
+        }
+        other => replied(other),
+    }
 }
 
 /// What a stream has shown.

@@ -556,6 +556,40 @@ async fn conversations_are_read_and_answered_under_the_same_checks() {
     ] {
         let answer = place.ask("POST", path, &[JSON, &csrf], body).await;
         assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        says_why(&answer);
     }
     assert!(place.commands.lock().unwrap().is_empty());
+}
+
+/// That an error is JSON with its sentence.
+fn says_why(answer: &Answer) {
+    let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert!(!body["error"].as_str().unwrap().is_empty(), "{body}");
+}
+
+#[tokio::test]
+async fn every_error_of_the_interface_is_json() {
+    let place = place(None, true).await;
+    for (method, path, status) in [
+        ("GET", "/api/v1/events?limit=abc", 400),
+        ("GET", "/api/v1/nothing", 404),
+        ("DELETE", "/api/v1/status", 405),
+    ] {
+        let csrf = place.csrf().await;
+        let answer = place.ask(method, path, &[JSON, &csrf], "").await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        says_why(&answer);
+    }
+    assert!(place.get("/nothing").await.body.starts_with("there is"));
+}
+
+#[tokio::test]
+async fn events_of_a_name_that_the_report_does_not_show_are_asked_of_the_engine() {
+    let place = place(None, true).await;
+    place.get("/api/v1/events?campaign=winter&limit=5").await;
+    let asked = place.commands.lock().unwrap().pop();
+    assert!(
+        matches!(&asked, Some(Command::Events { name: Some(name), limit: 5, .. }) if name == "winter"),
+        "{asked:?}"
+    );
 }

@@ -123,6 +123,7 @@ impl Engine {
                     target: action.target,
                     seq: action.notice.seq,
                     error: None,
+                    begins: false,
                 });
             }
             Err(why) => {

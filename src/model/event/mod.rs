@@ -360,7 +360,8 @@ pub enum Event {
         /// Which account.
         account: AccountName,
     },
-    /// A file beside the campaigns' own cannot be used, or can again: `tidings.yaml`, or a second file of a name.
+    /// A file beside the campaigns' own cannot be used, or can again: `tidings.yaml`, a second file of a name, or
+    /// the whole folder (`campaigns/`).
     FileChecked {
         /// Relative to the workspace.
         file: String,
@@ -680,6 +681,9 @@ pub enum Event {
         seq: u64,
         /// Why it was given up.
         error: Option<String>,
+        /// Nobody was told: it is a new entry, and what came before is no news to it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        begins: bool,
     },
     /// Everybody of a run is settled.
     Finished {
@@ -839,4 +843,9 @@ pub enum Event {
         /// The account sends nothing before.
         next_allowed_at: Timestamp,
     },
+}
+
+impl Event {
+    /// What [`Event::FileChecked`] calls the whole folder of campaigns.
+    pub const CAMPAIGNS: &str = "campaigns/";
 }

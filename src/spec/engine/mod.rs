@@ -113,6 +113,26 @@ pub struct EngineSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = serde_json::json!({"events": "365d", "conversations": "90d", "audiences": "180d"}))]
     pub retention: Option<Retention>,
+    /// The file is broken and no earlier settings are known: what is absent here may stand there.
+    #[serde(skip)]
+    pub unknown: bool,
+}
+
+/// More than any spec asks for.
+const UNLIMITED: u32 = 10_000_000;
+
+impl EngineSpec {
+    /// The same of a broken file: what was not read of it limits nothing, so that no fault of a spec is made up.
+    pub fn unknown_besides(mut self) -> EngineSpec {
+        let limits = self.limits.get_or_insert_default();
+        limits.min_delay.get_or_insert(Duration::from_millis(0));
+        limits.max_per_day.get_or_insert(UNLIMITED);
+        limits.max_audience.get_or_insert(UNLIMITED);
+        limits.attested_per_day.get_or_insert(UNLIMITED);
+        limits.approve_over.get_or_insert(None);
+        self.unknown = true;
+        self
+    }
 }
 
 /// What holds where a spec is silent.

@@ -77,6 +77,7 @@ pub(in crate::spec) fn check_owner(spec: &CampaignSpec, cx: &CheckContext<'_>, o
                 ));
             return;
         }
+        (Some(_), None) if cx.engine.unknown => return,
         (Some(name), None) => {
             out.error(
                 &at,

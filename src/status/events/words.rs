@@ -503,6 +503,14 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
         Event::Suppressed { person, why } => {
             words("suppressed", format!("Suppressed: {why}.")).about(person)
         }
+        Event::FileChecked { file, error, .. } if file == Event::CAMPAIGNS => match error {
+            Some(error) => words(
+                "file_checked",
+                format!("{error}: all campaigns are held, and none is retired."),
+            )
+            .bad(),
+            None => words("file_checked", "The folder `campaigns` can be read again."),
+        },
         Event::FileChecked {
             campaign,
             error: Some(error),
@@ -716,6 +724,12 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
         | Event::TalkChanged { .. } => {
             talk::said(event, names).unwrap_or_else(|| words("conversation", ""))
         }
+        Event::Told {
+            seq, begins: true, ..
+        } => words(
+            "told",
+            format!("A new entry of `notify`: it is told of what comes after event {seq}."),
+        ),
         Event::Told { seq, error, .. } => match error {
             None => words("told", format!("`notify` told of event {seq}.")),
             Some(why) => words("told", format!("`notify` gave event {seq} up: {why}.")).bad(),

@@ -675,7 +675,10 @@ fn a_plan_says_that_the_last_good_version_goes_on_and_that_the_settings_are_brok
     assert_eq!(plan.invalid_files[0].file, "tidings.yaml");
     let text = said(&plan);
     assert!(text.starts_with("! tidings.yaml:2:1"), "{text}");
-    assert!(text.contains("The last good settings go on"), "{text}");
+    assert!(
+        text.contains("No daemon starts before it is mended"),
+        "{text}"
+    );
     // Whatever campaigns are asked for: all go by it.
     let alone = plan.only(&["spring".to_owned()]).unwrap();
     assert_eq!(alone.invalid_files.len(), 1);

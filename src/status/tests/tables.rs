@@ -482,3 +482,31 @@ fn conversations_that_wait_for_a_person_are_counted_with_the_command_and_wake_no
         serde_json::json!({"drafts": 2, "needs_human": 1})
     );
 }
+
+#[test]
+fn without_a_daemon_no_end_is_promised() {
+    let world = workspace();
+    let report = world.planned(|inputs, plan| report(inputs, plan, DaemonInfo::default()));
+    let text = table(&report, &look());
+    assert!(!text.contains("done in"), "{text}");
+    let story = detail(&report, &[], &look());
+    assert!(!story.contains("\nAt this pace"), "{story}");
+}
+
+#[test]
+fn what_a_restore_holds_is_said_with_its_reason() {
+    let mut world = workspace();
+    world.record(
+        MINUTE,
+        Event::Restored {
+            since: NOON,
+            taken_at: NOON,
+            accounts: vec!["sales-1".into()],
+            by: "anna".to_owned(),
+        },
+    );
+    let text = table(&world.report(), &look());
+    let (_, held) = text.split_once("\nHeld:\n").unwrap();
+    assert!(held.contains("spring"), "{text}");
+    assert!(held.contains("A backup was restored"), "{text}");
+}
