@@ -67,10 +67,17 @@ pub(super) fn message(
     else {
         return Some(Taken::Nobody);
     };
-    let known = inputs.people.get(person).unwrap_or_default();
-    if let Some(only) = &inputs.desired.engine.limits.only_to
-        && !is_named(person, Some(&known), only)
-    {
+    let only = inputs.desired.engine.limits.only_to.as_deref();
+    let mut contact = Contact::default();
+    let mut named = true;
+    // The address that each account has of him is not copied with it.
+    inputs.people.show(person, &mut |known| {
+        named = only.is_none_or(|only| is_named(person, known, only));
+        if let Some(known) = known {
+            contact.clone_from(&known.contact);
+        }
+    });
+    if !named {
         return None;
     }
     if key.step == 0 && invite::adds(turn.spec) {
@@ -92,20 +99,12 @@ pub(super) fn message(
         username: username.clone(),
     };
     let link = invite::link(inputs, turn.spec, turn.campaign, name);
-    let text = text_for(
-        inputs,
-        turn,
-        key.step,
-        variant,
-        &known.contact,
-        &account,
-        link,
-    );
+    let text = text_for(inputs, turn, key.step, variant, &contact, &account, link);
     let text = match text {
         Ok(text) => text,
         // What his template asks for may stand in a row that names him by a phone which nobody has looked up yet.
         Err(ComposeError::TemplateError(_))
-            if key.step == 0 && known.contact.phone.is_none() && turn.names_phones(inputs) =>
+            if key.step == 0 && contact.phone.is_none() && turn.names_phones(inputs) =>
         {
             return find_out(inputs, plan, name, turn);
         }
