@@ -12,6 +12,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -35,8 +36,10 @@ const GENERATIONS: usize = 2;
 pub struct Checkpoint {
     /// The last event that was folded into it.
     pub seq: Seq,
-    /// The sealed chunks, whose checksums are sound.
-    chunks: Vec<Vec<u8>>,
+    /// All of its file, which goes back to the system in one piece.
+    file: Vec<u8>,
+    /// Where in it the sealed chunks are, whose checksums are sound.
+    chunks: Vec<Range<usize>>,
 }
 
 impl Checkpoint {
@@ -73,10 +76,13 @@ pub struct CheckpointReader<'a> {
 impl Read for CheckpointReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.at == self.chunk.len() {
-            let Some(sealed) = self.checkpoint.chunks.get(self.next) else {
+            let chunk = self.checkpoint.chunks.get(self.next);
+            let Some(sealed) = chunk.and_then(|at| self.checkpoint.file.get(at.clone())) else {
                 return Ok(0);
             };
             let key = chunk_key(self.checkpoint.seq, self.next);
+            // The next one takes the place of this.
+            self.chunk = Vec::new();
             self.chunk = unseal(&key, sealed).map_err(io::Error::other)?;
             self.next += 1;
             self.at = 0;
@@ -249,13 +255,13 @@ fn chunk_key(seq: Seq, at: usize) -> Vec<u8> {
 /// Reads and checks one checkpoint file.
 pub(crate) fn read(path: &Path, state: StateId, seq: Seq) -> Result<Checkpoint, StoreError> {
     let file = fs::read(path).map_err(|cause| StoreError::io("read", path, &cause))?;
-    decode(&file, state, seq)
-        .map(|chunks| Checkpoint { seq, chunks })
-        .map_err(|what| StoreError::corrupt(path.display().to_string(), what))
+    let chunks = decode(&file, state, seq)
+        .map_err(|what| StoreError::corrupt(path.display().to_string(), what))?;
+    Ok(Checkpoint { seq, file, chunks })
 }
 
-/// The chunks of a file, each held against its checksum.
-fn decode(file: &[u8], state: StateId, seq: Seq) -> Result<Vec<Vec<u8>>, String> {
+/// Where the chunks of a file are, each held against its checksum.
+fn decode(file: &[u8], state: StateId, seq: Seq) -> Result<Vec<Range<usize>>, String> {
     let summed = file.get(..HEADER - 4).ok_or("the file is too short")?;
     if !summed.starts_with(MAGIC) || le_u32(file, HEADER - 4) != Some(crc32fast::hash(summed)) {
         return Err("its header is not sound".to_owned());
@@ -276,12 +282,13 @@ fn decode(file: &[u8], state: StateId, seq: Seq) -> Result<Vec<Vec<u8>>, String>
     let mut at = HEADER;
     while at < file.len() {
         let size = le_u32(file, at).ok_or("the file ends within a chunk")? as usize;
+        let place = at + 4..at + 4 + size;
         let sealed = file
-            .get(at + 4..at + 4 + size)
+            .get(place.clone())
             .ok_or("the file ends within a chunk")?;
         unpacked += check(&chunk_key(seq, chunks.len()), sealed)?;
-        chunks.push(sealed.to_vec());
-        at += 4 + size;
+        at = place.end;
+        chunks.push(place);
     }
     if unpacked != len {
         return Err(format!("it holds {unpacked} bytes, its header says {len}"));
