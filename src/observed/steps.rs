@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::table::{Row, Table};
 use super::{Handle, pairs};
 use crate::model::{Outcome, Timestamp};
 
@@ -26,6 +27,20 @@ struct Chain {
     in_flight: bool,
     /// Why he gets no more steps.
     ended: Option<Outcome>,
+}
+
+/// People who were written to together are at the same step.
+impl Row for Chain {
+    /// Its base.
+    type Moment = u32;
+
+    fn take_moment(&mut self) -> u32 {
+        std::mem::take(&mut self.base)
+    }
+
+    fn set_moment(&mut self, moment: u32) {
+        self.base = moment;
+    }
 }
 
 /// People of one account who wait for the same step and have answered, or have not. The one whose step before was
@@ -110,9 +125,9 @@ pub struct StepRow<'a> {
 /// All follow-ups of a campaign.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Steps {
-    /// By person and run.
+    /// By person and run, those of `each_run: everyone`; of versions before, all.
     #[serde(with = "pairs")]
-    chains: BTreeMap<(u32, u32), Chain>,
+    by_run: BTreeMap<(u32, u32), Chain>,
     #[serde(with = "pairs")]
     queues: BTreeMap<StepGroup, BTreeSet<StepWaiter>>,
     /// Chains that go on, by what comes next and whether he replied.
@@ -131,9 +146,41 @@ pub struct Steps {
     /// Names of their templates.
     #[serde(default)]
     variants: Vec<String>,
+    /// By person, those of run 0: there may be a million.
+    #[serde(default)]
+    chains: Table<Chain>,
 }
 
 impl Steps {
+    fn chain(&self, key: (u32, u32)) -> Option<Chain> {
+        let (handle, run) = key;
+        let only = (run == 0).then(|| self.chains.get(&handle)).flatten();
+        only.or_else(|| self.by_run.get(&key).copied())
+    }
+
+    fn put(&mut self, key: (u32, u32), chain: Chain) {
+        if key.1 != 0 || self.by_run.contains_key(&key) {
+            self.by_run.insert(key, chain);
+        } else {
+            self.chains.insert(key.0, chain);
+        }
+    }
+
+    /// A person's, run by run.
+    fn chains_of(&self, handle: u32) -> impl Iterator<Item = (u32, Chain)> {
+        let by_run = self.by_run.range((handle, 0)..=(handle, u32::MAX));
+        let by_run = by_run.map(|((_, run), chain)| (*run, *chain));
+        let only = self.chains.get(&handle).map(|chain| (0, chain));
+        only.into_iter().chain(by_run)
+    }
+
+    fn all_chains(&self) -> impl Iterator<Item = ((u32, u32), Chain)> {
+        let only = self.chains.iter();
+        let by_run = self.by_run.iter().map(|(key, chain)| (*key, *chain));
+        only.map(|(handle, chain)| ((handle, 0), chain))
+            .chain(by_run)
+    }
+
     /// Who waits for a step, in groups; the groups are as many as accounts times steps.
     pub fn groups(&self) -> impl Iterator<Item = (StepGroup, &BTreeSet<StepWaiter>)> {
         self.queues.iter().map(|(group, queue)| (*group, queue))
@@ -193,10 +240,9 @@ impl Steps {
     /// next of them does not get it, and why is said of that one.
     pub fn rows(&self, handle: Handle, steps: u16) -> Vec<StepRow<'_>> {
         let mut rows = Vec::new();
-        let mine = (handle.0, 0)..=(handle.0, u32::MAX);
-        for ((_, run), chain) in self.chains.range(mine) {
+        for (run, chain) in self.chains_of(handle.0) {
             let row = |step, done: Done| StepRow {
-                run: *run,
+                run,
                 step,
                 account: chain.account,
                 variant: done
@@ -206,7 +252,7 @@ impl Steps {
                 sent_at: (done.at > 0).then(|| Timestamp::from_seconds(i64::from(done.at))),
                 outcome: done.outcome,
             };
-            let of_run = (handle.0, *run, 0)..=(handle.0, *run, u16::MAX);
+            let of_run = (handle.0, run, 0)..=(handle.0, run, u16::MAX);
             rows.extend(
                 self.done
                     .range(of_run)
@@ -214,7 +260,7 @@ impl Steps {
             );
             if let Some(outcome) = chain.ended
                 && chain.next <= steps
-                && !self.done.contains_key(&(handle.0, *run, chain.next))
+                && !self.done.contains_key(&(handle.0, run, chain.next))
             {
                 let ended = Done {
                     outcome,
@@ -247,17 +293,15 @@ impl Steps {
 
     /// The steps that somebody waits for, run by run.
     pub fn waiting(&self, handle: Handle) -> impl Iterator<Item = (StepGroup, StepWaiter)> {
-        self.chains
-            .range((handle.0, 0)..=(handle.0, u32::MAX))
+        self.chains_of(handle.0)
             .filter(|(_, chain)| chain.ended.is_none() && !chain.in_flight)
-            .map(|(key, chain)| Self::place(*key, *chain))
+            .map(move |(run, chain)| Self::place((handle.0, run), chain))
     }
 
     /// Where a person stands, for `explain`: by run, the step that comes next and why there is none.
     pub fn of(&self, handle: Handle) -> impl Iterator<Item = (u32, u16, Option<Outcome>)> {
-        self.chains
-            .range((handle.0, 0)..=(handle.0, u32::MAX))
-            .map(|((_, run), chain)| (*run, chain.next, chain.ended))
+        let mine = self.chains_of(handle.0);
+        mine.map(|(run, chain)| (run, chain.next, chain.ended))
     }
 
     /// The first step was sent.
@@ -278,10 +322,10 @@ impl Steps {
             ended: None,
         };
         let key = (handle.0, run);
-        if self.chains.contains_key(&key) {
+        if self.chain(key).is_some() {
             return;
         }
-        self.chains.insert(key, chain);
+        self.put(key, chain);
         *self.active.entry((1, replied)).or_default() += 1;
         self.enqueue(key, chain);
     }
@@ -326,7 +370,7 @@ impl Steps {
         outcome: Outcome,
         variant: &str,
     ) {
-        if self.chains.contains_key(&(handle.0, run)) {
+        if self.chain((handle.0, run)).is_some() {
             self.note((handle.0, run, step), outcome, 0, Some(variant));
         }
         self.totals.attempts += 1;
@@ -346,7 +390,7 @@ impl Steps {
 
     /// A step is settled without a message.
     pub(super) fn skipped(&mut self, handle: Handle, run: u32, step: u16, outcome: Outcome) {
-        if self.chains.contains_key(&(handle.0, run)) {
+        if self.chain((handle.0, run)).is_some() {
             self.note((handle.0, run, step), outcome, 0, None);
         }
         self.end_one((handle.0, run), outcome);
@@ -376,10 +420,9 @@ impl Steps {
     /// Second chances: those that ended so go on where they stood.
     pub(super) fn reopen(&mut self, outcome: Outcome, may: impl Fn(Handle) -> bool) {
         let keys: Vec<(u32, u32)> = self
-            .chains
-            .iter()
+            .all_chains()
             .filter(|((handle, _), chain)| chain.ended == Some(outcome) && may(Handle(*handle)))
-            .map(|(key, _)| *key)
+            .map(|(key, _)| key)
             .collect();
         for key in keys {
             if let Some(chain) = self.change(key, |chain| chain.ended = None) {
@@ -400,28 +443,25 @@ impl Steps {
 
     /// How many ended so.
     pub fn ended_as(&self, outcome: Outcome) -> u64 {
-        self.chains
-            .values()
-            .filter(|chain| chain.ended == Some(outcome))
+        self.all_chains()
+            .filter(|(_, chain)| chain.ended == Some(outcome))
             .count() as u64
     }
 
     fn keys(&self, handle: Handle) -> Vec<(u32, u32)> {
-        self.chains
-            .range((handle.0, 0)..=(handle.0, u32::MAX))
-            .map(|(key, _)| *key)
-            .collect()
+        let mine = self.chains_of(handle.0);
+        mine.map(|(run, _)| (handle.0, run)).collect()
     }
 
     /// Changes a chain with all that is counted of it. Answers with what it was.
     fn change(&mut self, key: (u32, u32), how: impl FnOnce(&mut Chain)) -> Option<Chain> {
-        let chain = self.chains.get_mut(&key)?;
-        let before = *chain;
-        how(chain);
-        let after = *chain;
+        let before = self.chain(key)?;
+        let mut after = before;
+        how(&mut after);
         if before == after {
             return Some(before);
         }
+        self.put(key, after);
         self.dequeue(key, before);
         match before.ended {
             Some(_) => uncount(&mut self.ended, before.next),
