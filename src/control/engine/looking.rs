@@ -9,8 +9,8 @@ const PAGE: usize = 1000;
 /// Pages that come one after another faster than this are written down together: their people share one sync.
 const TOGETHER: Duration = Duration::from_millis(100);
 
-/// And at most so many people, which take some MB.
-const MOST_TOGETHER: usize = 5_000;
+/// And at most so many people, which take some 10 MB.
+const MOST_TOGETHER: usize = 20_000;
 
 /// A page that an account read.
 pub(super) struct Page {
