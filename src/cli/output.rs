@@ -49,7 +49,8 @@ pub(super) fn json(body: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// Prints JSON that is a text already, as [`json`] does.
 pub(super) fn written(json: &str) -> Result<(), Failure> {
-    line(&harmless(&indented(json)))
+    bytes(harmless(&indented(json)).as_bytes())?;
+    bytes(b"\n")
 }
 
 /// JSON on one line with line breaks and two spaces a level, as serde writes it: the bytes of a long document are looked

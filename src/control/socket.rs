@@ -25,6 +25,8 @@ use crate::model::{Command, Reply};
 pub const MAX_REQUEST: u64 = 64 * 1024;
 /// The longest answer: the report of thousands of campaigns.
 pub const MAX_REPLY: u64 = 256 * 1024 * 1024;
+/// Bytes of an answer read at once: of a thousand campaigns there are some MB.
+const READ_AT_ONCE: usize = 256 << 10;
 /// Clients at a time: a few terminals and scripts.
 pub const MAX_CONNECTIONS: usize = 32;
 /// How long a client may take to say what it wants.
@@ -252,22 +254,32 @@ async fn ask(
 const BEFORE: &[u8] = br#"{"reply":"document","body":"#;
 const AFTER: &[u8] = b"}\n";
 
-/// The document of an answer, as a text.
-fn written(answer: &[u8]) -> Option<String> {
-    let json = answer.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
-    String::from_utf8(json.to_vec()).ok()
+/// The document of an answer, as a text; another answer comes back as it is.
+fn written(mut answer: Vec<u8>) -> Result<String, Vec<u8>> {
+    if !answer.starts_with(BEFORE) || !answer.ends_with(AFTER) {
+        return Err(answer);
+    }
+    answer.truncate(answer.len() - AFTER.len());
+    answer.drain(..BEFORE.len());
+    String::from_utf8(answer).map_err(std::string::FromUtf8Error::into_bytes)
 }
 
 async fn answer(write: &mut tokio::net::unix::OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
-    let bytes = match reply {
-        Reply::Written { json } => [BEFORE, json.as_bytes(), AFTER].concat(),
+    let line;
+    let parts: &[&[u8]] = match reply {
+        Reply::Written { json } => &[BEFORE, json.as_bytes(), AFTER],
         reply => {
-            let mut bytes = serde_json::to_vec(reply).map_err(io::Error::other)?;
-            bytes.push(b'\n');
-            bytes
+            line = serde_json::to_vec(reply).map_err(io::Error::other)?;
+            &[&line, b"\n"]
         }
     };
-    tokio::time::timeout(WRITE_TIME, write.write_all(&bytes))
+    let writing = async {
+        for part in parts {
+            write.write_all(part).await?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(WRITE_TIME, writing)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
@@ -316,7 +328,7 @@ pub async fn request(
         // A daemon that is too busy hangs up at once: what it may have said before is worth reading.
         let _ = write.write_all(&line).await;
         let mut answer = Vec::new();
-        BufReader::new(read)
+        BufReader::with_capacity(READ_AT_ONCE, read)
             .take(MAX_REPLY)
             .read_until(b'\n', &mut answer)
             .await
@@ -331,9 +343,10 @@ pub async fn request(
         if !answer.ends_with(b"\n") && (answer.len() as u64) < MAX_REPLY {
             return Err(SocketError::Closed);
         }
-        if let Some(json) = written(&answer) {
-            return Ok(Some(Reply::Written { json }));
-        }
+        let answer = match written(answer) {
+            Ok(json) => return Ok(Some(Reply::Written { json })),
+            Err(answer) => answer,
+        };
         serde_json::from_slice(&answer)
             .map(Some)
             .map_err(|error| SocketError::Answer(error.to_string()))

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use chrono::{Datelike as _, Timelike as _};
 use serde::{Deserialize, Serialize};
 
 /// A moment: milliseconds since the Unix epoch, UTC. What was once read from a clock; the core never reads one.
@@ -44,6 +45,18 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match chrono::DateTime::from_timestamp_millis(self.0) {
+            // A report of a thousand campaigns has ten thousand of them, and chrono reads its pattern anew for each.
+            Some(moment) if (0..=9999).contains(&moment.year()) => write!(
+                f,
+                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+                moment.year(),
+                moment.month(),
+                moment.day(),
+                moment.hour(),
+                moment.minute(),
+                moment.second(),
+                moment.timestamp_subsec_millis(),
+            ),
             Some(moment) => write!(f, "{}", moment.format("%Y-%m-%dT%H:%M:%S%.3fZ")),
             None => f.write_str(if self.0 < 0 {
                 "the distant past"
@@ -69,5 +82,23 @@ impl Sub<Duration> for Timestamp {
     fn sub(self, other: Duration) -> Timestamp {
         let millis = i64::try_from(other.as_millis()).unwrap_or(i64::MAX);
         Timestamp(self.0.saturating_sub(millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_moment_is_written_as_rfc_3339_has_it(millis in -70_000_000_000_000i64..300_000_000_000_000) {
+            let moment = chrono::DateTime::from_timestamp_millis(millis).unwrap();
+            prop_assert_eq!(
+                Timestamp(millis).to_string(),
+                moment.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+            );
+        }
     }
 }
