@@ -19,6 +19,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{DONE, Ended, Failure, output};
 use crate::control::{Workspace, socket};
@@ -58,7 +59,10 @@ pub(super) fn run(workspace: &Workspace, names: &[String]) -> Ended {
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
     // Ends with the process: a daemon that does not answer must not keep a person from leaving.
-    std::thread::spawn(move || ask(&asks, &named, &asked, &answers, &told));
+    let (ready, listens) = mpsc::channel();
+    std::thread::spawn(move || ask(&asks, &named, &asked, &answers, &told, ready));
+    // Before the terminal is another one: a kill in between would leave it so.
+    let _ = listens.recv();
     // Puts the terminal back before a panic is told.
     let mut terminal = ratatui::try_init().map_err(terminal_failed)?;
     let ended = show(&mut terminal, &mut app, &questions, &answered, &stop);
@@ -126,6 +130,7 @@ fn ask(
     asked: &mpsc::Receiver<Option<String>>,
     answers: &mpsc::Sender<Update>,
     stop: &Arc<AtomicBool>,
+    ready: mpsc::Sender<()>,
 ) {
     let Ok(runtime) = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -135,7 +140,10 @@ fn ask(
         let _ = answers.send(Update::Failed("no thread can be started".to_owned()));
         return;
     };
-    runtime.spawn(signals(Arc::clone(stop)));
+    if let Ok(heard) = runtime.block_on(async { Signals::new() }) {
+        runtime.spawn(heard.end(Arc::clone(stop)));
+    }
+    drop(ready);
     let mut recent = Recent::default();
     while let Ok(story) = asked.recv() {
         let update = runtime.block_on(look(workspace, names, story, &mut recent));
@@ -146,26 +154,36 @@ fn ask(
 }
 
 /// A kill or a closed terminal puts the terminal back as well.
-async fn signals(stop: Arc<AtomicBool>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut hup), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::hangup()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        return;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = hup.recv() => {}
-        _ = interrupt.recv() => {}
-        () = terminal_gone() => {}
+struct Signals {
+    term: Signal,
+    hup: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// They are caught from now on.
+    fn new() -> io::Result<Signals> {
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            hup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    stop.store(true, Ordering::Release);
-    // crossterm reads a terminal that is gone again and again and never comes back from it.
-    tokio::time::sleep(GRACE).await;
-    ratatui::restore();
-    std::process::exit(i32::from(DONE));
+
+    /// Ends the view at the first of them.
+    async fn end(mut self, stop: Arc<AtomicBool>) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.hup.recv() => {}
+            _ = self.interrupt.recv() => {}
+            () = terminal_gone() => {}
+        }
+        stop.store(true, Ordering::Release);
+        // crossterm reads a terminal that is gone again and again and never comes back from it.
+        tokio::time::sleep(GRACE).await;
+        ratatui::restore();
+        std::process::exit(i32::from(DONE));
+    }
 }
 
 /// Until nobody can read this any more.
