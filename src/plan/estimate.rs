@@ -14,7 +14,7 @@ use super::accounts::{allowance, usable};
 use super::message::draw;
 use super::reach::{Keepers, LOOK_THROUGH, lookups_today};
 use super::sends::resting;
-use super::{Gate, Inputs, Plan, invite, next_firings, steps};
+use super::{Gate, Inputs, Plan, earlier, invite, next_firings, steps};
 use crate::desired::ResolvedCampaign;
 use crate::model::reaction::CallClass;
 use crate::model::{AccountName, Lineage, SendKey, Timestamp, Waiting};
@@ -272,10 +272,7 @@ impl<'a> Ahead<'a> {
     fn next(&mut self, sender: usize, at: i64) -> Move {
         let mut soonest: Option<i64> = None;
         let mut hear = |at: Option<i64>| {
-            soonest = match (soonest, at) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
+            soonest = earlier(soonest, at);
         };
         if self.senders[sender].next > at {
             return Move::Wait(Some(self.senders[sender].next));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Inputs, Plan};
+use super::{Inputs, Plan, earlier};
 use crate::model::{AccountName, AccountState, Lineage, Timestamp, Waiting};
 
 /// Why people of a campaign wait.
@@ -101,10 +101,7 @@ pub(super) fn finish(inputs: &Inputs<'_>, plan: &mut Plan) {
         for wait in view.waiting.drain(..) {
             let sum = sums.entry(wait.reason).or_insert((0, wait.until));
             sum.0 += wait.count;
-            sum.1 = match (sum.1, wait.until) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
+            sum.1 = earlier(sum.1, wait.until);
         }
         view.waiting = sums
             .into_iter()
@@ -123,7 +120,7 @@ pub(super) fn finish(inputs: &Inputs<'_>, plan: &mut Plan) {
         };
         if let Some(at) = view.follow_up_at {
             let at = at.max(inputs.now);
-            view.next_action_at = Some(view.next_action_at.map_or(at, |next| next.min(at)));
+            view.next_action_at = earlier(view.next_action_at, Some(at));
         }
     }
     for name in inputs.desired.engine.accounts.keys() {

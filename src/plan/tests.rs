@@ -186,21 +186,26 @@ impl World {
         }
     }
 
+    /// What is written down before a send leaves now.
+    fn intent_of(&self, send: &SendAction) -> Event {
+        Event::Intent(Box::new(Intent {
+            key: send.key.clone(),
+            account: send.account.clone(),
+            random_id: send.random_id,
+            run: send.run,
+            variant: send.variant.clone(),
+            digest: send.digest.clone(),
+            attested: send.attested,
+            request: Vec::new(),
+            next_allowed_at: self.now + send.gap,
+        }))
+    }
+
     /// Writes the intents of a plan down, as the engine does before a byte leaves.
     fn intend(&mut self, plan: &Plan) -> Vec<SendKey> {
         let sends: Vec<SendAction> = sends(plan).cloned().collect();
         for send in &sends {
-            self.record(Event::Intent(Box::new(Intent {
-                key: send.key.clone(),
-                account: send.account.clone(),
-                random_id: send.random_id,
-                run: send.run,
-                variant: send.variant.clone(),
-                digest: send.digest.clone(),
-                attested: send.attested,
-                request: Vec::new(),
-                next_allowed_at: self.now + send.gap,
-            })));
+            self.record(self.intent_of(send));
         }
         for action in &plan.actions {
             if let Action::Record(event) = action {

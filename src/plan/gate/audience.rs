@@ -8,7 +8,7 @@ use crate::observed::{Campaign, Handle};
 use crate::people::best_reference;
 use crate::plan::accounts::Availability;
 use crate::plan::sends::planned_resolve;
-use crate::plan::{Action, Gate, Inputs, Link, Plan, lookups, reach};
+use crate::plan::{Action, Gate, Inputs, Link, Plan, earlier, lookups, reach};
 
 /// Sources of which one message says that they cannot be read.
 const UNREAD_SAID: usize = 3;
@@ -278,7 +278,7 @@ fn name(
         if let Availability::Later { until: at, .. } = reach::may_resolve(inputs, account) {
             if let Some(at) = at {
                 plan.wake(at, inputs.now);
-                *until = Some(until.map_or(at, |first| first.min(at)));
+                *until = earlier(*until, Some(at));
             }
             continue;
         }

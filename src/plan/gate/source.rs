@@ -6,7 +6,7 @@ use crate::desired::{ResolvedCampaign, ResolvedSource, SourceKind, SourceRole};
 use crate::model::{AccountName, Lineage, Timestamp, Waiting};
 use crate::observed::{Campaign, Lookup, Source};
 use crate::plan::accounts::{Availability, may_look_up, usable};
-use crate::plan::{Action, Inputs, Link, Plan, lookups};
+use crate::plan::{Action, Inputs, Link, Plan, earlier, lookups};
 
 /// The first pause after a failed look-up; doubles up to [`LOOKUP_RETRY_MOST`]. Long enough not to spend an
 /// account's allowance on a place that is gone, short enough that a network that comes back is noticed.
@@ -111,11 +111,7 @@ pub(super) fn source_state(
             if due_at < Timestamp::MAX {
                 plan.wake(due_at, now);
                 if last.is_some_and(|last| last.error.is_some()) {
-                    state.retry_at = Some(
-                        state
-                            .retry_at
-                            .map_or(due_at, |at: Timestamp| at.min(due_at)),
-                    );
+                    state.retry_at = earlier(state.retry_at, Some(due_at));
                 }
             }
             continue;
@@ -142,7 +138,7 @@ pub(super) fn source_state(
                 unread |= never && until.is_some();
                 if let Some(until) = until {
                     plan.wake(until, now);
-                    state.retry_at = Some(state.retry_at.map_or(until, |at| at.min(until)));
+                    state.retry_at = earlier(state.retry_at, Some(until));
                 }
                 // An account that is being connected will look it up in a moment: wait for it.
                 let connecting = account.is_some_and(|name| {

@@ -62,18 +62,8 @@ fn only_the_campaign_whose_moment_has_come_is_looked_at() {
     assert_eq!((plan.actions.len(), planner.looked_at()), (1, 1));
     // Its account's message leaves and arrives: the other campaign is not touched by that.
     let key = send.key.clone();
-    let intent = Intent {
-        key: key.clone(),
-        account: send.account.clone(),
-        random_id: send.random_id,
-        run: send.run,
-        variant: send.variant.clone(),
-        digest: send.digest.clone(),
-        attested: send.attested,
-        request: Vec::new(),
-        next_allowed_at: world.now + send.gap,
-    };
-    world.note(&mut planner, Event::Intent(Box::new(intent)));
+    let intent = world.intent_of(send);
+    world.note(&mut planner, intent);
     assert!(world.next(&mut planner).actions.is_empty());
     let arrived = sent(&world, key);
     world.note(&mut planner, arrived);
