@@ -389,17 +389,7 @@ delays: {between_messages: 0s, per_account: {per_day: 1}}
 /// git in the workspace, in somebody's name; what it printed.
 fn git(world: &World, who: &str, args: &[&str]) -> String {
     let address = who.to_lowercase().replace(' ', ".");
-    let done = std::process::Command::new("git")
-        .arg("-C")
-        .arg(world.path())
-        .args(["-c", &format!("user.name={who}")])
-        .args(["-c", &format!("user.email={address}@example.com")])
-        .args(["-c", "commit.gpgsign=false"])
-        .args(args)
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{args:?}: {done:?}");
-    String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    common::git(world.path(), who, &address, args)
 }
 
 #[tokio::test(flavor = "multi_thread")]

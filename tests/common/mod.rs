@@ -595,3 +595,18 @@ impl Telegram for Impatient {
         Box::pin(async move { GrammersTelegram.open(config).await })
     }
 }
+
+/// git in a folder, in somebody's name and of an address; what it printed.
+pub fn git(root: &Path, who: &str, address: &str, args: &[&str]) -> String {
+    let done = std::process::Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(["-c", &format!("user.name={who}")])
+        .args(["-c", &format!("user.email={address}@example.com")])
+        .args(["-c", "commit.gpgsign=false"])
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{args:?}: {done:?}");
+    String::from_utf8(done.stdout).unwrap().trim().to_owned()
+}

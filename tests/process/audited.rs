@@ -14,17 +14,7 @@ const A_SECOND: Duration = Duration::from_millis(1100);
 
 /// git in a folder, in somebody's name; what it printed.
 fn git(root: &Path, who: &str, args: &[&str]) -> String {
-    let done = std::process::Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(["-c", &format!("user.name={who}")])
-        .args(["-c", "user.email=somebody@example.com"])
-        .args(["-c", "commit.gpgsign=false"])
-        .args(args)
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{args:?}: {done:?}");
-    String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    super::common::git(root, who, "somebody", args)
 }
 
 #[track_caller]
