@@ -2,6 +2,7 @@
 //! in place; syncing, folding and everything else of the database happen on two threads of their
 //! own.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -21,6 +22,9 @@ const SOON: Duration = Duration::from_millis(50);
 /// How often the worker looks whether enough waits to be folded. At 20,000 events a second this
 /// makes packs of 4,000 at a time, one database sync for them all.
 const FOLD_EVERY: Duration = Duration::from_millis(200);
+/// Events of so many looks are left where they are: the request of a message is nearly always settled by then, and never
+/// reaches the database.
+const FRESH_LOOKS: usize = 5;
 /// Jobs that may wait for the worker; a caller beyond that waits to hand its job over.
 const MAX_JOBS: usize = 1_024;
 
@@ -361,6 +365,8 @@ fn run_syncer<E>(store: &Store<E>, wake: &Wake) {
 
 fn run_worker<E>(store: &Store<E>, jobs: &Receiver<Job<E>>) {
     let mut looked = Instant::now();
+    // The last event at each of the last looks.
+    let mut fresh = VecDeque::from([0; FRESH_LOOKS]);
     loop {
         match jobs.recv_timeout(FOLD_EVERY.saturating_sub(looked.elapsed())) {
             Ok(job) => {
@@ -375,9 +381,11 @@ fn run_worker<E>(store: &Store<E>, jobs: &Receiver<Job<E>>) {
         }
         if looked.elapsed() >= FOLD_EVERY {
             looked = Instant::now();
-            if store.wants_fold()
+            fresh.push_back(store.last_seq());
+            if let Some(ripe) = fresh.pop_front()
+                && store.wants_fold()
                 && store.failure().is_none()
-                && let Err(error) = store.fold(false)
+                && let Err(error) = store.fold_through(ripe)
             {
                 tracing::error!(error = %error, "events could not be folded into the database");
             }

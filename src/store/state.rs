@@ -463,7 +463,7 @@ impl<E> Store<E> {
     /// Packs events from the outbox into the database, syncs that, and drops the outbox files that
     /// are no longer needed. Without `all`, only full packs are made.
     pub fn fold(&self, all: bool) -> Result<FoldReport, StoreError> {
-        self.inner.fold(all)
+        self.inner.fold(all, self.last_seq())
     }
 
     /// Erases the traces that removed people, settled payloads and dropped conversations have left:
@@ -471,7 +471,7 @@ impl<E> Store<E> {
     /// takes a second per 100 MB. To be called after [`People::remove`] and its like. Both
     /// checkpoints are the caller's to save anew.
     pub fn erase_traces(&self) -> Result<(), StoreError> {
-        self.inner.fold(true)?;
+        self.inner.fold(true, self.last_seq())?;
         self.inner.sync_db()?;
         let files = {
             let mut writer = guard(&self.inner.writer);
@@ -608,7 +608,7 @@ impl<E> Store<E> {
     pub fn export(
         &self,
     ) -> Result<impl Iterator<Item = Result<Exported, StoreError>> + use<E>, StoreError> {
-        self.inner.fold(true)?;
+        self.inner.fold(true, self.last_seq())?;
         Ok(self.inner.trees().into_iter().flat_map(|(tree, pairs)| {
             pairs
                 .prefix(&[])
@@ -643,6 +643,11 @@ impl<E> Store<E> {
     pub(crate) fn wants_fold(&self) -> bool {
         let writer = guard(&self.inner.writer);
         writer.pending.len() >= PACK_EVENTS || writer.pending_bytes >= 2 * PACK_BYTES
+    }
+
+    /// As [`Store::fold`] of whole packs, of events through this one.
+    pub(crate) fn fold_through(&self, seq: Seq) -> Result<FoldReport, StoreError> {
+        self.inner.fold(false, seq)
     }
 }
 
@@ -727,7 +732,7 @@ impl Inner {
         let full = writer.pending_bytes > MAX_PENDING_BYTES;
         drop(writer);
         if full {
-            self.fold(false)?;
+            self.fold(false, last)?;
         }
         Ok((first, last))
     }
@@ -782,13 +787,15 @@ impl Inner {
         Ok(())
     }
 
-    fn fold(&self, all: bool) -> Result<FoldReport, StoreError> {
+    fn fold(&self, all: bool, through: Seq) -> Result<FoldReport, StoreError> {
         self.check_writable()?;
         let _one = guard(&self.folding);
         let (first, events) = {
             let writer = guard(&self.writer);
-            let events: Vec<Encoded> = writer.pending.iter().cloned().collect();
-            (writer.pending_first, events)
+            let first = writer.pending_first;
+            let most = (through + 1).saturating_sub(first) as usize;
+            let events: Vec<Encoded> = writer.pending.iter().take(most).cloned().collect();
+            (first, events)
         };
         let (changes, count) = pack(first, events.iter().map(|event| &**event), !all);
         if count == 0 {
