@@ -1,17 +1,26 @@
 //! Who is who, out of the store, with what was asked lately kept in memory.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
 use super::operator::suppressed::Suppressed;
-use crate::model::{Line, LineKey, LineKind, Person, PersonId, RefHash};
+use crate::model::{AccountName, Contact, Line, LineKey, LineKind, Person, PersonId, RefHash};
 use crate::observed::Suppression;
 use crate::people::People;
 use crate::store::{self, StoreError};
 
-/// People kept in memory: what the accounts of a workspace have in hand at once, many times over; some 10 MB.
-const MAX_CACHED: usize = 20_000;
+/// Rows kept in memory as they were read: what the accounts of a workspace have in hand at once, many times over; some
+/// 5 MB.
+const MAX_ROWS: usize = 20_000;
+
+/// People kept in memory as they were asked for: of those whom an account takes up, much is asked within one pass.
+const MAX_PEOPLE: usize = 2_000;
 
 /// A change of more people than this is a page of a source: they are read again by the page, when they are asked for.
 const KEPT_AT_ONCE: usize = 64;
@@ -20,13 +29,52 @@ const KEPT_AT_ONCE: usize = 64;
 pub(crate) struct PeopleStore {
     tree: Option<store::People>,
     conversations: Option<store::Conversations>,
-    cache: Mutex<HashMap<PersonId, Option<Person>>>,
+    cache: Mutex<Cache>,
     /// People were written that the end of the process would still take.
     unsaved: AtomicBool,
     /// Whom the suppression list names by reference.
     suppressed: Suppressed,
     /// Lines of conversations were written that the end of the machine would still take.
     unsaid: AtomicBool,
+}
+
+/// What was read lately.
+#[derive(Default)]
+struct Cache {
+    /// Those who were asked for; `None`: nothing is known of him.
+    people: HashMap<PersonId, Option<Person>>,
+    /// Those who stand beside them in their pages: most of them are asked for next.
+    rows: HashMap<PersonId, store::PersonRow>,
+}
+
+impl Cache {
+    /// What is known of a person, where that is here.
+    fn find(&mut self, person: PersonId) -> Option<&Option<Person>> {
+        if !self.people.contains_key(&person) {
+            let row = self.rows.remove(&person)?;
+            self.keep(person, part(row.bytes()));
+        }
+        self.people.get(&person)
+    }
+
+    fn keep(&mut self, person: PersonId, known: Option<Person>) {
+        if self.people.len() >= MAX_PEOPLE {
+            self.people.clear();
+        }
+        self.people.insert(person, known);
+    }
+
+    fn keep_rows(&mut self, rows: Vec<(PersonId, store::PersonRow)>) {
+        if self.rows.len() + rows.len() > MAX_ROWS {
+            self.rows.clear();
+        }
+        self.rows.extend(rows);
+    }
+
+    fn forget(&mut self, person: PersonId) {
+        self.people.remove(&person);
+        self.rows.remove(&person);
+    }
 }
 
 impl PeopleStore {
@@ -65,7 +113,7 @@ impl PeopleStore {
         let removed = tree.remove(people)?;
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         for person in people {
-            cache.remove(person);
+            cache.forget(*person);
         }
         Ok(removed)
     }
@@ -208,31 +256,103 @@ impl PeopleStore {
         tree.put(&rows)?;
         self.unsaved.store(true, Ordering::Release);
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if merged.len() > KEPT_AT_ONCE {
-            for id in &ids {
-                cache.remove(id);
+        for id in &ids {
+            cache.forget(*id);
+        }
+        if merged.len() <= KEPT_AT_ONCE {
+            for (id, person) in merged {
+                cache.keep(id, Some(person));
             }
-            return Ok(());
         }
-        if cache.len() + merged.len() > MAX_CACHED {
-            cache.clear();
-        }
-        cache.extend(merged.into_iter().map(|(id, person)| (id, Some(person))));
         Ok(())
     }
 }
 
-impl PeopleStore {
-    /// What `look` finds in what is known of a person, without a copy of all of it.
-    pub(crate) fn look<T>(&self, person: PersonId, look: impl Fn(&Person) -> T) -> Option<T> {
-        let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        match cache.get(&person) {
-            Some(known) => known.as_ref().map(look),
-            None => {
-                drop(cache);
-                self.get(person).as_ref().map(look)
+/// Of a person's row what a message needs: the rest is passed over.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Face {
+    contact: Contact,
+}
+
+/// The access hashes alone.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Addresses<'a> {
+    #[serde(borrow)]
+    hashes: Pairs<'a>,
+}
+
+/// A mapping of which one entry is looked for.
+#[derive(Default)]
+struct Pairs<'a>(Vec<(&'a str, i64)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
+    fn deserialize<D: Deserializer<'de>>(row: D) -> Result<Self, D::Error> {
+        struct Entries<'a>(PhantomData<&'a str>);
+        impl<'de: 'a, 'a> Visitor<'de> for Entries<'a> {
+            type Value = Pairs<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("access hashes by account")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'a>, A::Error> {
+                let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(0).min(MAX_ROWS));
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
             }
         }
+        row.deserialize_map(Entries(PhantomData))
+    }
+}
+
+/// A part of a row.
+fn part<'a, T: Deserialize<'a>>(row: &'a [u8]) -> Option<T> {
+    rmp_serde::from_slice(row)
+        .map_err(|error| tracing::error!(%error, "a person's row could not be decoded"))
+        .ok()
+}
+
+impl PeopleStore {
+    /// An account's own access hash of a person.
+    pub(crate) fn address(&self, person: PersonId, account: &AccountName) -> Option<i64> {
+        let known = |known: &Person| known.hashes.get(account).copied();
+        let row = |row: &[u8]| {
+            let Pairs(pairs) = part::<Addresses<'_>>(row)?.hashes;
+            let own = pairs.into_iter().find(|(name, _)| *name == &**account);
+            own.map(|(_, hash)| hash)
+        };
+        self.glance(person, known, row)
+    }
+
+    /// What one look at a person finds: in what is kept of him, or in his row.
+    fn glance<T>(
+        &self,
+        person: PersonId,
+        known: impl Fn(&Person) -> Option<T>,
+        row: impl Fn(&[u8]) -> Option<T>,
+    ) -> Option<T> {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = cache.people.get(&person) {
+            return kept.as_ref().and_then(known);
+        }
+        if !cache.rows.contains_key(&person) {
+            self.read_page(&mut cache, person)?;
+        }
+        row(cache.rows.get(&person)?.bytes())
+    }
+
+    /// Keeps the rows of everybody who stands in one page with him. `None`: it cannot be read.
+    fn read_page(&self, cache: &mut Cache, person: PersonId) -> Option<()> {
+        let rows = self.tree.as_ref()?.page_of(person);
+        let rows = rows
+            .map_err(|error| tracing::error!(%error, "a person could not be read"))
+            .ok()?;
+        cache.keep_rows(rows);
+        Some(())
     }
 }
 
@@ -279,30 +399,24 @@ impl People for PeopleStore {
 
     fn show(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = cache.get(&person) {
+        if let Some(known) = cache.find(person) {
             return look(known.as_ref());
         }
-        let rows = match self.tree.as_ref() {
-            None => return look(None),
-            Some(tree) => tree.get_with_neighbours(person),
-        };
-        let rows = match rows {
-            Ok(rows) => rows,
-            Err(error) => {
-                tracing::error!(%error, "a person could not be read");
-                return look(None);
+        if self.read_page(&mut cache, person).is_none() {
+            return look(None);
+        }
+        match cache.find(person) {
+            Some(known) => look(known.as_ref()),
+            None => {
+                cache.keep(person, None);
+                look(None);
             }
-        };
-        if cache.len() + rows.len() > MAX_CACHED {
-            cache.clear();
         }
-        for (id, bytes) in rows {
-            let known: Option<Person> = rmp_serde::from_slice(&bytes)
-                .map_err(|error| tracing::error!(%error, "a person's row could not be decoded"))
-                .ok();
-            // What is in memory is at least as new as its row.
-            cache.entry(id).or_insert(known);
-        }
-        look(cache.entry(person).or_insert(None).as_ref());
+    }
+
+    fn contact(&self, person: PersonId) -> Option<Contact> {
+        let known = |known: &Person| Some(known.contact.clone());
+        let row = |row: &[u8]| Some(part::<Face>(row)?.contact);
+        self.glance(person, known, row)
     }
 }

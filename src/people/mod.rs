@@ -4,7 +4,7 @@ pub mod file;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Line, LineKey, Person, PersonId, Reference};
+use crate::model::{Contact, Line, LineKey, Person, PersonId, Reference};
 
 /// Who is who. Answers from what was written before the event that named the person.
 pub trait People {
@@ -14,6 +14,15 @@ pub trait People {
     /// Shows what is known of him to `look`, without a copy where none is needed. `look` asks for nobody else.
     fn show(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
         look(self.get(person).as_ref());
+    }
+
+    /// What templates may say of him.
+    fn contact(&self, person: PersonId) -> Option<Contact> {
+        let mut contact = None;
+        self.show(person, &mut |known| {
+            contact = known.map(|known| known.contact.clone());
+        });
+        contact
     }
 
     /// What a person and the workspace's accounts said to each other, the oldest first.

@@ -67,18 +67,14 @@ pub(super) fn message(
     else {
         return Some(Taken::Nobody);
     };
-    let only = inputs.desired.engine.limits.only_to.as_deref();
-    let mut contact = Contact::default();
-    let mut named = true;
-    // The address that each account has of him is not copied with it.
-    inputs.people.show(person, &mut |known| {
-        named = only.is_none_or(|only| is_named(person, known, only));
-        if let Some(known) = known {
-            contact.clone_from(&known.contact);
+    if let Some(only) = inputs.desired.engine.limits.only_to.as_deref() {
+        let mut named = false;
+        inputs
+            .people
+            .show(person, &mut |known| named = is_named(person, known, only));
+        if !named {
+            return None;
         }
-    });
-    if !named {
-        return None;
     }
     if key.step == 0 && invite::adds(turn.spec) {
         plan.actions.push(Action::Invite(Box::new(InviteAction {
@@ -93,6 +89,7 @@ pub(super) fn message(
         return Some(Taken::Sent);
     }
     let variant = choose(variants, &key)?;
+    let contact = inputs.people.contact(person).unwrap_or_default();
     let account = AccountFacts {
         name: name.to_string(),
         first_name: first_name.clone(),

@@ -279,6 +279,32 @@ fn drop_page(page: u32, changes: &mut Changes) {
     changes.push((list_key(page), None));
 }
 
+/// What is known of a person, as it stands in his page.
+#[derive(Debug, Clone)]
+pub struct PersonRow {
+    page: Arc<Vec<u8>>,
+    from: u32,
+    to: u32,
+}
+
+impl PersonRow {
+    /// `bytes` is a part of the page.
+    fn of(page: &Arc<Vec<u8>>, bytes: &[u8]) -> PersonRow {
+        let from = bytes.as_ptr().addr() - page.as_ptr().addr();
+        PersonRow {
+            page: Arc::clone(page),
+            from: from as u32,
+            to: (from + bytes.len()) as u32,
+        }
+    }
+
+    /// The bytes that were put.
+    pub fn bytes(&self) -> &[u8] {
+        let place = self.from as usize..self.to as usize;
+        self.page.get(place).unwrap_or_default()
+    }
+}
+
 impl People {
     pub(crate) fn new(tree: Tree) -> Self {
         Self {
@@ -436,31 +462,29 @@ impl People {
     /// What is known of a person.
     pub fn get(&self, person: PersonId) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self
-            .get_with_neighbours(person)?
+            .page_of(person)?
             .into_iter()
             .find(|(other, _)| *other == person)
-            .map(|(_, bytes)| bytes))
+            .map(|(_, row)| row.bytes().to_vec()))
     }
 
     /// A person and all others who stand in his page with what is known of them now: people who were found together are
     /// written to together, and unpacking a page costs the same for one as for all. Empty where he is not known.
-    pub fn get_with_neighbours(
-        &self,
-        person: PersonId,
-    ) -> Result<Vec<(PersonId, Vec<u8>)>, StoreError> {
+    pub fn page_of(&self, person: PersonId) -> Result<Vec<(PersonId, PersonRow)>, StoreError> {
         let mut guard = self.index()?;
         let index = guard.get()?;
-        let Some(page) = index.page_of.get(person) else {
+        let Some(no) = index.page_of.get(person) else {
             return Ok(Vec::new());
         };
-        let Some(body) = self.tree.get(&page_key(page))? else {
-            return Err(wrong(page, "it is missing"));
+        let Some(body) = self.tree.get(&page_key(no))? else {
+            return Err(wrong(no, "it is missing"));
         };
-        Ok(decode(page, &body)?
+        let page = Arc::new(body);
+        let rows = decode(no, &page)?
             .into_iter()
-            .filter(|(other, _)| index.page_of.get(*other) == Some(page))
-            .map(|(other, bytes)| (other, bytes.to_vec()))
-            .collect())
+            .filter(|(other, _)| index.page_of.get(*other) == Some(no))
+            .map(|(other, bytes)| (other, PersonRow::of(&page, bytes)));
+        Ok(rows.collect())
     }
 
     /// Of each of these people, whether anything is known.

@@ -160,10 +160,7 @@ impl Engine {
 
     /// The account's own access hash of a person.
     pub(super) fn hash_of(&self, account: &AccountName, person: PersonId) -> Option<i64> {
-        self.core
-            .people
-            .look(person, |known| known.hashes.get(account).copied())
-            .flatten()
+        self.core.people.address(person, account)
     }
 
     /// The bytes of a message. An error is what to write down instead.
