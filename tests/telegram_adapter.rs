@@ -18,8 +18,8 @@ use tidings::sandbox::{
     SandboxOptions, WorldSpec,
 };
 use tidings::telegram::{
-    AccountClient, AccountConfig, CallError, Delivered, GrammersTelegram, Incoming, MediaHandle,
-    Place, PlaceKind, Received, Secret, Telegram, UpdatesState, encode_send,
+    AccountClient, AccountConfig, CallError, Delivered, GrammersTelegram, Incoming, MayLeave,
+    MediaHandle, Place, PlaceKind, Received, Secret, Telegram, UpdatesState, encode_send,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -172,15 +172,15 @@ async fn meet(client: &dyn AccountClient, name: &str) -> (PersonId, i64) {
     (PersonId(met.person.contact.id.expect("an id")), hash)
 }
 
-fn message(to: (PersonId, i64), what: &str, random_id: i64) -> Vec<u8> {
-    encode_send(to.0, to.1, &text(what), true, random_id, None)
+fn message(to: (PersonId, i64), what: &str, random_id: i64) -> Arc<[u8]> {
+    encode_send(to.0, to.1, &text(what), true, random_id, None).into()
 }
 
 /// Sends the same bytes until Telegram says what became of them, as the engine does.
 async fn send_until_known(client: &dyn AccountClient, request: &[u8]) -> Delivered {
     let begin = Instant::now();
     loop {
-        match client.send(request.to_vec()).await {
+        match client.send(request.into()).await {
             Ok(delivered) => return delivered,
             Err(CallError::InDoubt { .. } | CallError::NotSent { .. })
                 if begin.elapsed() < PATIENCE =>
@@ -408,7 +408,8 @@ async fn a_file_is_uploaded_once_and_sent_twice() {
             .expect("is uploaded");
         for random_id in [1, 2] {
             let random_id = random_id + i64::try_from(size).expect("small");
-            let request = encode_send(anna.0, anna.1, &text(name), true, random_id, Some(&media));
+            let request: Arc<[u8]> =
+                encode_send(anna.0, anna.1, &text(name), true, random_id, Some(&media)).into();
             let sent = client.send(request.clone()).await.expect("is sent");
             let again = client.send(request).await.expect("is known");
             assert_eq!((again.message_id, sent.earlier), (sent.message_id, false));
@@ -858,7 +859,7 @@ async fn requests_that_would_break_the_library_are_refused_before() {
         vec![1, 2, 3, 4, 5],
         vec![0; 2 * 1024 * 1024],
     ] {
-        let error = client.send(bytes).await.expect_err("is refused");
+        let error = client.send(bytes.into()).await.expect_err("is refused");
         assert!(matches!(error, CallError::NotSent { .. }), "{error:?}");
     }
     client.me().await.expect("the client lives");
@@ -898,6 +899,120 @@ async fn many_sends_at_once_over_a_breaking_connection_arrive_once_each() {
             1,
             "{random_id}"
         );
+    }
+}
+
+/// A row of messages to one person, as long as nothing says no; what came of each, and how many never left.
+async fn row(
+    client: &dyn AccountClient,
+    to: (PersonId, i64),
+    messages: std::ops::RangeInclusive<i64>,
+    may_leave: MayLeave,
+) -> (Vec<Result<Delivered, CallError>>, usize) {
+    let requests = messages.map(|n| message(to, &format!("message {n}"), n));
+    let mut results = Vec::new();
+    let rest = client
+        .send_in_turn(requests.collect(), may_leave, &mut |told| {
+            results.extend(told);
+        })
+        .await;
+    (results, rest.len())
+}
+
+#[tokio::test]
+async fn a_row_of_sends_goes_in_its_order_and_ends_with_the_first_that_fails() {
+    let refusal = |text: &str| Effect::Error {
+        code: 400,
+        text: text.to_owned(),
+    };
+    for (effect, refused) in [
+        (refusal("PEER_FLOOD"), true),
+        (refusal("USER_PRIVACY_RESTRICTED"), true),
+        (Effect::DropBefore, false),
+        (Effect::DropAfter, false),
+        (Effect::SilentBefore, false),
+        (Effect::SilentAfter, false),
+    ] {
+        let world = World::start().await;
+        let client = world.open_with("sales-1", SHORT).await;
+        let anna = meet(&*client, "anna").await;
+        world.sandbox.fault(
+            FaultRule::new(effect.clone())
+                .method("messages.sendMessage")
+                .nth(101),
+        );
+        let always: MayLeave = Arc::new(|| true);
+        let (results, left) = row(&*client, anna, 1..=150, always.clone()).await;
+        assert_eq!((results.len(), left), (101, 49), "{effect:?}");
+        let ids: Vec<i32> = results
+            .iter()
+            .filter_map(|result| result.as_ref().ok().map(|sent| sent.message_id))
+            .collect();
+        assert_eq!(ids.len(), 100, "{effect:?}");
+        assert!(ids.is_sorted(), "{effect:?}");
+        match &results[100] {
+            Err(CallError::Rpc(_)) if refused => {}
+            Err(CallError::InDoubt { .. }) if !refused => {}
+            other => panic!("{effect:?}: {other:?}"),
+        }
+        let all = world.sandbox.ledger().of_method("messages.sendMessage");
+        assert_eq!(all.len(), 101, "{effect:?}: nothing follows it");
+        // What is left goes out in another, over a new connection where the first is gone.
+        let (results, left) = row(&*client, anna, 102..=150, always).await;
+        assert_eq!((results.len(), left), (49, 0), "{effect:?}");
+        assert!(results.iter().all(Result::is_ok), "{effect:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_row_leaves_once_it_may_not_nor_when_nobody_waits_for_it_any_more() {
+    let world = World::start().await;
+    let client = world.open("sales-1").await;
+    let anna = meet(&*client, "anna").await;
+    let never: MayLeave = Arc::new(|| false);
+    let (results, left) = row(&*client, anna, 1..=9, never).await;
+    assert_eq!((results.len(), left), (0, 9));
+    // Each that leaves is asked about before it is written.
+    let asked = AtomicUsize::new(0);
+    let few: MayLeave = Arc::new(move || asked.fetch_add(1, Ordering::SeqCst) < 40);
+    let (results, left) = row(&*client, anna, 1..=100, few).await;
+    assert_eq!(results.len() + left, 100);
+    assert!(results.iter().all(Result::is_ok));
+    assert_eq!(
+        world
+            .sandbox
+            .ledger()
+            .of_method("messages.sendMessage")
+            .len(),
+        results.len()
+    );
+    let before = results.len();
+    world.sandbox.fault(
+        FaultRule::new(Effect::SilentAfter)
+            .method("messages.sendMessage")
+            .nth(5),
+    );
+    let always: MayLeave = Arc::new(|| true);
+    let waiting = row(&*client, anna, 201..=300, always);
+    let gone = tokio::time::timeout(SHORT, waiting).await;
+    assert!(gone.is_err(), "the fifth is not answered");
+    tokio::time::sleep(SHORT).await;
+    let arrived = world.sandbox.ledger().of_method("messages.sendMessage");
+    assert_eq!(arrived.len(), before + 5);
+}
+
+#[tokio::test]
+async fn a_row_over_a_connection_that_ended_in_between_is_sent_over_a_new_one() {
+    let world = World::start().await;
+    let client = world.open("sales-1").await;
+    let anna = meet(&*client, "anna").await;
+    client.reconnect();
+    let always: MayLeave = Arc::new(|| true);
+    let (results, left) = row(&*client, anna, 1..=70, always).await;
+    assert_eq!((results.len(), left), (70, 0));
+    assert!(results.iter().all(Result::is_ok));
+    for n in 1..=70 {
+        assert_eq!(world.arrived(&format!("message {n}")), 1);
     }
 }
 

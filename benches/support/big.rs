@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use tidings::control::{Workspace, WorkspaceOptions};
 use tidings::desired::{Desired, History};
@@ -217,7 +218,7 @@ pub fn half_done(
                     step: 0,
                     run: 0,
                 };
-                events.push(Event::Intent(Box::new(Intent {
+                events.push(Event::Intent(Arc::new(Intent {
                     key: key.clone(),
                     account: account.clone(),
                     random_id: id.0,
@@ -225,7 +226,7 @@ pub fn half_done(
                     variant: "short".to_owned(),
                     digest: wanted.digest.clone(),
                     attested: false,
-                    request: vec![7; 120],
+                    request: vec![7; 120].into(),
                     next_allowed_at: now,
                 })));
                 events.push(Event::Sent {

@@ -572,6 +572,8 @@ pub fn of_look_back(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::model::{
         Intent, PersonId, Recorded, TEST_LINEAGE, answer_key, notice_key, operator_key,
@@ -605,7 +607,7 @@ mod tests {
                 variant: String::new(),
                 digest: String::new(),
                 attested: false,
-                request: Vec::new(),
+                request: Arc::default(),
                 next_allowed_at: now,
             };
             let event = Event::Intent(intent.into());

@@ -2,6 +2,7 @@
 //! is settled.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::model::{Event, Intent, Recorded, SendKey};
 use crate::observed::Observed;
@@ -16,8 +17,8 @@ pub(super) struct Requests {
 /// An event as the journal holds it: of an intent all but the request.
 pub(super) fn bare(event: &Event) -> Event {
     match event {
-        Event::Intent(intent) => Event::Intent(Box::new(Intent {
-            request: Vec::new(),
+        Event::Intent(intent) => Event::Intent(Arc::new(Intent {
+            request: Arc::default(),
             ..intent.as_ref().clone()
         })),
         other => other.clone(),
@@ -25,24 +26,26 @@ pub(super) fn bare(event: &Event) -> Event {
 }
 
 /// An event's bytes, and the bytes that go with it.
-type Row<'a> = (Vec<u8>, &'a [u8]);
+type Row = (Arc<[u8]>, Arc<[u8]>);
 
 /// What the store is given.
-pub(super) fn rows(events: &[Recorded]) -> Result<Vec<Row<'_>>, StoreError> {
+pub(super) fn rows(events: &[Recorded]) -> Result<Vec<Row>, StoreError> {
+    let mut bytes = Vec::new();
     events
         .iter()
         .map(|recorded| {
-            let event = recorded
-                .to_journal_bytes()
+            bytes.clear();
+            recorded
+                .to_journal_bytes(&mut bytes)
                 .map_err(|error| StoreError::Encode {
                     what: "an event",
                     cause: error.to_string(),
                 })?;
             let request = match &recorded.event {
-                Event::Intent(intent) => intent.request.as_slice(),
-                _ => &[][..],
+                Event::Intent(intent) => Arc::clone(&intent.request),
+                _ => Arc::default(),
             };
-            Ok((event, request))
+            Ok((Arc::from(&*bytes), request))
         })
         .collect()
 }
@@ -52,8 +55,8 @@ pub(super) fn rows(events: &[Recorded]) -> Result<Vec<Row<'_>>, StoreError> {
 const BATCH_BYTES: usize = 4 << 20;
 
 /// The rows in batches, in their order. All but the largest are one batch, which is there whole or not at all.
-pub(super) fn batches(rows: Vec<Row<'_>>) -> Vec<Vec<Row<'_>>> {
-    let size = |row: &Row<'_>| row.0.len() + row.1.len();
+pub(super) fn batches(rows: Vec<Row>) -> Vec<Vec<Row>> {
+    let size = |row: &Row| row.0.len() + row.1.len();
     if rows.iter().map(size).sum::<usize>() <= 2 * BATCH_BYTES {
         return vec![rows];
     }
@@ -96,7 +99,7 @@ impl Requests {
                 if intent.request.is_empty()
                     && let Some(bytes) = store.payload(seq)?
                 {
-                    intent.request = bytes;
+                    Arc::make_mut(intent).request = bytes.into();
                 }
                 self.of.insert(intent.key.clone(), seq);
             }
@@ -125,7 +128,7 @@ impl Requests {
                         event: Event::Intent(intent),
                         ..
                     },
-                )) if found == seq => Some(intent.key),
+                )) if found == seq => Some(intent.key.clone()),
                 _ => None,
             };
             let flight = key
@@ -142,7 +145,7 @@ impl Requests {
                     if flight.intent.request.is_empty()
                         && let Some(bytes) = store.payload(seq)?
                     {
-                        flight.intent.request = bytes;
+                        Arc::make_mut(&mut flight.intent).request = bytes.into();
                     }
                     self.of.insert(key, seq);
                 }
@@ -185,9 +188,10 @@ mod tests {
 
     #[test]
     fn what_the_outbox_takes_at_once_stays_one_batch_and_more_is_cut_in_order() {
-        let few = vec![(vec![0; 1 << 20], &[][..]), (vec![1; 6 << 20], &[2][..])];
+        let row = |byte: u8, size: usize| -> Arc<[u8]> { vec![byte; size << 20].into() };
+        let few = vec![(row(0, 1), Arc::default()), (row(1, 6), Arc::from([2]))];
         assert_eq!(batches(few.clone()), [few]);
-        let many: Vec<Row<'_>> = (0..20).map(|n| (vec![n; 1 << 20], &[][..])).collect();
+        let many: Vec<Row> = (0..20).map(|n| (row(n, 1), Arc::default())).collect();
         let cut = batches(many.clone());
         assert!(cut.len() > 1);
         for batch in &cut {
@@ -195,7 +199,7 @@ mod tests {
         }
         assert!(cut.concat() == many);
         assert_eq!(
-            batches(vec![(vec![7; 9 << 20], &[][..])]).len(),
+            batches(vec![(row(7, 9), Arc::default())]).len(),
             1,
             "one row is not cut"
         );

@@ -16,6 +16,7 @@
 
 mod look_up;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -27,23 +28,33 @@ use crate::model::{
     AccountName, Attachment, Lineage, Person, PersonId, Reference, SendKey, SourceId, Timestamp,
 };
 use crate::telegram::{
-    AccountClient, CallError, Cursor, Delivered, Find, HistoryMessage, Joined, Me, MediaHandle,
-    Membership, Met, Received, Target, UpdatesState, WrittenSince,
+    AccountClient, CallError, Cursor, Delivered, Find, HistoryMessage, Joined, MayLeave, Me,
+    MediaHandle, Membership, Met, Received, Target, UpdatesState, WrittenSince,
 };
+
+/// A send.
+pub struct Send {
+    /// Which.
+    key: SendKey,
+    /// The request.
+    request: Arc<[u8]>,
+    /// An invite of the same person: where Telegram says that he is there already, nothing is sent.
+    unless_in: Option<Vec<u8>>,
+    /// Orders up to an epoch can be called off together.
+    epoch: u64,
+}
+
+impl Send {
+    /// Whether it may stand in one row with one that was ordered before it.
+    fn follows(&self, first: &Send) -> bool {
+        self.unless_in.is_none() && first.unless_in.is_none() && self.epoch == first.epoch
+    }
+}
 
 /// What an account's task is asked to do.
 pub enum Order {
     /// Send these bytes.
-    Send {
-        /// Which send.
-        key: SendKey,
-        /// The request.
-        request: Vec<u8>,
-        /// An invite of the same person: where Telegram says that he is there already, nothing is sent.
-        unless_in: Option<Vec<u8>>,
-        /// Orders up to an epoch can be called off together.
-        epoch: u64,
-    },
+    Send(Send),
     /// Show 'typing…'.
     Type {
         /// To whom.
@@ -101,7 +112,7 @@ pub enum Order {
         /// Which send.
         key: SendKey,
         /// The invite.
-        request: Vec<u8>,
+        request: Arc<[u8]>,
     },
     /// Look at the target of an invite, and with `link` get a link to it.
     Seek {
@@ -286,13 +297,13 @@ impl AccountTask {
     }
 
     /// Orders a send; with `unless_in` to whoever is not yet where that invite leads.
-    pub fn send(&self, key: SendKey, request: Vec<u8>, unless_in: Option<Vec<u8>>) {
-        self.order(Order::Send {
+    pub fn send(&self, key: SendKey, request: Arc<[u8]>, unless_in: Option<Vec<u8>>) {
+        self.order(Order::Send(Send {
             key,
             request,
             unless_in,
             epoch: self.epoch,
-        });
+        }));
     }
 
     /// Calls off every send that was ordered and has not begun; each comes back as [`Report::NotTried`].
@@ -368,20 +379,6 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Sends the bytes, to whoever is not yet where the invite leads. What Telegram does not show keeps nobody from it.
-async fn send(
-    client: &dyn AccountClient,
-    request: Vec<u8>,
-    unless_in: Option<Vec<u8>>,
-) -> Result<Delivered, CallError> {
-    if let Some(invite) = unless_in
-        && let Membership::Member { .. } = client.was_added(&invite).await?
-    {
-        return Err(CallError::already_member());
-    }
-    client.send(request).await
-}
-
 /// The next order. What broke off aside breaks the task off: whoever waits for its report learns of it.
 async fn next(
     inbox: &mut mpsc::UnboundedReceiver<Order>,
@@ -402,6 +399,76 @@ async fn next(
     }
 }
 
+/// Sends a row, each when the one before it was accepted; one that asks for a look at the place first goes alone. What
+/// was called off before it left is told so.
+async fn send(
+    client: &dyn AccountClient,
+    row: Vec<Send>,
+    called_off: &Arc<AtomicU64>,
+    tell: &(impl Fn(Report) + Sync),
+) {
+    let Some(epoch) = row.first().map(|first| first.epoch) else {
+        return;
+    };
+    let may_leave: MayLeave = {
+        let called_off = Arc::clone(called_off);
+        Arc::new(move || epoch > called_off.load(Ordering::SeqCst))
+    };
+    let mut keys = VecDeque::with_capacity(row.len());
+    let mut requests = VecDeque::with_capacity(row.len());
+    let mut probe = None;
+    for Send {
+        key,
+        request,
+        unless_in,
+        ..
+    } in row
+    {
+        keys.push_back(key);
+        requests.push_back(request);
+        probe = unless_in;
+    }
+    let mut told = |results: Vec<Result<Delivered, CallError>>| {
+        if results
+            .iter()
+            .any(|it| it.as_ref().is_err_and(stops_the_account))
+        {
+            called_off.fetch_max(epoch, Ordering::SeqCst);
+        }
+        tell(Report::Sent(
+            results
+                .into_iter()
+                .map_while(|result| Some((keys.pop_front()?, result)))
+                .collect(),
+        ));
+    };
+    if let Some(invite) = probe.filter(|_| may_leave()) {
+        // What Telegram does not show keeps nobody from it.
+        let there = match client.was_added(&invite).await {
+            Ok(Membership::Member { .. }) => Err(CallError::already_member()),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = there {
+            told(vec![Err(error)]);
+            requests.clear();
+        }
+    }
+    // A refusal that is one person's own ends a row, and the rest leaves in another.
+    while !requests.is_empty() && may_leave() {
+        let before = requests.len();
+        requests = client
+            .send_in_turn(requests, Arc::clone(&may_leave), &mut told)
+            .await;
+        if requests.len() == before {
+            break;
+        }
+    }
+    for key in keys {
+        tell(Report::NotTried { key });
+    }
+}
+
 async fn work(
     client: Arc<dyn AccountClient>,
     inbox: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Order>>>,
@@ -415,50 +482,35 @@ async fn work(
     let mut inbox = inbox.lock().await;
     // Everything but sends may overlap with them; all of it ends with this task.
     let mut aside = tokio::task::JoinSet::new();
-    let mut ended: Vec<(SendKey, Result<Delivered, CallError>)> = Vec::new();
-    while let Some(order) = next(&mut inbox, &mut aside).await {
+    // What came behind a row of sends.
+    let mut ahead = None;
+    loop {
+        let order = match ahead.take() {
+            Some(order) => order,
+            None => match next(&mut inbox, &mut aside).await {
+                Some(order) => order,
+                None => return,
+            },
+        };
         fail::fail_point!(&format!("account.{name}"));
-        if !matches!(order, Order::Send { .. }) && !ended.is_empty() {
-            tell(Report::Sent(std::mem::take(&mut ended)));
-        }
         match order {
-            Order::Send {
-                key,
-                request,
-                unless_in,
-                epoch,
-            } => {
-                if epoch <= called_off.load(Ordering::SeqCst) {
-                    if !ended.is_empty() {
-                        tell(Report::Sent(std::mem::take(&mut ended)));
-                    }
-                    tell(Report::NotTried { key });
-                    continue;
-                }
-                fail::fail_point!("send.request");
-                let mut sending = std::pin::pin!(send(&*client, request, unless_in));
-                let result = match ended.is_empty() {
-                    true => sending.await,
-                    false => match tokio::time::timeout(TELL_WITHIN, &mut sending).await {
-                        Ok(result) => result,
-                        // What is known must not wait for an answer that takes its time.
-                        Err(_) => {
-                            tell(Report::Sent(std::mem::take(&mut ended)));
-                            sending.await
+            Order::Send(first) => {
+                let mut row = vec![first];
+                // Those that follow it without a pause leave in one row.
+                while row.len() < ROW {
+                    match inbox.try_recv() {
+                        Ok(Order::Send(send)) if send.follows(&row[0]) => {
+                            fail::fail_point!(&format!("account.{name}"));
+                            row.push(send);
                         }
-                    },
-                };
-                fail::fail_point!("send.answered");
-                if let Err(error) = &result
-                    && stops_the_account(error)
-                {
-                    called_off.fetch_max(epoch, Ordering::SeqCst);
+                        Ok(other) => {
+                            ahead = Some(other);
+                            break;
+                        }
+                        Err(_) => break,
+                    }
                 }
-                let fine = result.is_ok();
-                ended.push((key, result));
-                if !fine || ended.len() >= TOLD_AT_ONCE || inbox.is_empty() {
-                    tell(Report::Sent(std::mem::take(&mut ended)));
-                }
+                send(&*client, row, &called_off, &tell).await;
             }
             Order::Type {
                 person,
@@ -608,11 +660,8 @@ async fn work(
     }
 }
 
-/// Sends that are reported together: the control loop's share of the work of a message shrinks, and a crash leaves no
-/// more than so many in doubt.
-const TOLD_AT_ONCE: usize = 64;
-/// And held back for at most so long: a crash then leaves no more in doubt than it must.
-const TELL_WITHIN: Duration = Duration::from_millis(20);
+/// Sends that may stand in one row: what else the account is asked for waits until it is over.
+const ROW: usize = 256;
 
 /// Messages of a dialog that are read to find one of ours: a person who writes more than this after it, within the day
 /// after which the history is asked, is the exception that ends as `uncertain`.

@@ -1,5 +1,7 @@
 //! A send from its intent to its outcome.
 
+use std::sync::Arc;
+
 use super::fold::{account_of, index_of};
 use super::recipients::{class_of, uncount};
 use super::suppression;
@@ -66,7 +68,7 @@ pub(super) fn tried_again(state: &mut Observed, key: &SendKey, at: Timestamp) {
     flight.pause = at + flight.gap();
     let Intent {
         account, attested, ..
-    } = &flight.intent;
+    } = &*flight.intent;
     let (until, name) = (flight.pause, account.clone());
     let index = state.accounts.get_index_of(account);
     if let Some(account) = state.accounts.get_mut(account) {
@@ -154,7 +156,7 @@ fn take_back(state: &mut Observed, flight: &InFlight) {
     }
 }
 
-pub(super) fn intend(state: &mut Observed, intent: Intent, at: Timestamp) {
+pub(super) fn intend(state: &mut Observed, intent: Arc<Intent>, at: Timestamp) {
     if state.in_flight.contains_key(&intent.key) {
         return;
     }

@@ -1,6 +1,8 @@
 //! One event after another becomes the state. No event is refused: what cannot be is ignored, since the
 //! journal is what happened.
 
+use std::sync::Arc;
+
 use super::flights::{
     back_off, intend, operator_resolved, refused, released, sent, settle_pending, started,
 };
@@ -8,8 +10,8 @@ use super::recipients::{judged, met, own, resolved, silence};
 use super::{Approval, Contacted, Hold, Judgement, Observed, Source, Status};
 use super::{restored, suppression};
 use crate::model::{
-    AccountName, AccountState, Event, FiringFate, InDoubtWhy, Intent, Lineage, Outcome, PersonId,
-    Recorded, SourceId, Timestamp,
+    AccountName, AccountState, Event, FiringFate, InDoubtWhy, Lineage, Outcome, PersonId, Recorded,
+    SourceId, Timestamp,
 };
 
 /// Backups whose names are kept: a daily one for a year.
@@ -238,7 +240,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
                 restored::settle_unknown(state, handle);
             }
         }
-        Event::Intent(intent) => intend(state, Intent::clone(intent), at),
+        Event::Intent(intent) => intend(state, Arc::clone(intent), at),
         Event::Sent {
             key,
             message_id,

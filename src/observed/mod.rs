@@ -28,6 +28,7 @@ mod talk;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,7 @@ use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, 
 pub struct InFlight {
     /// What was written before the send.
     #[serde(serialize_with = "without_request")]
-    pub intent: Intent,
+    pub intent: Arc<Intent>,
     /// When.
     pub at: Timestamp,
     /// Since when, and why, it is in doubt.
@@ -266,7 +267,7 @@ fn without_request<S: serde::Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     Intent {
-        request: Vec::new(),
+        request: Arc::default(),
         ..intent.clone()
     }
     .serialize(serializer)

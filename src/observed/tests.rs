@@ -1,6 +1,7 @@
 //! Folding: whatever the journal holds, the counts are those that a recount of everybody gives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -216,7 +217,7 @@ fn events(state: &Observed, step: &Step) -> Vec<Event> {
             if !waits {
                 return Vec::new();
             }
-            vec![Event::Intent(Box::new(Intent {
+            vec![Event::Intent(Arc::new(Intent {
                 key: key(index, number),
                 account: name(account),
                 random_id: 1,
@@ -224,7 +225,7 @@ fn events(state: &Observed, step: &Step) -> Vec<Event> {
                 variant: if number % 2 == 0 { "even" } else { "odd" }.to_owned(),
                 digest: String::new(),
                 attested: false,
-                request: Vec::new(),
+                request: Arc::default(),
                 next_allowed_at: Timestamp(NOON),
             }))]
         }
@@ -775,11 +776,11 @@ fn what_was_called_off_costs_no_pause() {
         variant: "a".to_owned(),
         digest: String::new(),
         attested: false,
-        request: Vec::new(),
+        request: Arc::default(),
         next_allowed_at: Timestamp(NOON + 90_000),
     };
     let before = state.accounts[&account].next_allowed_at;
-    told(&mut state, Event::Intent(Box::new(intent.clone())));
+    told(&mut state, Event::Intent(Arc::new(intent.clone())));
     assert_eq!(
         state.accounts[&account].next_allowed_at,
         Timestamp(NOON + 90_000)

@@ -8,6 +8,7 @@
 //! - `limits.only_to` is not asked: it is about where the workspace runs, not about what the spec says.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Inputs, Runtime, audience};
@@ -248,7 +249,7 @@ fn message(line: &Lineage, person: PersonId) -> [Event; 3] {
             dropped: Vec::new(),
             finished: None,
         },
-        Event::Intent(Box::new(Intent {
+        Event::Intent(Arc::new(Intent {
             key: key.clone(),
             account: "rehearsal".into(),
             random_id: 1,
@@ -256,7 +257,7 @@ fn message(line: &Lineage, person: PersonId) -> [Event; 3] {
             variant: String::new(),
             digest: String::new(),
             attested: false,
-            request: Vec::new(),
+            request: Arc::default(),
             next_allowed_at: Timestamp::default(),
         })),
         Event::Sent {

@@ -9,6 +9,7 @@ mod runs;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -188,7 +189,7 @@ impl World {
 
     /// What is written down before a send leaves now.
     fn intent_of(&self, send: &SendAction) -> Event {
-        Event::Intent(Box::new(Intent {
+        Event::Intent(Arc::new(Intent {
             key: send.key.clone(),
             account: send.account.clone(),
             random_id: send.random_id,
@@ -196,7 +197,7 @@ impl World {
             variant: send.variant.clone(),
             digest: send.digest.clone(),
             attested: send.attested,
-            request: Vec::new(),
+            request: Arc::default(),
             next_allowed_at: self.now + send.gap,
         }))
     }

@@ -6,6 +6,7 @@ mod documents;
 mod tables;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -231,10 +232,10 @@ impl World {
             variant: variant.to_owned(),
             digest: String::new(),
             attested: false,
-            request: Vec::new(),
+            request: Arc::default(),
             next_allowed_at: self.now - MINUTE,
         };
-        self.record(2 * MINUTE, Event::Intent(Box::new(intent)));
+        self.record(2 * MINUTE, Event::Intent(Arc::new(intent)));
     }
 
     fn send(&mut self, name: &str, person: i64, variant: &str) {

@@ -229,7 +229,7 @@ impl<E: Serialize + DeserializeOwned + Send + Sync + 'static> StoreHandle<E> {
     /// As [`Store::append_encoded`], as [`StoreHandle::append`].
     pub fn append_encoded(
         &self,
-        events: Vec<(Vec<u8>, &[u8])>,
+        events: Vec<(Arc<[u8]>, Arc<[u8]>)>,
         durability: Durability,
     ) -> Result<Appended, StoreError> {
         self.started(durability, || self.store.append_encoded(events))

@@ -284,19 +284,11 @@ impl<E: Serialize + DeserializeOwned> Store<E> {
 
     /// As [`Store::append_with_payloads`], of events that are MessagePack with named fields already: for a caller who writes
     /// them faster than serde does.
-    pub fn append_encoded(&self, events: Vec<(Vec<u8>, &[u8])>) -> Result<(Seq, Seq), StoreError> {
-        let none: Encoded = Vec::new().into();
-        let encoded = events
-            .into_iter()
-            .map(|(event, payload)| {
-                let payload = match payload {
-                    [] => Encoded::clone(&none),
-                    bytes => Encoded::from(bytes),
-                };
-                (Encoded::from(event), payload)
-            })
-            .collect();
-        self.inner.append(encoded)
+    pub fn append_encoded(
+        &self,
+        events: Vec<(Arc<[u8]>, Arc<[u8]>)>,
+    ) -> Result<(Seq, Seq), StoreError> {
+        self.inner.append(events)
     }
 
     /// As [`Store::append`], each event with bytes that go with it only until it is settled: the

@@ -4,6 +4,7 @@
 //! their own that can be thrown away, and every call has its limit. The key is the file's: where Telegram does not know
 //! it, the first words fail (`probe`), and no other is made.
 
+use std::collections::VecDeque;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use crate::model::{InDoubtWhy, Timestamp};
 
 use super::line::{self, Desk, Speaker, Unanswered};
 use super::probe::{Unmet, clock_ahead, introduce};
+use super::row::MayLeave;
 use super::session::SessionFile;
 use super::{AccountConfig, CallError, Secret};
 
@@ -49,7 +51,7 @@ pub(super) struct Connector {
     turn: tokio::sync::Mutex<()>,
     failure: Mutex<Option<Failure>>,
     /// Who reads updates, if anybody.
-    reader: Mutex<Option<mpsc::UnboundedSender<mpsc::Receiver<UpdatesLike>>>>,
+    reader: Mutex<Option<mpsc::UnboundedSender<mpsc::Receiver<Box<UpdatesLike>>>>>,
 }
 
 /// A connection and its runner, which ends with the last call that uses it.
@@ -85,6 +87,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A request and its answer.
+pub(super) type Called = (Arc<[u8]>, Result<Vec<u8>, CallError>);
+
+fn ends_at_once() -> CallError {
+    CallError::NotSent {
+        detail: "the connection ends as soon as it is made".to_owned(),
+    }
+}
+
+/// The first of these failed before it left.
+fn first_failed(requests: &mut VecDeque<Arc<[u8]>>, error: CallError) -> Vec<Called> {
+    let first = requests.pop_front();
+    first
+        .map(|request| (request, Err(error)))
+        .into_iter()
+        .collect()
+}
+
+/// Whether a request can be sent at all.
+pub(super) fn can_be_sent(request: &[u8]) -> bool {
+    request.len() >= 4 && request.len().is_multiple_of(4) && request.len() <= MAX_REQUEST
+}
+
 impl Connector {
     pub(super) fn new(config: &AccountConfig, file: SessionFile) -> Connector {
         Connector {
@@ -109,7 +134,7 @@ impl Connector {
 
     /// Makes a call and gives the answer's bytes.
     pub(super) async fn call(&self, request: &[u8]) -> Result<Vec<u8>, CallError> {
-        if request.len() < 4 || !request.len().is_multiple_of(4) || request.len() > MAX_REQUEST {
+        if !can_be_sent(request) {
             return Err(CallError::NotSent {
                 detail: format!("a request of {} bytes cannot be sent", request.len()),
             });
@@ -118,46 +143,133 @@ impl Connector {
         // A connection that ended while nothing was under way is found out by the first call after it, which was
         // certainly not written: that call gets a new connection, once.
         for _ in 0..2 {
-            let live = match self.current() {
-                Some(live) => live,
-                None => timeout_at(deadline, self.live())
-                    .await
-                    .unwrap_or_else(|_| {
-                        Err(CallError::NotSent {
-                            detail: "no connection in time".to_owned(),
-                        })
-                    })?,
-            };
-            let call = live.desk.ask(request.to_vec());
-            let (why, detail) = match timeout_at(deadline, call).await {
+            let live = self.connected(deadline).await?;
+            let call = live.desk.ask(Arc::from(request));
+            match timeout_at(deadline, call).await {
                 Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(Unanswered::Failed(InvocationError::Rpc(error)))) => {
-                    let fault = fault(&error);
-                    if matches!(react(&fault), Reaction::InDoubt | Reaction::LoseAccount(_)) {
-                        self.forget(&live);
-                    }
-                    return Err(CallError::Rpc(fault));
-                }
-                Ok(Err(Unanswered::Unwritten)) => {
-                    self.forget(&live);
-                    continue;
-                }
-                Ok(Err(Unanswered::Failed(error))) => (InDoubtWhy::Connection, self.words(&error)),
-                Err(_) => (
-                    InDoubtWhy::Timeout,
-                    format!("no answer in {} s", self.limit.as_secs_f32()),
-                ),
-            };
-            self.forget(&live);
-            return Err(CallError::InDoubt { why, detail });
+                Ok(Err(Unanswered::Unwritten)) => self.forget(&live),
+                Ok(Err(Unanswered::Failed(error))) => return Err(self.failed_on(&live, error)),
+                Err(_) => return Err(self.silent(&live)),
+            }
         }
-        Err(CallError::NotSent {
-            detail: "the connection ends as soon as it is made".to_owned(),
-        })
+        Err(ends_at_once())
+    }
+
+    /// Makes calls one after another, each when the one before it was answered without a refusal and as long as
+    /// `may_leave`. `told` hears requests and answers, in their order, the last of them perhaps a failure. Answers the
+    /// requests that never left.
+    pub(super) async fn call_in_turn(
+        &self,
+        mut requests: VecDeque<Arc<[u8]>>,
+        may_leave: &MayLeave,
+        told: &mut (dyn FnMut(Vec<Called>) + Send),
+    ) -> VecDeque<Arc<[u8]>> {
+        // As of one call: a connection that ended while nothing was under way is found out by the first, which gets a
+        // new one, once.
+        let mut unwritten = 0;
+        while !requests.is_empty() && may_leave() {
+            let deadline = tokio::time::Instant::now() + self.limit;
+            let live = match self.connected(deadline).await {
+                Ok(live) if unwritten < 2 => live,
+                Ok(_) => {
+                    told(first_failed(&mut requests, ends_at_once()));
+                    break;
+                }
+                Err(error) => {
+                    told(first_failed(&mut requests, error));
+                    break;
+                }
+            };
+            let row = live.desk.ask_in_turn(requests, Arc::clone(may_leave));
+            let mut fine = true;
+            let mut again = None;
+            loop {
+                let deadline = tokio::time::Instant::now() + self.limit;
+                let Some(came) = row.came(deadline).await else {
+                    told(vec![(Arc::default(), Err(self.silent(&live)))]);
+                    fine = false;
+                    break;
+                };
+                let mut answers = Vec::with_capacity(came.answers.len());
+                for (request, answer) in came.answers {
+                    let answer = match answer {
+                        Ok(answer) => {
+                            unwritten = 0;
+                            Ok(answer)
+                        }
+                        Err(Unanswered::Unwritten) => {
+                            self.forget(&live);
+                            unwritten += 1;
+                            again = Some(request);
+                            continue;
+                        }
+                        Err(Unanswered::Failed(error)) => {
+                            fine = false;
+                            Err(self.failed_on(&live, error))
+                        }
+                    };
+                    answers.push((request, answer));
+                }
+                if !answers.is_empty() {
+                    told(answers);
+                }
+                if came.over {
+                    break;
+                }
+            }
+            requests = row.rest();
+            if let Some(request) = again {
+                requests.push_front(request);
+            }
+            if !fine {
+                break;
+            }
+        }
+        requests
+    }
+
+    /// What a refusal or the end of the connection means for a call that was written.
+    fn failed_on(&self, live: &Arc<Live>, error: InvocationError) -> CallError {
+        if let InvocationError::Rpc(error) = &error {
+            let fault = fault(error);
+            if matches!(react(&fault), Reaction::InDoubt | Reaction::LoseAccount(_)) {
+                self.forget(live);
+            }
+            return CallError::Rpc(fault);
+        }
+        self.forget(live);
+        CallError::InDoubt {
+            why: InDoubtWhy::Connection,
+            detail: self.words(&error),
+        }
+    }
+
+    /// No answer came in time.
+    fn silent(&self, live: &Arc<Live>) -> CallError {
+        self.forget(live);
+        CallError::InDoubt {
+            why: InDoubtWhy::Timeout,
+            detail: format!("no answer in {} s", self.limit.as_secs_f32()),
+        }
+    }
+
+    /// The connection of the next call.
+    async fn connected(&self, deadline: tokio::time::Instant) -> Result<Arc<Live>, CallError> {
+        match self.current() {
+            Some(live) => Ok(live),
+            None => timeout_at(deadline, self.live()).await.unwrap_or_else(|_| {
+                Err(CallError::NotSent {
+                    detail: "no connection in time".to_owned(),
+                })
+            }),
+        }
     }
 
     /// From now on each new connection's updates go to `reader`.
-    pub(super) fn read_updates(&self, reader: mpsc::UnboundedSender<mpsc::Receiver<UpdatesLike>>) {
+    pub(super) fn read_updates(
+        &self,
+        reader: mpsc::UnboundedSender<mpsc::Receiver<Box<UpdatesLike>>>,
+    ) {
         *lock(&self.reader) = Some(reader);
         // A connection's updates are given away as it is made: one without a reader makes room for another.
         lock(&self.live).take();

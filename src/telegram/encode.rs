@@ -8,6 +8,9 @@ use crate::model::{Entity, EntityKind, Formatted, PersonId};
 
 use super::MediaHandle;
 
+/// What a request of a text takes beside the text.
+const ROOM: usize = 96;
+
 /// The request that sends `message` to a person: `messages.sendMessage`, or `messages.sendMedia` where a file goes
 /// with it (core.telegram.org/method/messages.sendMessage).
 ///
@@ -25,6 +28,8 @@ pub fn encode_send(
         true => None,
         false => Some(message.entities.iter().map(entity).collect()),
     };
+    // Made once: a request of a text is hardly longer than the text.
+    let mut bytes = Vec::with_capacity(ROOM + message.text.len());
     match media.and_then(media_of) {
         None => functions::messages::SendMessage {
             no_webpage: !link_preview,
@@ -50,7 +55,7 @@ pub fn encode_send(
             suggested_post: None,
             rich_message: None,
         }
-        .to_bytes(),
+        .serialize(&mut bytes),
         Some(media) => functions::messages::SendMedia {
             silent: false,
             background: false,
@@ -74,8 +79,9 @@ pub fn encode_send(
             allow_paid_stars: None,
             suggested_post: None,
         }
-        .to_bytes(),
+        .serialize(&mut bytes),
     }
+    bytes
 }
 
 /// The same request to the account itself (its Saved Messages) instead of to a person.

@@ -1,6 +1,6 @@
 //! The adapter on grammers: raw calls, no retries, own `random_id`s.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
@@ -11,13 +11,14 @@ use tokio::task::AbortHandle;
 use crate::model::reaction::{Reaction, react};
 use crate::model::{AccountName, PersonId, RandomKey, Reference, Timestamp};
 
-use super::connect::Connector;
+use super::connect::{Called, Connector, can_be_sent};
 use super::decode::{self, Offset};
 use super::encode::{handle_of, uploaded, user_peer};
 use super::{
     AccountClient, AccountConfig, CallError, Cursor, Delivered, Find, FoundPage, HistoryMessage,
-    INCOMING_CAPACITY, Joined, MEMBERS_PAGE, Me, MediaHandle, MembersPage, Membership, Met, Place,
-    PlaceKind, Received, Target, Telegram, UpdatesState, WrittenSince, places, session, updates,
+    INCOMING_CAPACITY, Joined, MEMBERS_PAGE, MayLeave, Me, MediaHandle, MembersPage, Membership,
+    Met, Place, PlaceKind, Received, Target, Telegram, UpdatesState, WrittenSince, places, session,
+    updates,
 };
 
 /// Telegram over MTProto.
@@ -339,13 +340,56 @@ impl AccountClient for Client {
         })
     }
 
-    fn send(&self, request: Vec<u8>) -> BoxFuture<'_, Result<Delivered, CallError>> {
+    fn send(&self, request: Arc<[u8]>) -> BoxFuture<'_, Result<Delivered, CallError>> {
         Box::pin(async move {
             if places::is_invite(&request) {
                 return self.invite(&request).await;
             }
             let answer = self.connector.call(&request).await?;
             decode::delivered(&request, &answer)
+        })
+    }
+
+    fn send_in_turn<'a>(
+        &'a self,
+        mut requests: VecDeque<Arc<[u8]>>,
+        may_leave: MayLeave,
+        told: &'a mut (dyn FnMut(Vec<Result<Delivered, CallError>>) + Send),
+    ) -> BoxFuture<'a, VecDeque<Arc<[u8]>>> {
+        let goes_alone = |request: &[u8]| places::is_invite(request) || !can_be_sent(request);
+        Box::pin(async move {
+            let mut fine = true;
+            while fine && may_leave() {
+                let row = requests.iter().take_while(|request| !goes_alone(request));
+                let row = row.count();
+                if row == 0 {
+                    let Some(alone) = requests.pop_front() else {
+                        break;
+                    };
+                    fail::fail_point!("send.request");
+                    let result = self.send(alone).await;
+                    fail::fail_point!("send.answered");
+                    fine = result.is_ok();
+                    told(vec![result]);
+                    continue;
+                }
+                let after = requests.split_off(row);
+                let mut hear = |came: Vec<Called>| {
+                    let came = came.into_iter().map(|(request, answer)| {
+                        answer.and_then(|answer| decode::delivered(&request, &answer))
+                    });
+                    let came: Vec<_> = came.collect();
+                    fine &= came.iter().all(Result::is_ok);
+                    told(came);
+                };
+                requests = self
+                    .connector
+                    .call_in_turn(requests, &may_leave, &mut hear)
+                    .await;
+                fine &= requests.is_empty();
+                requests.extend(after);
+            }
+            requests
         })
     }
 

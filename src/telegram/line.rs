@@ -20,6 +20,8 @@ use grammers_mtsender::{InvocationError, Sender};
 use grammers_session::updates::UpdatesLike;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::row::{MayLeave, Row, Turn};
+
 /// The code of `bad_msg_notification` for a message id from more than 30 s ahead of Telegram's clock
 /// (core.telegram.org/mtproto/service_messages_about_messages).
 const MSG_ID_TOO_HIGH: i32 = 17;
@@ -36,18 +38,52 @@ pub(super) enum Unanswered {
     Failed(InvocationError),
 }
 
-type Answer = Result<Vec<u8>, Unanswered>;
+pub(super) type Answer = Result<Vec<u8>, Unanswered>;
+
+/// Who waits for an answer.
+enum Teller {
+    /// Whoever asked this alone.
+    One(oneshot::Sender<Answer>),
+    /// Whoever asked a row of which this is one.
+    Row(Turn),
+}
 
 /// A request and who waits for its answer.
 struct Asked {
-    body: Vec<u8>,
-    teller: oneshot::Sender<Answer>,
+    body: Arc<[u8]>,
+    teller: Teller,
 }
 
 impl Asked {
-    fn tell(self, answer: Answer) {
-        // Whoever asked may have given up.
-        let _ = self.teller.send(answer);
+    /// Whether it is not to be written any more.
+    fn is_called_off(&self) -> bool {
+        match &self.teller {
+            Teller::One(teller) => teller.is_closed(),
+            Teller::Row(turn) => turn.is_called_off(),
+        }
+    }
+
+    /// It is not written.
+    fn give_back(self) {
+        if let Teller::Row(turn) = self.teller {
+            turn.give_back(self.body);
+        }
+    }
+
+    /// Answers what is to be written next.
+    fn tell(self, answer: Answer) -> Option<Asked> {
+        match self.teller {
+            Teller::One(teller) => {
+                // Whoever asked may have given up.
+                let _ = teller.send(answer);
+                None
+            }
+            Teller::Row(turn) => {
+                let (body, turn) = turn.answered(self.body, answer)?;
+                let teller = Teller::Row(turn);
+                Some(Asked { body, teller })
+            }
+        }
     }
 }
 
@@ -75,18 +111,39 @@ impl Desk {
     }
 
     /// Puts a request into the next frame and waits for the answer.
-    pub(super) async fn ask(&self, body: Vec<u8>) -> Answer {
+    pub(super) async fn ask(&self, body: Arc<[u8]>) -> Answer {
         let (teller, answer) = oneshot::channel();
         {
             let mut requests = self.requests();
             if requests.ended {
                 return Err(Unanswered::Unwritten);
             }
+            let teller = Teller::One(teller);
             requests.waiting.push_back(Asked { body, teller });
         }
         self.asked.notify_one();
         let dropped = InvocationError::Dropped("the connection ended");
         answer.await.unwrap_or(Err(Unanswered::Failed(dropped)))
+    }
+
+    /// Puts the first of a row into the next frame; each of the others goes into the frame after the answer to the one
+    /// before it. A row whose connection has ended is told so.
+    pub(super) fn ask_in_turn(&self, requests: VecDeque<Arc<[u8]>>, may_leave: MayLeave) -> Row {
+        let (row, first) = Row::new(requests, may_leave);
+        let Some((body, turn)) = first else {
+            return row;
+        };
+        let teller = Teller::Row(turn);
+        let asked = Asked { body, teller };
+        let mut requests = self.requests();
+        if requests.ended {
+            asked.tell(Err(Unanswered::Unwritten));
+            return row;
+        }
+        requests.waiting.push_back(asked);
+        drop(requests);
+        self.asked.notify_one();
+        row
     }
 
     /// Whether Telegram ended the talk because this machine's clock is ahead. grammers numbers its messages upward only,
@@ -119,16 +176,20 @@ impl Drop for Ends {
 
 /// Speaks for a desk until the connection ends. What comes in by itself goes to `updates`; what is too much for its reader
 /// shows there as a gap.
-pub(super) async fn run(mut speaker: Speaker, desk: Arc<Desk>, updates: mpsc::Sender<UpdatesLike>) {
+pub(super) async fn run(
+    mut speaker: Speaker,
+    desk: Arc<Desk>,
+    updates: mpsc::Sender<Box<UpdatesLike>>,
+) {
     let desk = Ends(desk);
     loop {
         tokio::select! {
             step = speaker.step() => match step {
                 Ok(came) => for update in came {
-                    let _ = updates.try_send(update);
+                    let _ = updates.try_send(Box::new(update));
                 },
                 Err(error) => {
-                    let _ = updates.try_send(UpdatesLike::ConnectionClosed);
+                    let _ = updates.try_send(Box::new(UpdatesLike::ConnectionClosed));
                     desk.0.end(|| error.clone().into());
                     return;
                 }
@@ -164,7 +225,8 @@ impl Mtp for Speech {
         let mut requests = self.desk.requests();
         let mut taken = Vec::new();
         while let Some(asked) = requests.waiting.pop_front() {
-            if asked.teller.is_closed() {
+            if asked.is_called_off() {
+                asked.give_back();
                 continue;
             }
             match self.inner.push(buffer, &asked.body) {
@@ -215,17 +277,16 @@ impl Requests {
         let Some((_, asked)) = self.written.remove(&id) else {
             return Some(result);
         };
-        match result {
-            Deserialization::RpcResult(it) => asked.tell(Ok(it.body)),
+        let answer = match result {
+            Deserialization::RpcResult(it) => Ok(it.body),
             Deserialization::RpcError(it) => {
-                let refused = InvocationError::Rpc(it.error.into());
-                asked.tell(Err(Unanswered::Failed(refused)));
+                Err(Unanswered::Failed(InvocationError::Rpc(it.error.into())))
             }
-            Deserialization::Failure(it) => {
-                asked.tell(Err(Unanswered::Failed(it.error.into())));
-            }
-            _ => {}
-        }
+            Deserialization::Failure(it) => Err(Unanswered::Failed(it.error.into())),
+            other => return Some(other),
+        };
+        // The next of a row is written with whatever else waits.
+        self.waiting.extend(asked.tell(answer));
         None
     }
 

@@ -17,13 +17,14 @@ pub mod login;
 mod places;
 pub(crate) mod private;
 mod probe;
+mod row;
 mod seal;
 mod session;
 mod since;
 mod updates;
 mod vault;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub use encode::{encode_send, text_of, to_oneself};
 pub use find::{Find, FoundPage};
 pub use grammers::GrammersTelegram;
 pub use places::{Joined, Membership, encode_invite, is_invite};
+pub use row::MayLeave;
 pub use seal::{Sealed, decrypt, encrypt};
 pub use session::{is_sealed, no_session, plain_path, sealed_path};
 pub use since::WrittenSince;
@@ -395,7 +397,17 @@ pub trait AccountClient: Send + Sync {
     ///
     /// Or those of [`encode_invite`]: who is in the place already is not invited, which is told by
     /// `USER_ALREADY_PARTICIPANT` and, behind it, since when; a 'yes' that added nobody is told as `missing_invitees`.
-    fn send(&self, request: Vec<u8>) -> BoxFuture<'_, Result<Delivered, CallError>>;
+    fn send(&self, request: Arc<[u8]>) -> BoxFuture<'_, Result<Delivered, CallError>>;
+
+    /// Sends these one after another, as [`AccountClient::send`] does, each when the one before it was accepted and as
+    /// long as `may_leave`. `told` hears the results in their order, together where they come fast; a failure is the last
+    /// of them. Answers the requests that never left.
+    fn send_in_turn<'a>(
+        &'a self,
+        requests: VecDeque<Arc<[u8]>>,
+        may_leave: MayLeave,
+        told: &'a mut (dyn FnMut(Vec<Result<Delivered, CallError>>) + Send),
+    ) -> BoxFuture<'a, VecDeque<Arc<[u8]>>>;
 
     /// Whether the person of an invite is where it leads, without inviting anybody.
     fn was_added<'a>(&'a self, request: &'a [u8]) -> BoxFuture<'a, Result<Membership, CallError>>;

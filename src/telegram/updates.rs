@@ -488,12 +488,12 @@ pub(super) async fn run(
     connector: Arc<Connector>,
     account: AccountName,
     from: Option<UpdatesState>,
-    mut sources: mpsc::UnboundedReceiver<mpsc::Receiver<UpdatesLike>>,
+    mut sources: mpsc::UnboundedReceiver<mpsc::Receiver<Box<UpdatesLike>>>,
     ask: Arc<tokio::sync::Notify>,
     out: mpsc::Sender<Received>,
 ) {
     let mut inbox = Inbox::new(account, from);
-    let mut source: Option<mpsc::Receiver<UpdatesLike>> = None;
+    let mut source: Option<mpsc::Receiver<Box<UpdatesLike>>> = None;
     let mut clock = Clock::new();
     let mut state_told: Option<(UpdatesState, Instant)> = None;
     let mut rest_until = Instant::now();
@@ -547,7 +547,7 @@ pub(super) async fn run(
                 }
                 let now = super::now();
                 for update in batch {
-                    let one = inbox.take(update, now);
+                    let one = inbox.take(*update, now);
                     taken.messages.extend(one.messages);
                     taken.gap |= one.gap;
                 }
@@ -587,9 +587,9 @@ pub(super) async fn run(
 
 /// The next updates; none where the connection has ended. Waits for ever where there is no connection.
 async fn next(
-    source: &mut Option<mpsc::Receiver<UpdatesLike>>,
+    source: &mut Option<mpsc::Receiver<Box<UpdatesLike>>>,
     not_before: Instant,
-) -> Vec<UpdatesLike> {
+) -> Vec<Box<UpdatesLike>> {
     match source {
         Some(source) => {
             sleep_until(not_before).await;

@@ -1,5 +1,6 @@
 //! What the shell of the engine does, on the world in memory: carries actions out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings::desired::SourceKind;
@@ -124,7 +125,7 @@ impl Sim {
                         variant: send.variant,
                         digest: send.digest,
                         attested: send.attested,
-                        request: text,
+                        request: text.into(),
                         next_allowed_at: self.wall() + send.gap,
                     });
                 }
@@ -136,7 +137,7 @@ impl Sim {
                     variant: invite.variant,
                     digest: invite.digest,
                     attested: invite.attested,
-                    request: b"invite".to_vec(),
+                    request: b"invite"[..].into(),
                     next_allowed_at: self.wall() + invite.gap,
                 }),
                 Action::Seek {
@@ -204,7 +205,7 @@ impl Sim {
             self.record(
                 intents
                     .into_iter()
-                    .map(|intent| Event::Intent(Box::new(intent)))
+                    .map(|intent| Event::Intent(Arc::new(intent)))
                     .collect(),
             );
             self.sync();

@@ -202,7 +202,7 @@ impl Engine {
             variant: send.variant,
             digest: send.digest,
             attested: send.attested,
-            request,
+            request: request.into(),
             next_allowed_at: self.core.clock.now() + send.gap,
         })
     }
@@ -224,14 +224,14 @@ impl Engine {
                 (
                     intent.account.clone(),
                     intent.key.clone(),
-                    intent.request.clone(),
+                    Arc::clone(&intent.request),
                     self.probe_of(intent),
                 )
             })
             .collect();
         let events = ready
             .into_iter()
-            .map(|intent| Event::Intent(Box::new(intent)))
+            .map(|intent| Event::Intent(Arc::new(intent)))
             .collect();
         fail::fail_point!("send.intend");
         if let Some(appended) = self.core.record(events, Durability::Now)? {
@@ -255,7 +255,10 @@ impl Engine {
         let Some(flight) = self.core.observed.in_flight.get(&key) else {
             return;
         };
-        let (account, request) = (flight.intent.account.clone(), flight.intent.request.clone());
+        let (account, request) = (
+            flight.intent.account.clone(),
+            Arc::clone(&flight.intent.request),
+        );
         if request.is_empty() {
             // A damaged state lost its bytes: the dialog decides.
             self.look_back(key);

@@ -60,7 +60,7 @@ impl Engine {
             })));
         };
         Ok(Intent {
-            request: encode_invite(place, person, hash),
+            request: encode_invite(place, person, hash).into(),
             key: invite.key,
             account: invite.account,
             random_id: Intent::NO_RANDOM_ID,

@@ -224,7 +224,7 @@ impl Engine {
                         variant: variant.name.clone(),
                         digest: digest.clone(),
                         attested: false,
-                        request,
+                        request: request.into(),
                         next_allowed_at: now,
                     });
                 }

@@ -9,21 +9,18 @@ use super::{Event, Intent, Recorded, SendKey};
 
 /// The longest text or list whose length is one byte of its mark (MessagePack's fixstr).
 const FIX_STR: usize = 32;
-/// What an intent takes, so that its buffer is made once.
-const ROOM: usize = 512;
 
 impl Recorded {
-    /// The event's bytes for the journal: of an intent all but the request, which holds a text and stands beside it only
+    /// Appends the event's bytes for the journal: of an intent all but the request, which holds a text and stands beside it only
     /// until the send is settled.
     ///
     /// # Errors
     /// Where something in it cannot be written; nothing in our vocabulary is so.
-    pub fn to_journal_bytes(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-        let mut out = Vec::with_capacity(ROOM);
+    pub fn to_journal_bytes(&self, out: &mut Vec<u8>) -> Result<(), rmp_serde::encode::Error> {
         match &self.event {
             Event::Intent(intent) => {
-                head(&mut out, self, "intent");
-                self::intent(&mut out, intent);
+                head(out, self, "intent");
+                self::intent(out, intent);
             }
             Event::Sent {
                 key,
@@ -31,20 +28,20 @@ impl Recorded {
                 earlier,
                 next_allowed_at,
             } => {
-                head(&mut out, self, "sent");
-                map(&mut out, 4);
-                text(&mut out, "key");
-                self::key(&mut out, key);
-                text(&mut out, "message_id");
-                number(&mut out, i64::from(*message_id));
-                text(&mut out, "earlier");
-                truth(&mut out, *earlier);
-                text(&mut out, "next_allowed_at");
-                number(&mut out, next_allowed_at.0);
+                head(out, self, "sent");
+                map(out, 4);
+                text(out, "key");
+                self::key(out, key);
+                text(out, "message_id");
+                number(out, i64::from(*message_id));
+                text(out, "earlier");
+                truth(out, *earlier);
+                text(out, "next_allowed_at");
+                number(out, next_allowed_at.0);
             }
-            _ => self.serialize(&mut rmp_serde::Serializer::new(&mut out).with_struct_map())?,
+            _ => self.serialize(&mut rmp_serde::Serializer::new(&mut *out).with_struct_map())?,
         }
-        Ok(out)
+        Ok(())
     }
 }
 
@@ -179,6 +176,8 @@ fn length(out: &mut Vec<u8>, len: usize, marks: [u8; 3]) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -223,7 +222,7 @@ mod tests {
         )
             .prop_map(
                 |(key, account, random_id, run, variant, digest, attested, request, next)| {
-                    Event::Intent(Box::new(Intent {
+                    Event::Intent(Arc::new(Intent {
                         key,
                         account: account.as_str().into(),
                         random_id,
@@ -231,7 +230,7 @@ mod tests {
                         variant,
                         digest,
                         attested,
-                        request,
+                        request: request.into(),
                         next_allowed_at: Timestamp(next),
                     }))
                 },
@@ -252,10 +251,11 @@ mod tests {
         #[test]
         fn an_event_is_written_as_serde_writes_it(at in any_number(), event in any_event()) {
             let recorded = Recorded { at: Timestamp(at), event };
-            let bytes = recorded.to_journal_bytes().unwrap();
+            let mut bytes = Vec::new();
+            recorded.to_journal_bytes(&mut bytes).unwrap();
             let mut bare = recorded;
             if let Event::Intent(intent) = &mut bare.event {
-                intent.request.clear();
+                Arc::make_mut(intent).request = Arc::default();
             }
             prop_assert_eq!(&bytes, &rmp_serde::to_vec_named(&bare).unwrap());
             let back: Recorded = rmp_serde::from_slice(&bytes).unwrap();

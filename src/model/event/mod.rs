@@ -5,6 +5,8 @@ mod lookup;
 mod run;
 mod send;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::reaction::CallClass;
@@ -155,7 +157,7 @@ pub enum Event {
         reference: PersonId,
     },
     /// About to send.
-    Intent(Box<Intent>),
+    Intent(Arc<Intent>),
     /// Telegram accepted it.
     Sent {
         /// Which send.

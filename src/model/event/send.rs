@@ -1,5 +1,7 @@
 //! What events say of one send.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{AccountName, Outcome, PersonId, SendKey, Timestamp};
@@ -23,8 +25,8 @@ pub struct Intent {
     #[serde(default)]
     pub attested: bool,
     /// The request, serialised; the same bytes go out again when in doubt.
-    #[serde(with = "serde_bytes")]
-    pub request: Vec<u8>,
+    #[serde(with = "shared_bytes")]
+    pub request: Arc<[u8]>,
     /// The account sends nothing before this moment.
     pub next_allowed_at: Timestamp,
 }
@@ -37,6 +39,23 @@ impl Intent {
     /// Whether it adds somebody to a place, instead of writing to him.
     pub fn is_invite(&self) -> bool {
         self.random_id == Intent::NO_RANDOM_ID
+    }
+}
+
+/// Bytes that the journal, the state and the account's task hold at once.
+mod shared_bytes {
+    use std::sync::Arc;
+
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serde_bytes::serialize(bytes, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<[u8]>, D::Error> {
+        serde_bytes::deserialize::<Vec<u8>, D>(deserializer).map(Arc::from)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is in doubt, what broke off, and a clock that was set.
 
+use std::sync::Arc;
+
 use super::*;
 
 /// One person, written to, and nobody knows whether it arrived.
@@ -222,7 +224,7 @@ fn a_repeat_waits_out_the_pause_after_another_message() {
         person: PersonId(2),
         ..key.clone()
     };
-    world.record(Event::Intent(Box::new(Intent {
+    world.record(Event::Intent(Arc::new(Intent {
         key: other.clone(),
         account: "a1".into(),
         random_id: 7,
@@ -230,7 +232,7 @@ fn a_repeat_waits_out_the_pause_after_another_message() {
         variant: "a".to_owned(),
         digest: String::new(),
         attested: false,
-        request: Vec::new(),
+        request: Arc::default(),
         next_allowed_at: after(100),
     })));
     world.record(Event::Sent {
@@ -275,12 +277,12 @@ fn of_two_that_may_have_gone_out_again_neither_leaves_too_soon_after_the_other()
         variant: "a".to_owned(),
         digest: String::new(),
         attested: false,
-        request: Vec::new(),
+        request: Arc::default(),
         next_allowed_at: after(161),
     };
     assert_eq!(repeats(&plan), 1);
     let key = other.key.clone();
-    world.record(Event::Intent(Box::new(other)));
+    world.record(Event::Intent(Arc::new(other)));
     world.record(Event::InDoubt {
         key,
         why: InDoubtWhy::Timeout,

@@ -1,5 +1,7 @@
 //! When a campaign is done: waits by Telegram and every cap count.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::model::reaction::CallClass;
 
@@ -329,7 +331,7 @@ fn waits_by_telegram_and_other_campaigns_are_a_part_of_what_is_said() {
             run: 0,
         };
         let next_allowed_at = gapped.now;
-        gapped.record(Event::Intent(Box::new(Intent {
+        gapped.record(Event::Intent(Arc::new(Intent {
             key: key.clone(),
             account: "x".into(),
             random_id: 1,
@@ -337,7 +339,7 @@ fn waits_by_telegram_and_other_campaigns_are_a_part_of_what_is_said() {
             variant: "a".to_owned(),
             digest: String::new(),
             attested: false,
-            request: Vec::new(),
+            request: Arc::default(),
             next_allowed_at,
         })));
         gapped.record(Event::Sent {

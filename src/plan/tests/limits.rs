@@ -1,5 +1,7 @@
 //! What keeps a person, or all who are left in a run: rests of people, caps of runs, blocks.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::model::Exclusion;
 
@@ -85,7 +87,7 @@ fn the_rest_of_a_person_is_a_part_of_what_is_said_with_several_accounts_too() {
             step: 0,
             run: 0,
         };
-        world.record(Event::Intent(Box::new(Intent {
+        world.record(Event::Intent(Arc::new(Intent {
             key: key.clone(),
             account: if id % 2 == 0 { "a1" } else { "a2" }.into(),
             random_id: 1,
@@ -93,7 +95,7 @@ fn the_rest_of_a_person_is_a_part_of_what_is_said_with_several_accounts_too() {
             variant: "a".to_owned(),
             digest: String::new(),
             attested: false,
-            request: Vec::new(),
+            request: Arc::default(),
             next_allowed_at: NOON,
         })));
         world.record(Event::Sent {

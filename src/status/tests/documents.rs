@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::model::{AccountState, Exclusion, Waiting};
 
@@ -612,10 +614,10 @@ fn a_plan_lets_nobody_go_who_waits_by_its_own_word() {
         variant: "short".to_owned(),
         digest: String::new(),
         attested: true,
-        request: Vec::new(),
+        request: Arc::default(),
         next_allowed_at: world.now - MINUTE,
     };
-    world.record(2 * MINUTE, Event::Intent(Box::new(intent)));
+    world.record(2 * MINUTE, Event::Intent(Arc::new(intent)));
     let sent = Event::Sent {
         key,
         message_id: 1,

@@ -6,6 +6,7 @@ mod measure;
 mod way;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -156,13 +157,13 @@ pub(super) fn a_send(n: u64) -> [crate::model::Recorded; 2] {
         variant: "short".into(),
         digest: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".into(),
         attested: false,
-        request,
+        request: request.into(),
         next_allowed_at: Timestamp(at.0 + 30_000),
     };
     [
         Recorded {
             at,
-            event: Event::Intent(Box::new(intent)),
+            event: Event::Intent(Arc::new(intent)),
         },
         Recorded {
             at: Timestamp(at.0 + 300),
