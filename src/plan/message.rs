@@ -256,7 +256,7 @@ pub(super) fn typing_ahead(
     }
     let index = inputs.observed.account_index(name);
     let Some(person) = candidates(inputs, turn.campaign, index, None)
-        .find(|number| !turn.taken.contains(number))
+        .find(|number| !turn.taken.contains(*number))
         .and_then(|number| inputs.observed.persons.id(Handle(number)))
         .filter(|person| person.is_user())
     else {

@@ -4,6 +4,8 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use roaring::RoaringBitmap;
+
 use super::accounts::{Availability, may_contact};
 use super::doubt::carried;
 use super::kept::Looked;
@@ -19,7 +21,11 @@ use crate::text::CampaignFacts;
 
 /// Sends of one account that may be in hand at once where no delay stands between them: enough that the account
 /// never waits for the disk, few enough that what Telegram's refusal leaves over is given back at once.
-const IN_HAND: usize = 256;
+const IN_HAND: usize = 512;
+
+/// With no more than so many in hand it is given others: early enough that it is never without any while they are planned
+/// and written down, late enough that many share one write.
+const FEW_IN_HAND: usize = IN_HAND / 4 * 3;
 
 /// People who were not looked up yet of whom it is asked whether a phone names them; once a pass at most.
 const PHONES_LOOKED_AT: usize = 2048;
@@ -47,14 +53,22 @@ pub(super) struct Turn<'a> {
     /// First contacts that the canary still lets go.
     canary: u32,
     /// People planned in this pass.
-    pub(super) taken: std::collections::BTreeSet<u32>,
+    pub(super) taken: RoaringBitmap,
+    /// Who keeps whom; found out once a pass.
+    keepers: OnceCell<Keepers<'a>>,
     pub(super) settled: usize,
     /// Whether people are known by a phone only, and who is not looked up in this pass yet; asked when somebody's text
     /// lacks something.
     phones: Option<(bool, VecDeque<u32>)>,
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
+    /// Who keeps whom.
+    pub(super) fn keepers(&self, inputs: &'a Inputs<'a>) -> &Keepers<'a> {
+        self.keepers
+            .get_or_init(|| Keepers::new(inputs, self.spec, self.campaign))
+    }
+
     /// Whether accounts are asked who may write to strangers for it.
     fn asks(&self) -> bool {
         self.open && self.room > 0 && self.canary > 0
@@ -107,7 +121,7 @@ struct AccountTurn<'a> {
     /// What asking it came to.
     part: Part,
     /// The next people by campaign.
-    queues: BTreeMap<usize, VecDeque<u32>>,
+    queues: BTreeMap<usize, Heads<'a>>,
     /// What it may still send today, over all campaigns.
     today: u32,
     /// What it may still send today under consent `attested`.
@@ -128,8 +142,8 @@ struct AccountTurn<'a> {
 
 /// Messages: each account takes its next person, campaigns in turn and accounts in turn, so that neither a campaign
 /// nor an account takes everybody. What an account owes to somebody it has written to goes before any first contact.
-pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan, looked: &mut [Looked<'_>]) {
-    let mut turns: Vec<Turn<'_>> = looked
+pub(super) fn messages<'a>(inputs: &'a Inputs<'a>, plan: &mut Plan, looked: &mut [Looked<'a>]) {
+    let mut turns: Vec<Turn<'a>> = looked
         .iter_mut()
         .enumerate()
         .filter_map(|(place, looked)| {
@@ -157,7 +171,8 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan, looked: &mut [Looke
                 follows_up,
                 room: campaign_room(inputs, line, spec, campaign),
                 canary: gate::canary_room(spec, campaign),
-                taken: std::collections::BTreeSet::new(),
+                taken: RoaringBitmap::new(),
+                keepers: OnceCell::new(),
                 settled: 0,
                 phones: None,
             })
@@ -188,10 +203,10 @@ pub(super) fn messages(inputs: &Inputs<'_>, plan: &mut Plan, looked: &mut [Looke
         .collect();
     // Whoever has least in hand goes first: after a stop for a refusal the others do not run ahead for ever.
     accounts.sort_by_key(|account| account.in_hand);
-    // One that has come to its half has all of them refilled: their intents then share one write.
+    // Where one has few, all of them are refilled: their intents then share one write.
     if accounts
         .iter()
-        .any(|account| account.had > 0 && account.had <= IN_HAND / 2)
+        .any(|account| account.had > 0 && account.had <= FEW_IN_HAND)
     {
         for account in &mut accounts {
             account.refills = true;
@@ -239,7 +254,7 @@ pub fn have_plenty(observed: &Observed) -> bool {
         .map(|account| account.in_flight.saturating_sub(account.in_doubt) as usize)
         .filter(|in_hand| *in_hand > 0)
         .peekable();
-    sending.peek().is_some() && sending.all(|in_hand| in_hand > IN_HAND / 2)
+    sending.peek().is_some() && sending.all(|in_hand| in_hand > FEW_IN_HAND)
 }
 
 /// How many more messages of a campaign may leave today, all accounts together.
@@ -335,7 +350,7 @@ impl<'a> AccountTurn<'a> {
     }
 
     /// Takes one person of the first campaign in turn that has one for it.
-    fn step(&mut self, inputs: &Inputs<'_>, plan: &mut Plan, turns: &mut [Turn<'_>]) {
+    fn step(&mut self, inputs: &'a Inputs<'a>, plan: &mut Plan, turns: &mut [Turn<'a>]) {
         if self.follow_up(inputs, plan, turns) {
             return;
         }
@@ -357,17 +372,17 @@ impl<'a> AccountTurn<'a> {
                 self.done = true;
                 return;
             }
-            // Refilled by the half, so that many intents share one write.
             if hand(turn.spec) == IN_HAND && !self.refills {
                 self.done = true;
                 return;
             }
-            let queue = self
+            let heads = self
                 .queues
                 .entry(index)
-                .or_insert_with(|| queue_of(inputs, self.name, turn));
-            match take(inputs, plan, self.name, turn, queue) {
+                .or_insert_with(|| Heads::new(inputs, self.name, turn));
+            match take(inputs, plan, self.name, turn, heads) {
                 Taken::Sent => {
+                    heads.left += 1;
                     self.in_hand += 1;
                     self.today -= 1;
                     if attested {
@@ -536,41 +551,51 @@ pub(super) fn candidates<'a>(
 /// are being looked up stand in the way of few.
 pub(super) const LOOK_PAST: usize = 256;
 
-/// The next people of an account in a campaign, gathered once a pass.
-fn queue_of(inputs: &Inputs<'_>, name: &AccountName, turn: &Turn<'_>) -> VecDeque<u32> {
-    // While nobody can be looked up, those who must be do not stand in the way of the others.
-    let can_look_up = matches!(may_resolve(inputs, name), Availability::Now { .. })
-        && !inputs.runtime.resolving.contains_key(name);
-    let index = inputs.observed.account_index(name);
-    let keepers = Keepers::new(inputs, turn.spec, turn.campaign);
-    let kept = keepers.any();
-    candidates(
-        inputs,
-        turn.campaign,
-        index,
-        can_look_up.then_some(turn.spec.accounts.len()),
-    )
-    .take(LOOK_THROUGH)
-    .filter(|number| !turn.taken.contains(number))
-    .filter(|number| !kept || !keepers.is_anothers(*number, index))
-    .take(LOOK_PAST)
-    .collect()
+/// The next people of an account in a campaign, looked at as they are needed.
+struct Heads<'a> {
+    numbers: Box<dyn Iterator<Item = u32> + 'a>,
+    /// How many more are looked at for nothing.
+    left: usize,
 }
 
-fn take(
-    inputs: &Inputs<'_>,
+impl<'a> Heads<'a> {
+    fn new(inputs: &'a Inputs<'a>, name: &AccountName, turn: &Turn<'a>) -> Self {
+        // While nobody can be looked up, those who must be do not stand in the way of the others.
+        let can_look_up = matches!(may_resolve(inputs, name), Availability::Now { .. })
+            && !inputs.runtime.resolving.contains_key(name);
+        let numbers = candidates(
+            inputs,
+            turn.campaign,
+            inputs.observed.account_index(name),
+            can_look_up.then_some(turn.spec.accounts.len()),
+        );
+        Heads {
+            numbers: Box::new(numbers.take(LOOK_THROUGH)),
+            left: LOOK_PAST,
+        }
+    }
+
+    /// The next whom neither this pass took already nor another account keeps.
+    fn next(&mut self, inputs: &'a Inputs<'a>, index: Option<u16>, turn: &Turn<'a>) -> Option<u32> {
+        self.left = self.left.checked_sub(1)?;
+        let keepers = turn.keepers(inputs);
+        let kept = keepers.any();
+        self.numbers.by_ref().find(|number| {
+            !turn.taken.contains(*number) && (!kept || !keepers.is_anothers(*number, index))
+        })
+    }
+}
+
+fn take<'a>(
+    inputs: &'a Inputs<'a>,
     plan: &mut Plan,
     name: &AccountName,
-    turn: &mut Turn<'_>,
-    queue: &mut VecDeque<u32>,
+    turn: &mut Turn<'a>,
+    heads: &mut Heads<'a>,
 ) -> Taken {
     let now = inputs.now;
     let index = inputs.observed.account_index(name);
-    while let Some(number) = queue.pop_front() {
-        // Another account may have taken him in this pass.
-        if turn.taken.contains(&number) {
-            continue;
-        }
+    while let Some(number) = heads.next(inputs, index, turn) {
         let handle = Handle(number);
         let Some(person) = inputs.observed.persons.id(handle) else {
             continue;

@@ -93,7 +93,7 @@ pub(super) fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<
     for (_, queue) in queues.filter(|(class, _)| !reaches(**class)) {
         for number in queue.iter().take(SETTLED_A_PASS) {
             let recipient = turn.campaign.recipients.get(&number);
-            if recipient.is_some_and(|r| r.bound) || turn.taken.contains(&number) {
+            if recipient.is_some_and(|r| r.bound) || turn.taken.contains(number) {
                 continue;
             }
             let Some(person) = persons.id(Handle(number)) else {
@@ -141,7 +141,8 @@ pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
         until: None,
     };
     let keepers = Keepers::new(inputs, turn.spec, turn.campaign);
-    let kept = keepers.any();
+    // A pass that takes people is followed by another at once, which tells who keeps those that are left.
+    let kept = (inputs.report_only || turn.taken.is_empty()) && keepers.any();
     for (class, queue) in &turn.campaign.queues {
         let best = own
             .iter()
