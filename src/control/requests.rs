@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::model::{Event, Intent, Recorded, SendKey};
 use crate::observed::Observed;
-use crate::store::{Seq, Store, StoreError};
+use crate::store::{EncodedEvent, Seq, Store, StoreError};
 
 /// Which event carries the bytes of which send that is under way.
 #[derive(Default)]
@@ -25,11 +25,8 @@ pub(super) fn bare(event: &Event) -> Event {
     }
 }
 
-/// An event's bytes, and the bytes that go with it.
-type Row = (Arc<[u8]>, Arc<[u8]>);
-
 /// What the store is given.
-pub(super) fn rows(events: &[Recorded]) -> Result<Vec<Row>, StoreError> {
+pub(super) fn rows(events: &[Recorded]) -> Result<Vec<EncodedEvent>, StoreError> {
     let mut bytes = Vec::new();
     events
         .iter()
@@ -55,8 +52,8 @@ pub(super) fn rows(events: &[Recorded]) -> Result<Vec<Row>, StoreError> {
 const BATCH_BYTES: usize = 4 << 20;
 
 /// The rows in batches, in their order. All but the largest are one batch, which is there whole or not at all.
-pub(super) fn batches(rows: Vec<Row>) -> Vec<Vec<Row>> {
-    let size = |row: &Row| row.0.len() + row.1.len();
+pub(super) fn batches(rows: Vec<EncodedEvent>) -> Vec<Vec<EncodedEvent>> {
+    let size = |row: &EncodedEvent| row.0.len() + row.1.len();
     if rows.iter().map(size).sum::<usize>() <= 2 * BATCH_BYTES {
         return vec![rows];
     }
@@ -191,7 +188,7 @@ mod tests {
         let row = |byte: u8, size: usize| -> Arc<[u8]> { vec![byte; size << 20].into() };
         let few = vec![(row(0, 1), Arc::default()), (row(1, 6), Arc::from([2]))];
         assert_eq!(batches(few.clone()), [few]);
-        let many: Vec<Row> = (0..20).map(|n| (row(n, 1), Arc::default())).collect();
+        let many: Vec<EncodedEvent> = (0..20).map(|n| (row(n, 1), Arc::default())).collect();
         let cut = batches(many.clone());
         assert!(cut.len() > 1);
         for batch in &cut {

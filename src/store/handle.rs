@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{oneshot, watch};
 
 use super::error::Failure;
-use super::state::Progress;
+use super::state::{EncodedEvent, Progress};
 use super::{Seq, Store, StoreError};
 
 /// An event that nobody waits for is synced after at most this.
@@ -229,7 +229,7 @@ impl<E: Serialize + DeserializeOwned + Send + Sync + 'static> StoreHandle<E> {
     /// As [`Store::append_encoded`], as [`StoreHandle::append`].
     pub fn append_encoded(
         &self,
-        events: Vec<(Arc<[u8]>, Arc<[u8]>)>,
+        events: Vec<EncodedEvent>,
         durability: Durability,
     ) -> Result<Appended, StoreError> {
         self.started(durability, || self.store.append_encoded(events))

@@ -80,7 +80,8 @@ pub use kept::{KeptAnswers, KeptName};
 pub use people::{People, PersonRow};
 pub use salvage::{Salvaged, salvage};
 pub use state::{
-    Access, Exported, FoldReport, Loaded, OpenReport, Options, Sizes, Store, VerifyReport,
+    Access, EncodedEvent, Exported, FoldReport, Loaded, OpenReport, Options, Sizes, Store,
+    VerifyReport,
 };
 pub use trees::{Audience, Conversations, Lookups, Meta};
 

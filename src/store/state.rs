@@ -151,6 +151,9 @@ pub struct Sizes {
     pub checkpoints: u64,
 }
 
+/// An event as MessagePack with named fields, and the bytes that go with it until it is settled; empty where none do.
+pub type EncodedEvent = (Arc<[u8]>, Arc<[u8]>);
+
 /// Memory that events waiting to be folded may take before the appender itself folds them: far
 /// more than gathers while folding keeps up.
 const MAX_PENDING_BYTES: usize = 64 << 20;
@@ -284,10 +287,7 @@ impl<E: Serialize + DeserializeOwned> Store<E> {
 
     /// As [`Store::append_with_payloads`], of events that are MessagePack with named fields already: for a caller who writes
     /// them faster than serde does.
-    pub fn append_encoded(
-        &self,
-        events: Vec<(Arc<[u8]>, Arc<[u8]>)>,
-    ) -> Result<(Seq, Seq), StoreError> {
+    pub fn append_encoded(&self, events: Vec<EncodedEvent>) -> Result<(Seq, Seq), StoreError> {
         self.inner.append(events)
     }
 

@@ -61,6 +61,9 @@ pub(super) struct Row(Arc<Shared>);
 /// The side of the connection.
 pub(super) struct Turn(Arc<Shared>);
 
+/// A request that is to be written now, and the place of its answer.
+pub(super) type Next = (Arc<[u8]>, Turn);
+
 /// What became of a row so far.
 pub(super) struct Came {
     /// Requests with their answers, in their order.
@@ -71,10 +74,7 @@ pub(super) struct Came {
 
 impl Row {
     /// A row and its first request; none where it may not leave.
-    pub(super) fn new(
-        requests: VecDeque<Arc<[u8]>>,
-        may_leave: MayLeave,
-    ) -> (Row, Option<(Arc<[u8]>, Turn)>) {
+    pub(super) fn new(requests: VecDeque<Arc<[u8]>>, may_leave: MayLeave) -> (Row, Option<Next>) {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 next: requests,
@@ -157,7 +157,7 @@ impl Turn {
     }
 
     /// Takes the answer. Answers the request that is to be written next.
-    pub(super) fn answered(self, request: Arc<[u8]>, answer: Answer) -> Option<(Arc<[u8]>, Turn)> {
+    pub(super) fn answered(self, request: Arc<[u8]>, answer: Answer) -> Option<Next> {
         fail::fail_point!("send.answered");
         let fine = answer.is_ok();
         let mut state = self.0.state();
