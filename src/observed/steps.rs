@@ -5,8 +5,10 @@
 //! to look through: who was sent step n waits for step n+1, whether the spec has one or not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::table::{Row, Table};
 use super::{Handle, pairs};
@@ -27,6 +29,13 @@ struct Chain {
     in_flight: bool,
     /// Why he gets no more steps.
     ended: Option<Outcome>,
+}
+
+impl Chain {
+    /// Whether he waits for the next step.
+    fn waits(&self) -> bool {
+        self.ended.is_none() && !self.in_flight
+    }
 }
 
 /// People who were written to together are at the same step.
@@ -122,14 +131,42 @@ pub struct StepRow<'a> {
     pub outcome: Outcome,
 }
 
+/// Everybody who waits for a step.
+type Waiters = BTreeMap<StepGroup, BTreeSet<StepWaiter>>;
+
+/// Everybody who waits for a step, put in order when that is first asked: most specs have no follow-ups, and nobody asks
+/// whom they wait for, though each of a million people may be written to. From then on it is kept up.
+#[derive(Debug, Clone, Default)]
+struct Queues(OnceLock<Waiters>);
+
+/// They follow from the chains.
+impl PartialEq for Queues {
+    fn eq(&self, _: &Queues) -> bool {
+        true
+    }
+}
+
+/// Nothing: versions that would look for the queues here refuse it, rather than take it that nobody waits.
+impl Serialize for Queues {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+/// Versions before wrote them down.
+impl<'de> Deserialize<'de> for Queues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Queues, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Queues::default())
+    }
+}
+
 /// All follow-ups of a campaign.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Steps {
     /// By person and run, those of `each_run: everyone`; of versions before, all.
     #[serde(with = "pairs")]
     by_run: BTreeMap<(u32, u32), Chain>,
-    #[serde(with = "pairs")]
-    queues: BTreeMap<StepGroup, BTreeSet<StepWaiter>>,
+    queues: Queues,
     /// Chains that go on, by what comes next and whether he replied.
     #[serde(with = "pairs")]
     active: BTreeMap<(u16, bool), u64>,
@@ -181,9 +218,23 @@ impl Steps {
             .chain(by_run)
     }
 
-    /// Who waits for a step, in groups; the groups are as many as accounts times steps.
+    /// Puts everybody who waits in order, where that was not asked before.
+    fn queues(&self) -> &Waiters {
+        self.queues.0.get_or_init(|| {
+            let mut groups: BTreeMap<StepGroup, Vec<StepWaiter>> = BTreeMap::new();
+            for (key, chain) in self.all_chains().filter(|(_, chain)| chain.waits()) {
+                let (group, waiter) = Self::place(key, chain);
+                groups.entry(group).or_default().push(waiter);
+            }
+            let sorted = |(group, waiters): (_, Vec<_>)| (group, waiters.into_iter().collect());
+            groups.into_iter().map(sorted).collect()
+        })
+    }
+
+    /// Who waits for a step, in groups; the groups are as many as accounts times steps. The first time costs as much as
+    /// there are people who got a message: it is not to be asked of a spec without follow-ups.
     pub fn groups(&self) -> impl Iterator<Item = (StepGroup, &BTreeSet<StepWaiter>)> {
-        self.queues.iter().map(|(group, queue)| (*group, queue))
+        self.queues().iter().map(|(group, queue)| (*group, queue))
     }
 
     /// The same of one account.
@@ -201,7 +252,7 @@ impl Steps {
             next: u16::MAX,
             replied: true,
         };
-        self.queues
+        self.queues()
             .range(first..=last)
             .map(|(group, queue)| (*group, queue))
     }
@@ -294,7 +345,7 @@ impl Steps {
     /// The steps that somebody waits for, run by run.
     pub fn waiting(&self, handle: Handle) -> impl Iterator<Item = (StepGroup, StepWaiter)> {
         self.chains_of(handle.0)
-            .filter(|(_, chain)| chain.ended.is_none() && !chain.in_flight)
+            .filter(|(_, chain)| chain.waits())
             .map(move |(run, chain)| Self::place((handle.0, run), chain))
     }
 
@@ -492,18 +543,23 @@ impl Steps {
     }
 
     fn enqueue(&mut self, key: (u32, u32), chain: Chain) {
-        if chain.ended.is_none() && !chain.in_flight {
+        if let Some(queues) = self.queues.0.get_mut()
+            && chain.waits()
+        {
             let (group, waiter) = Self::place(key, chain);
-            self.queues.entry(group).or_default().insert(waiter);
+            queues.entry(group).or_default().insert(waiter);
         }
     }
 
     fn dequeue(&mut self, key: (u32, u32), chain: Chain) {
+        let Some(queues) = self.queues.0.get_mut() else {
+            return;
+        };
         let (group, waiter) = Self::place(key, chain);
-        if let Some(queue) = self.queues.get_mut(&group) {
+        if let Some(queue) = queues.get_mut(&group) {
             queue.remove(&waiter);
             if queue.is_empty() {
-                self.queues.remove(&group);
+                queues.remove(&group);
             }
         }
     }
@@ -524,6 +580,8 @@ fn uncount<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ONE: Handle = Handle(1);
@@ -648,5 +706,86 @@ mod tests {
             .flat_map(|(_, queue)| queue.iter().map(StepWaiter::since))
             .collect();
         assert_eq!(bases, [Timestamp(1_000), Timestamp(3_000)]);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Change {
+        Start(u16, bool),
+        Intended,
+        Accepted(u16),
+        Refused(u16),
+        Released,
+        Skipped(u16),
+        Reply,
+        End,
+        Reopen(Outcome),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        let step = 1u16..4;
+        let outcome = [Outcome::Failed, Outcome::AccountLost, Outcome::OptedOut];
+        prop_oneof![
+            3 => (0u16..3, any::<bool>()).prop_map(|(account, replied)| Change::Start(account, replied)),
+            2 => Just(Change::Intended),
+            2 => step.clone().prop_map(Change::Accepted),
+            1 => step.clone().prop_map(Change::Refused),
+            1 => Just(Change::Released),
+            1 => step.prop_map(Change::Skipped),
+            1 => Just(Change::Reply),
+            1 => Just(Change::End),
+            1 => prop::sample::select(outcome.to_vec()).prop_map(Change::Reopen),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_asks_early_and_whoever_asks_late_hears_of_the_same_people(
+            changes in prop::collection::vec((0u32..6, 0u32..2, 0i64..20_000, change()), 0..60),
+            asked_after in 0usize..60,
+        ) {
+            let mut steps = Steps::default();
+            for (n, (who, run, at, change)) in changes.into_iter().enumerate() {
+                if n == asked_after {
+                    steps.groups().count();
+                }
+                let (who, at) = (Handle(who), Timestamp(at));
+                match change {
+                    Change::Start(account, replied) => steps.start(who, run, account, at, replied),
+                    Change::Intended => steps.intended(who, run),
+                    Change::Accepted(step) => steps.accepted(who, run, step, at, "nudge"),
+                    Change::Refused(step) => steps.refused(who, run, step, Outcome::Failed, "nudge"),
+                    Change::Released => steps.released(who, run),
+                    Change::Skipped(step) => steps.skipped(who, run, step, Outcome::AccountLost),
+                    Change::Reply => steps.reply(who),
+                    Change::End => steps.end(who, Outcome::OptedOut),
+                    Change::Reopen(outcome) => steps.reopen(outcome, |_| true),
+                }
+            }
+            let again: Steps = rmp_serde::from_slice(&rmp_serde::to_vec(&steps).unwrap()).unwrap();
+            prop_assert_eq!(&again, &steps);
+            prop_assert!(again.queues.0.get().is_none());
+            prop_assert_eq!(again.queues(), steps.queues());
+            for account in 0..3 {
+                prop_assert!(again.groups_of(account).eq(steps.groups_of(account)));
+            }
+            let mut one_by_one = Waiters::new();
+            for (group, waiter) in (0..6).flat_map(|who| steps.waiting(Handle(who))) {
+                one_by_one.entry(group).or_default().insert(waiter);
+            }
+            prop_assert_eq!(&one_by_one, steps.queues());
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_of_before_that_holds_the_queues_is_read() {
+        let steps = steps();
+        let mut bytes = rmp_serde::to_vec(&steps).unwrap();
+        // Ten fields: nobody in the first, nothing in the second, which stood for the queues.
+        let queues: Vec<_> = steps.queues().iter().collect();
+        assert_eq!(bytes[..3], [0x9a, 0x90, 0xc0]);
+        bytes.splice(2..3, rmp_serde::to_vec(&queues).unwrap());
+        let before: Steps = rmp_serde::from_slice(&bytes).unwrap();
+        assert_eq!(before, steps);
+        assert_eq!(waiting(&before), [(1, false, 1), (1, false, 2)]);
     }
 }

@@ -619,7 +619,8 @@ impl Pair {
                 pair.count(minute.0.div_euclid(MINUTE), count);
             }
         }
-        for (group, queue) in campaign.steps.groups_of(index) {
+        let owed = steps::of(spec, campaign);
+        for (group, queue) in owed.flat_map(|steps| steps.groups_of(index)) {
             let Some((step, after)) = steps::next_step(spec, group) else {
                 continue;
             };

@@ -10,7 +10,7 @@ use super::sends::Turn;
 use super::{Action, Gate, Inputs, Link, Plan};
 use crate::desired::{ResolvedCampaign, ResolvedStep};
 use crate::model::{AccountName, Event, Lineage, Outcome, SendKey, Timestamp, Waiting};
-use crate::observed::{Campaign, Handle, StepGroup, StepWaiter};
+use crate::observed::{Campaign, Handle, StepGroup, StepWaiter, Steps};
 
 /// Follow-ups of one account and campaign that one pass looks at: who is slowed down stands in the way of few.
 const LOOK_PAST: usize = 256;
@@ -63,6 +63,16 @@ pub(super) fn step_of(spec: &ResolvedCampaign, step: u16) -> Option<&ResolvedSte
     spec.follow_ups.get(usize::from(step).checked_sub(1)?)
 }
 
+/// The steps of a campaign whose spec has follow-ups, of any other none: who waits for one is not asked in vain, since the
+/// first question has a cost.
+pub(super) fn of<'a>(
+    spec: &ResolvedCampaign,
+    campaign: &'a Campaign,
+) -> impl Iterator<Item = &'a Steps> {
+    let has_some = !spec.follow_ups.is_empty();
+    has_some.then_some(&campaign.steps).into_iter()
+}
+
 /// Whether follow-ups of a campaign may leave now: what keeps only first contacts (nobody new to write to, a slot of the
 /// owner's plan, a source that cannot be read) does not keep them.
 pub(super) fn may_go(
@@ -72,8 +82,8 @@ pub(super) fn may_go(
     spec: &ResolvedCampaign,
     campaign: &Campaign,
 ) -> bool {
-    let anybody = campaign.steps.groups().next().is_some();
-    if !anybody || spec.follow_ups.is_empty() || inputs.runtime.draining {
+    let anybody = of(spec, campaign).flat_map(Steps::groups).next().is_some();
+    if !anybody || inputs.runtime.draining {
         return false;
     }
     let open = plan
@@ -143,7 +153,7 @@ pub(super) fn next_at(
     campaign: &Campaign,
 ) -> Option<Timestamp> {
     let mut due: BTreeMap<u16, Timestamp> = BTreeMap::new();
-    for (group, queue) in campaign.steps.groups() {
+    for (group, queue) in of(spec, campaign).flat_map(Steps::groups) {
         if let Some((_, after)) = next_step(spec, group)
             && let Some(first) = heard_out(inputs, queue).next()
         {
@@ -183,7 +193,7 @@ pub fn owed_by(
     let Some(index) = inputs.observed.account_index(name) else {
         return 0;
     };
-    let groups = campaign.steps.groups_of(index);
+    let groups = of(spec, campaign).flat_map(|steps| steps.groups_of(index));
     groups
         .filter_map(|(group, queue)| {
             let (_, after) = next_step(spec, group)?;
@@ -215,7 +225,7 @@ fn is_lost(inputs: &Inputs<'_>, spec: &ResolvedCampaign, name: &AccountName) -> 
 /// Follow-ups whose account is gone are settled when they are due: no other account takes them over.
 pub(super) fn settle_lost(inputs: &Inputs<'_>, plan: &mut Plan, turn: &Turn<'_>) {
     let mut left = SETTLED_A_PASS;
-    for (group, queue) in turn.campaign.steps.groups() {
+    for (group, queue) in of(turn.spec, turn.campaign).flat_map(Steps::groups) {
         let Some((step, after)) = next_step(turn.spec, group) else {
             continue;
         };
@@ -281,7 +291,8 @@ pub(super) fn due(
             continue;
         };
         let before = all.len();
-        for (group, queue) in turn.campaign.steps.groups_of(index) {
+        let steps = of(turn.spec, turn.campaign);
+        for (group, queue) in steps.flat_map(|steps| steps.groups_of(index)) {
             let Some((step, after)) = next_step(turn.spec, group) else {
                 continue;
             };
