@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::{PersonId, Roll};
 
@@ -21,11 +22,111 @@ pub struct Handle(pub u32);
 #[serde(transparent)]
 pub struct ClassId(pub u32);
 
+/// The class of each person, by handle: one byte while there are few classes, as nearly always.
+#[derive(Debug, Clone)]
+enum Reach {
+    Few(Vec<u8>),
+    Many(Vec<ClassId>),
+}
+
+impl Default for Reach {
+    fn default() -> Reach {
+        Reach::Few(Vec::new())
+    }
+}
+
+impl Reach {
+    /// Room that is made at once for people who are about to be read.
+    const MOST_AT_ONCE: usize = 1 << 20;
+
+    fn get(&self, at: usize) -> Option<ClassId> {
+        match self {
+            Reach::Few(classes) => classes.get(at).map(|class| ClassId(u32::from(*class))),
+            Reach::Many(classes) => classes.get(at).copied(),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = ClassId> + '_ {
+        (0..).map_while(|at| self.get(at))
+    }
+
+    fn push(&mut self, class: ClassId) {
+        match (self.widened_for(class), u8::try_from(class.0)) {
+            (Reach::Few(classes), Ok(class)) => classes.push(class),
+            (Reach::Few(_), Err(_)) => {}
+            (Reach::Many(classes), _) => classes.push(class),
+        }
+    }
+
+    fn set(&mut self, at: usize, class: ClassId) {
+        match (self.widened_for(class), u8::try_from(class.0)) {
+            (Reach::Few(classes), Ok(class)) => {
+                if let Some(slot) = classes.get_mut(at) {
+                    *slot = class;
+                }
+            }
+            (Reach::Few(_), Err(_)) => {}
+            (Reach::Many(classes), _) => {
+                if let Some(slot) = classes.get_mut(at) {
+                    *slot = class;
+                }
+            }
+        }
+    }
+
+    /// Itself, which can hold this class now.
+    fn widened_for(&mut self, class: ClassId) -> &mut Reach {
+        if matches!(self, Reach::Few(_)) && u8::try_from(class.0).is_err() {
+            *self = Reach::Many(self.iter().collect());
+        }
+        self
+    }
+}
+
+/// In which form means nothing.
+impl PartialEq for Reach {
+    fn eq(&self, other: &Reach) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Serialize for Reach {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Reach::Few(classes) => serializer.collect_seq(classes),
+            Reach::Many(classes) => serializer.collect_seq(classes),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Reach {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Reach, D::Error> {
+        struct Classes;
+        impl<'de> Visitor<'de> for Classes {
+            type Value = Reach;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of classes")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Reach, A::Error> {
+                let len = seq.size_hint().unwrap_or(0).min(Reach::MOST_AT_ONCE);
+                let mut reach = Reach::Few(Vec::with_capacity(len));
+                while let Some(class) = seq.next_element()? {
+                    reach.push(class);
+                }
+                Ok(reach)
+            }
+        }
+        deserializer.deserialize_seq(Classes)
+    }
+}
+
 /// Everybody, with who can reach him.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Persons {
     ids: Roll,
-    reach: Vec<ClassId>,
+    reach: Reach,
     classes: Vec<Vec<u16>>,
     #[serde(with = "super::pairs")]
     by_accounts: BTreeMap<Vec<u16>, ClassId>,
@@ -38,7 +139,7 @@ impl Default for Persons {
     fn default() -> Self {
         Persons {
             ids: Roll::default(),
-            reach: Vec::new(),
+            reach: Reach::default(),
             classes: vec![Vec::new()],
             by_accounts: BTreeMap::from([(Vec::new(), ClassId(0))]),
             resolved: BTreeMap::new(),
@@ -83,10 +184,7 @@ impl Persons {
 
     /// The accounts that can reach him, as a class.
     pub fn class(&self, handle: Handle) -> ClassId {
-        self.reach
-            .get(handle.0 as usize)
-            .copied()
-            .unwrap_or_default()
+        self.reach.get(handle.0 as usize).unwrap_or_default()
     }
 
     /// The accounts of a class, by position, ascending.
@@ -120,9 +218,7 @@ impl Persons {
             _ => return (old, old),
         }
         let new = self.class_of_accounts(accounts);
-        if let Some(slot) = self.reach.get_mut(handle.0 as usize) {
-            *slot = new;
-        }
+        self.reach.set(handle.0 as usize, new);
         (old, new)
     }
 
@@ -156,5 +252,44 @@ impl Persons {
             .iter()
             .filter(move |(_, who)| **who == person)
             .map(|(reference, _)| *reference)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn classes_are_kept_whether_there_are_few_or_many(
+            pushed in prop::collection::vec(0u32..200, 0..40),
+            steps in prop::collection::vec((0usize..50, prop_oneof![9 => 0u32..256, 1 => any::<u32>()]), 0..60),
+        ) {
+            let mut reach = Reach::default();
+            let mut list: Vec<ClassId> = Vec::new();
+            for class in pushed.into_iter().map(ClassId) {
+                reach.push(class);
+                list.push(class);
+            }
+            for (at, class) in steps {
+                let class = ClassId(class);
+                match list.get_mut(at) {
+                    Some(slot) => {
+                        *slot = class;
+                        reach.set(at, class);
+                    }
+                    None => {
+                        list.push(class);
+                        reach.push(class);
+                    }
+                }
+            }
+            prop_assert!(reach.iter().eq(list.iter().copied()));
+            let bytes = rmp_serde::to_vec(&reach).unwrap();
+            prop_assert_eq!(&bytes, &rmp_serde::to_vec(&list).unwrap());
+            prop_assert_eq!(&rmp_serde::from_slice::<Reach>(&bytes).unwrap(), &reach);
+        }
     }
 }
