@@ -8,6 +8,8 @@
 //! Beside each page, written in one step with it, stands a row that says who is in it: a start reads a thousand such rows
 //! of some hundred bytes, and no page before somebody in it is asked for.
 
+mod page_of;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +18,7 @@ use super::codec::{items, le_u32, le_u64, put_item};
 use super::db::{Changes, Tree};
 use super::trees::Record;
 use crate::model::PersonId;
+use page_of::PageOf;
 
 /// People in a page.
 const PAGE_PEOPLE: usize = 1_000;
@@ -31,9 +34,6 @@ const MAX_PERSON_BYTES: usize = 64 << 10;
 const LISTS: u8 = 0xFF;
 /// Says that every page has such a row: states of before have none.
 const ALL_LISTED: &[u8] = &[1];
-/// People who were added since the index was last put in order, before that is done again: few beside those who are in
-/// order.
-const UNORDERED: usize = 1_024;
 
 /// The people tree. Clones share one index.
 #[derive(Debug, Clone)]
@@ -48,83 +48,6 @@ struct Index {
     pages: BTreeMap<u32, Page>,
     /// Every page has its row that says who is in it.
     listed: bool,
-}
-
-/// The newest page of each person: 12 bytes a person, of whom there may be a million.
-#[derive(Debug, Default)]
-struct PageOf {
-    /// Ascending; nearly everybody.
-    people: Vec<PersonId>,
-    /// Of each of them; 0 for somebody who is gone.
-    pages: Vec<u32>,
-    /// Those who came since, none of whom is among the others.
-    recent: HashMap<PersonId, u32>,
-    known: usize,
-}
-
-impl PageOf {
-    fn get(&self, person: PersonId) -> Option<u32> {
-        let page = match self.people.binary_search(&person) {
-            Ok(at) => self.pages.get(at),
-            Err(_) => self.recent.get(&person),
-        };
-        page.copied().filter(|page| *page > 0)
-    }
-
-    /// Answers with the page before.
-    fn insert(&mut self, person: PersonId, page: u32) -> Option<u32> {
-        let last = self.people.last();
-        let before = if self.recent.is_empty() && last.is_none_or(|last| *last < person) {
-            // People come in the order of their ids more often than not.
-            self.people.push(person);
-            self.pages.push(page);
-            0
-        } else if let Ok(at) = self.people.binary_search(&person)
-            && let Some(slot) = self.pages.get_mut(at)
-        {
-            std::mem::replace(slot, page)
-        } else {
-            let before = self.recent.insert(person, page).unwrap_or(0);
-            if self.recent.len() > UNORDERED.max(self.people.len() / 8) {
-                self.put_in_order();
-            }
-            before
-        };
-        if before == 0 {
-            self.known += 1;
-        }
-        Some(before).filter(|page| *page > 0)
-    }
-
-    /// Puts those who came lately among the others, from the end on: nobody is moved twice.
-    fn put_in_order(&mut self) {
-        let mut recent: Vec<(PersonId, u32)> = self.recent.drain().collect();
-        recent.sort_unstable();
-        let mut from = self.people.len();
-        let mut to = from + recent.len();
-        self.people.resize(to, PersonId(0));
-        self.pages.resize(to, 0);
-        while let Some((person, page)) = recent.pop() {
-            while from > 0 && self.people[from - 1] > person {
-                (from, to) = (from - 1, to - 1);
-                self.people[to] = self.people[from];
-                self.pages[to] = self.pages[from];
-            }
-            to -= 1;
-            self.people[to] = person;
-            self.pages[to] = page;
-        }
-    }
-
-    fn remove(&mut self, person: PersonId) {
-        let was = match self.people.binary_search(&person) {
-            Ok(at) => self.pages.get_mut(at).map(std::mem::take),
-            Err(_) => self.recent.remove(&person),
-        };
-        if was.is_some_and(|page| page > 0) {
-            self.known -= 1;
-        }
-    }
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -500,7 +423,7 @@ impl People {
     /// How many people are known.
     pub fn len(&self) -> Result<usize, StoreError> {
         let mut guard = self.index()?;
-        Ok(guard.get()?.page_of.known)
+        Ok(guard.get()?.page_of.known())
     }
 
     /// Whether nobody is known.
@@ -631,27 +554,6 @@ mod tests {
     use super::*;
 
     proptest! {
-        #[test]
-        fn the_index_holds_what_a_map_holds(
-            steps in prop::collection::vec((0u32..9, prop_oneof![0i64..4_000, any::<i64>()]), 0..6_000),
-        ) {
-            let mut index = PageOf::default();
-            let mut map: BTreeMap<PersonId, u32> = BTreeMap::new();
-            for (page, id) in steps {
-                let person = PersonId(id);
-                if page == 0 {
-                    index.remove(person);
-                    map.remove(&person);
-                } else {
-                    prop_assert_eq!(index.insert(person, page), map.insert(person, page));
-                }
-            }
-            prop_assert_eq!(index.known, map.len());
-            for id in (0..4_000).map(PersonId).chain(map.keys().copied()) {
-                prop_assert_eq!(index.get(id), map.get(&id).copied());
-            }
-        }
-
         #[test]
         fn a_list_comes_back_as_it_was(ids in prop::collection::vec(any::<i64>(), 0..50), bytes: u32) {
             let list = List { people: ids.into_iter().map(PersonId).collect(), bytes };
