@@ -201,6 +201,8 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             } else {
                 lookup.found |= incoming;
             }
+            // Whoever was never met before has a handle next to that of who came before him.
+            lookup.found.optimize();
         }
         Event::Judged {
             campaign,
