@@ -14,6 +14,7 @@ mod flights;
 mod fold;
 mod lookups;
 mod meter;
+mod moments;
 mod persons;
 mod places;
 mod recipients;

@@ -1,10 +1,10 @@
 //! What is kept by handle: small, since there may be a million of each.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
+use super::moments::{Moment, Moments};
 use roaring::RoaringBitmap;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -17,7 +17,7 @@ const ROWS: usize = 1 << BITS;
 /// A row of a table. People who were found and written to together have all in common but a moment.
 pub trait Row: Clone + PartialEq {
     /// The moment that is each row's own.
-    type Moment: Copy + Default + PartialEq + Debug;
+    type Moment: Moment;
 
     /// Takes the moment out of the row.
     fn take_moment(&mut self) -> Self::Moment;
@@ -27,7 +27,8 @@ pub trait Row: Clone + PartialEq {
 }
 
 /// A map by handle, ascending. People who are found together have handles in a row: a block of 256 handles holds what its
-/// rows have in common once, and beside that two bytes and a moment a row.
+/// rows have in common once, and beside that two bytes and a moment a row, which takes half its size where all of a block
+/// are near each other.
 #[derive(Debug, Clone)]
 pub struct Table<V: Row> {
     blocks: BTreeMap<u32, Block<V>>,
@@ -41,7 +42,7 @@ struct Block<V: Row> {
     /// Which kind each row is of.
     kinds: Vec<u8>,
     /// The moment of each row; empty where none has one.
-    moments: Vec<V::Moment>,
+    moments: Moments<V::Moment>,
     /// Rows without their moments, all different; each is some row's.
     shapes: Vec<V>,
 }
@@ -60,7 +61,7 @@ impl<V: Row> Default for Block<V> {
         Block {
             keys: Vec::new(),
             kinds: Vec::new(),
-            moments: Vec::new(),
+            moments: Moments::default(),
             shapes: Vec::new(),
         }
     }
@@ -87,7 +88,7 @@ impl<V: Row> Block<V> {
 
     fn row(&self, at: usize) -> Option<V> {
         let mut row = self.shape(at)?.clone();
-        row.set_moment(self.moments.get(at).copied().unwrap_or_default());
+        row.set_moment(self.moments.get(at));
         Some(row)
     }
 
@@ -118,7 +119,7 @@ impl<V: Row> Block<V> {
     }
 
     fn set(&mut self, at: usize, mut row: V) {
-        self.set_moment(at, row.take_moment());
+        self.moments.set(at, row.take_moment(), self.keys.len());
         let old = self.kinds[at];
         match self.kind(&row) {
             Some(new) => {
@@ -140,28 +141,13 @@ impl<V: Row> Block<V> {
         };
         self.keys.insert(at, key);
         self.kinds.insert(at, kind);
-        if !self.moments.is_empty() {
-            self.moments.insert(at, moment);
-        }
-        self.set_moment(at, moment);
-    }
-
-    fn set_moment(&mut self, at: usize, moment: V::Moment) {
-        if self.moments.is_empty() {
-            if moment == V::Moment::default() {
-                return;
-            }
-            self.moments = vec![V::Moment::default(); self.keys.len()];
-        }
-        self.moments[at] = moment;
+        self.moments.insert(at, moment, self.keys.len());
     }
 
     fn remove(&mut self, at: usize) {
         self.keys.remove(at);
         let kind = self.kinds.remove(at);
-        if !self.moments.is_empty() {
-            self.moments.remove(at);
-        }
+        self.moments.remove(at);
         self.leave(kind);
     }
 
@@ -173,7 +159,7 @@ impl<V: Row> Block<V> {
             && self.keys.is_sorted_by(|a, b| a < b)
             && self.kinds.len() == len
             && self.kinds.iter().all(known)
-            && (self.moments.is_empty() || self.moments.len() == len)
+            && self.moments.are_of(len)
     }
 }
 
@@ -288,7 +274,7 @@ impl<V: Row<Moment: Serialize> + Serialize> Serialize for Table<V> {
                 number: *number,
                 keys: block.keys,
                 kinds: block.kinds,
-                moments: block.moments,
+                moments: block.moments.into_list(),
                 shapes: block.shapes,
             }
         }))
@@ -326,7 +312,7 @@ impl<'de, V: Row<Moment: Deserialize<'de>> + Deserialize<'de>> Table<V> {
                     let block = Block {
                         keys: packed.keys,
                         kinds: packed.kinds,
-                        moments: packed.moments,
+                        moments: Moments::of(packed.moments),
                         shapes: packed.shapes,
                     };
                     if !block.is_sound() {
@@ -414,6 +400,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Two of them in a row are near each other.
+    impl Moment for u8 {
+        type Near = u8;
+
+        fn near(self, base: u8) -> Option<u8> {
+            match self {
+                0 => Some(0),
+                at => Some(at.checked_sub(base)? + 1).filter(|near| *near < 3),
+            }
+        }
+
+        fn far(near: u8, base: u8) -> u8 {
+            near.checked_sub(1).map_or(0, |near| base + near)
+        }
+    }
 
     /// Its low bits are its moment.
     impl Row for u16 {
