@@ -1,5 +1,7 @@
 //! People as templates and filters see them. Personal data: it stands in one erasable tree, never in the journal.
 
+mod row;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
