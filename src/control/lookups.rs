@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use tokio::sync::mpsc;
 
+use super::people_store::Encoded;
 use crate::desired::SourceKind;
 use crate::model::{Lineage, LookupEnd, Person, PersonId, Reference, SourceId};
 use crate::people::file;
@@ -12,7 +13,7 @@ use crate::people::file;
 /// A page, or the end, of a look-up in the workspace.
 pub(super) enum Found {
     /// People.
-    Page(Vec<(PersonId, Person)>),
+    Page(Encoded),
     /// No more.
     End(LookupEnd),
 }
@@ -56,7 +57,7 @@ pub(super) fn of_file(
         left -= page.len();
         if !page.is_empty()
             && tell
-                .blocking_send((which.clone(), Found::Page(page)))
+                .blocking_send((which.clone(), Found::Page(Encoded::of(&page))))
                 .is_err()
         {
             return ControlFlow::Break(());

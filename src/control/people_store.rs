@@ -1,8 +1,9 @@
 //! Who is who, out of the store, with what was asked lately kept in memory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -25,11 +26,16 @@ const MAX_PEOPLE: usize = 2_000;
 /// A change of more people than this is a page of a source: they are read again by the page, when they are asked for.
 const KEPT_AT_ONCE: usize = 64;
 
+/// Bytes of a person's row, a few columns of a file among them: so much room is made for each.
+const ROW: usize = 224;
+
 /// The people tree as the planner sees it.
 pub(crate) struct PeopleStore {
     tree: Option<store::People>,
     conversations: Option<store::Conversations>,
     cache: Mutex<Cache>,
+    /// Those whom somebody passes by.
+    passed: Mutex<Passed>,
     /// People were written that the end of the process would still take.
     unsaved: AtomicBool,
     /// Whom the suppression list names by reference.
@@ -52,7 +58,7 @@ impl Cache {
     fn find(&mut self, person: PersonId) -> Option<&Option<Person>> {
         if !self.people.contains_key(&person) {
             let row = self.rows.remove(&person)?;
-            self.keep(person, part(row.bytes()));
+            self.keep(person, read(row.bytes()));
         }
         self.people.get(&person)
     }
@@ -77,6 +83,84 @@ impl Cache {
     }
 }
 
+/// A page of people, ascending, and one of them as he was read last.
+#[derive(Default)]
+struct Passed {
+    rows: Vec<(PersonId, store::PersonRow)>,
+    person: Person,
+}
+
+fn row_of(rows: &[(PersonId, store::PersonRow)], person: PersonId) -> Option<&[u8]> {
+    let at = rows.binary_search_by_key(&person, |(id, _)| *id).ok()?;
+    rows.get(at).map(|(_, row)| row.bytes())
+}
+
+/// People of whom each has a row already: who reads a source makes them, so that whoever writes them down has little to
+/// do.
+pub(crate) struct Encoded {
+    people: Vec<(PersonId, Range<usize>)>,
+    rows: Vec<u8>,
+}
+
+impl Encoded {
+    /// Of people each of whom is named once.
+    pub(crate) fn of(people: &[(PersonId, Person)]) -> Encoded {
+        let mut rows = Vec::with_capacity(people.len() * ROW);
+        let people = people.iter().filter_map(|(id, person)| {
+            let start = rows.len();
+            match rmp_serde::encode::write_named(&mut rows, person) {
+                Ok(()) => Some((*id, start..rows.len())),
+                Err(error) => {
+                    tracing::error!(%error, "a person could not be encoded");
+                    rows.truncate(start);
+                    None
+                }
+            }
+        });
+        Encoded {
+            people: people.collect(),
+            rows,
+        }
+    }
+
+    /// Who they are.
+    pub(crate) fn ids(&self) -> Vec<PersonId> {
+        self.people.iter().map(|(id, _)| *id).collect()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (PersonId, &[u8])> {
+        let of =
+            |(id, range): &(PersonId, Range<usize>)| Some((*id, self.rows.get(range.clone())?));
+        self.people.iter().filter_map(of)
+    }
+}
+
+/// Whether nobody is named twice. People of a source come in the order of their ids more often than not.
+fn are_distinct(people: &[PersonId]) -> bool {
+    let mut named = HashSet::new();
+    people.is_sorted_by(|one, next| one < next) || people.iter().all(|id| named.insert(*id))
+}
+
+/// Reads a row into somebody who was read before. Answers whether it could be read.
+fn read_into(person: &mut Person, row: &[u8]) -> bool {
+    if person.become_row(row) {
+        return true;
+    }
+    match rmp_serde::from_slice(row) {
+        Ok(read) => *person = read,
+        Err(error) => {
+            tracing::error!(%error, "a person's row could not be decoded");
+            return false;
+        }
+    }
+    true
+}
+
+fn read(row: &[u8]) -> Option<Person> {
+    let mut person = Person::default();
+    read_into(&mut person, row).then_some(person)
+}
+
 impl PeopleStore {
     pub(crate) fn new(
         tree: Option<store::People>,
@@ -87,6 +171,7 @@ impl PeopleStore {
             conversations,
             unsaid: AtomicBool::new(false),
             cache: Mutex::default(),
+            passed: Mutex::default(),
             unsaved: AtomicBool::new(false),
             suppressed: Suppressed::default(),
         }
@@ -111,6 +196,7 @@ impl PeopleStore {
             return Ok(0);
         };
         let removed = tree.remove(people)?;
+        self.pass_anew();
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         for person in people {
             cache.forget(*person);
@@ -146,8 +232,9 @@ impl PeopleStore {
         else {
             return;
         };
+        let mut person = Person::default();
         let scanned = tree.scan(|id, bytes| {
-            if let Ok(person) = rmp_serde::from_slice::<Person>(bytes) {
+            if read_into(&mut person, bytes) {
                 each(id, &person);
             }
         });
@@ -217,6 +304,41 @@ impl PeopleStore {
         }
     }
 
+    /// Whom somebody passes by is read again.
+    fn pass_anew(&self) {
+        *self.passed.lock().unwrap_or_else(PoisonError::into_inner) = Passed::default();
+    }
+
+    /// What [`Self::merge`] does, with people who have rows already: of whom nothing was known his row is right.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn merge_encoded(&self, people: &[Encoded]) -> Result<(), StoreError> {
+        let Some(tree) = &self.tree else {
+            return Ok(());
+        };
+        let rows: Vec<(PersonId, &[u8])> = people.iter().flat_map(Encoded::iter).collect();
+        let ids: Vec<PersonId> = rows.iter().map(|(id, _)| *id).collect();
+        if self.suppressed.names_anybody()
+            || !are_distinct(&ids)
+            || tree.known(&ids)?.contains(&true)
+        {
+            let people = rows
+                .into_iter()
+                .filter_map(|(id, row)| Some((id, read(row)?)));
+            return self.merge(people.collect());
+        }
+        tree.put(&rows)?;
+        self.unsaved.store(true, Ordering::Release);
+        self.pass_anew();
+        // That nothing was known of somebody is no longer so.
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        for id in &ids {
+            cache.forget(*id);
+        }
+        Ok(())
+    }
+
     /// Adds what is new about these people to what was known of them.
     ///
     /// # Errors
@@ -227,7 +349,6 @@ impl PeopleStore {
         };
         let ids: Vec<PersonId> = people.iter().map(|(id, _)| *id).collect();
         let known = tree.known(&ids)?;
-        let mut rows: Vec<(PersonId, Vec<u8>)> = Vec::with_capacity(people.len());
         let mut merged: Vec<(PersonId, Person)> = Vec::with_capacity(people.len());
         let mut places: HashMap<PersonId, usize> = HashMap::with_capacity(people.len());
         for ((id, newer), known) in people.into_iter().zip(known) {
@@ -247,14 +368,10 @@ impl PeopleStore {
             merged.push((id, person));
         }
         merged.retain(|(id, person)| !self.suppressed.look(*id, person));
-        for (id, person) in &merged {
-            match rmp_serde::to_vec_named(person) {
-                Ok(bytes) => rows.push((*id, bytes)),
-                Err(error) => tracing::error!(%error, "a person could not be encoded"),
-            }
-        }
-        tree.put(&rows)?;
+        let rows = Encoded::of(&merged);
+        tree.put(&rows.iter().collect::<Vec<_>>())?;
         self.unsaved.store(true, Ordering::Release);
+        self.pass_anew();
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         for id in &ids {
             cache.forget(*id);
@@ -418,5 +535,87 @@ impl People for PeopleStore {
         let known = |known: &Person| Some(known.contact.clone());
         let row = |row: &[u8]| Some(part::<Face>(row)?.contact);
         self.glance(person, known, row)
+    }
+
+    fn show_in_passing(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
+        let Some(tree) = self.tree.as_ref() else {
+            return look(None);
+        };
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Passed { rows, person: read } = &mut *passed;
+        if row_of(rows, person).is_none() {
+            match tree.page_of(person) {
+                Ok(found) => *rows = found,
+                Err(error) => {
+                    tracing::error!(%error, "a person could not be read");
+                    return look(None);
+                }
+            }
+        }
+        let known = row_of(rows, person).is_some_and(|row| read_into(read, row));
+        look(known.then_some(read));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::Recorded;
+    use crate::store::{Access, Options, Store};
+
+    fn somebody(id: i64, name: &str, origin: &str) -> (PersonId, Person) {
+        let mut person = Person::default();
+        person.contact.id = Some(id);
+        person.contact.first_name = Some(name.to_owned());
+        person.origins.push(origin.to_owned());
+        (PersonId(id), person)
+    }
+
+    fn passing(people: &PeopleStore, id: i64) -> Option<Person> {
+        let mut found = None;
+        people.show_in_passing(PersonId(id), &mut |known| found = known.cloned());
+        found
+    }
+
+    #[test]
+    fn whoever_comes_as_a_row_is_merged_as_anybody_and_seen_in_passing_as_he_is_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let access = Access::Write {
+            new_id: 7,
+            now_ms: 0,
+        };
+        let options = Options::new(access, Duration::ZERO);
+        let (store, _) = Store::<Recorded>::open(dir.path(), options).unwrap();
+        let by_rows = PeopleStore::new(Some(store.people()), None);
+        let (one, two) = (somebody(1, "One", "a"), somebody(2, "Two", "a"));
+        assert_eq!(by_rows.get(PersonId(1)), None);
+        by_rows
+            .merge_encoded(&[Encoded::of(&[one.clone(), two.clone()])])
+            .unwrap();
+        for (id, person) in [(1, &one.1), (2, &two.1)] {
+            assert_eq!(by_rows.get(PersonId(id)).as_ref(), Some(person));
+            assert_eq!(passing(&by_rows, id).as_ref(), Some(person));
+        }
+        assert_eq!(passing(&by_rows, 3), None);
+        // One is known and Three comes twice, in two pages.
+        let again = somebody(1, "Uno", "b");
+        let three = somebody(3, "Three", "b");
+        let more = somebody(3, "Tres", "c");
+        let pages = [
+            Encoded::of(&[again.clone(), three.clone()]),
+            Encoded::of(&[more.clone()]),
+        ];
+        by_rows.merge_encoded(&pages).unwrap();
+        for (id, [before, after]) in [(1, [one, again]), (3, [three, more])] {
+            let mut wanted = before.1;
+            wanted.merge(after.1);
+            assert_eq!(by_rows.get(PersonId(id)).as_ref(), Some(&wanted));
+            assert_eq!(passing(&by_rows, id), Some(wanted));
+        }
+        assert_eq!(passing(&by_rows, 2), Some(two.1));
+        by_rows.remove(&[PersonId(2)]).unwrap();
+        assert_eq!(passing(&by_rows, 2), None);
     }
 }

@@ -25,6 +25,12 @@ pub trait People {
         contact
     }
 
+    /// The same, for whoever passes many people in the order in which they were found and asks for each once: of nobody
+    /// more is kept than of those who were found with him.
+    fn show_in_passing(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
+        self.show(person, look);
+    }
+
     /// What a person and the workspace's accounts said to each other, the oldest first.
     fn conversation(&self, _person: PersonId) -> Vec<(LineKey, Line)> {
         Vec::new()

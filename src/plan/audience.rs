@@ -40,7 +40,10 @@ pub fn judge(inputs: &Inputs<'_>, line: &Lineage) -> Vec<Event> {
         return Vec::new();
     };
     let included = found(spec, campaign, SourceRole::Include);
-    let judge = Judge::new(inputs, spec, campaign);
+    let judge = Judge {
+        passing: true,
+        ..Judge::new(inputs, spec, campaign)
+    };
     let mut pages = Pages {
         line,
         events: Vec::new(),
@@ -125,6 +128,8 @@ struct Judge<'a> {
     facts: CampaignFacts,
     /// Somebody of whom nothing is known.
     nobody: Person,
+    /// Everybody is judged, one after another.
+    passing: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -148,6 +153,7 @@ impl<'a> Judge<'a> {
             exclude: found(spec, campaign, SourceRole::Exclude),
             facts: super::message::facts(spec, campaign),
             nobody: Person::default(),
+            passing: false,
         }
     }
 
@@ -164,12 +170,15 @@ impl<'a> Judge<'a> {
             return Some(Exclusion::OptedOut);
         }
         let mut reason = None;
-        self.inputs.people.show(person, &mut |known| {
-            reason = match known {
-                Some(known) => self.by_what_is_known(handle, person, known),
-                None => self.by_what_is_known(handle, person, &self.nobody),
-            };
-        });
+        let mut look = |known: Option<&Person>| {
+            let known = known.unwrap_or(&self.nobody);
+            reason = self.by_what_is_known(handle, person, known);
+        };
+        if self.passing {
+            self.inputs.people.show_in_passing(person, &mut look);
+        } else {
+            self.inputs.people.show(person, &mut look);
+        }
         reason
     }
 

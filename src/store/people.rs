@@ -291,8 +291,9 @@ impl People {
 
     /// Writes people in one step, replacing what was known of them. Of one person named twice the
     /// last is right.
-    pub fn put(&self, people: &[(PersonId, Vec<u8>)]) -> Result<(), StoreError> {
+    pub fn put<B: AsRef<[u8]>>(&self, people: &[(PersonId, B)]) -> Result<(), StoreError> {
         for (_, bytes) in people {
+            let bytes = bytes.as_ref();
             if bytes.len() > MAX_PERSON_BYTES {
                 return Err(StoreError::TooLarge {
                     what: "a person's data",
@@ -307,12 +308,13 @@ impl People {
         let mut guard = self.index()?;
         let index = guard.get()?;
         let mut changes = Changes::new();
-        let mut named = HashSet::with_capacity(people.len());
+        let ascending = people.is_sorted_by(|(one, _), (next, _)| one < next);
+        let mut named = HashSet::new();
         let mut newest: Vec<Entry<'_>> = people
             .iter()
             .rev()
-            .filter(|(person, _)| named.insert(*person))
-            .map(|(person, bytes)| (*person, bytes.as_slice()))
+            .filter(|(person, _)| ascending || named.insert(*person))
+            .map(|(person, bytes)| (*person, bytes.as_ref()))
             .collect();
         newest.reverse();
         write_pages(index, newest.into_iter(), &mut changes);
@@ -392,7 +394,8 @@ impl People {
     }
 
     /// A person and all others who stand in his page with what is known of them now: people who were found together are
-    /// written to together, and unpacking a page costs the same for one as for all. Empty where he is not known.
+    /// written to together, and unpacking a page costs the same for one as for all. Ascending by the person; empty where he is
+    /// not known.
     pub fn page_of(&self, person: PersonId) -> Result<Vec<(PersonId, PersonRow)>, StoreError> {
         let mut guard = self.index()?;
         let index = guard.get()?;
@@ -407,7 +410,9 @@ impl People {
             .into_iter()
             .filter(|(other, _)| index.page_of.get(*other) == Some(no))
             .map(|(other, bytes)| (other, PersonRow::of(&page, bytes)));
-        Ok(rows.collect())
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_unstable_by_key(|(other, _)| *other);
+        Ok(rows)
     }
 
     /// Of each of these people, whether anything is known.

@@ -1,6 +1,7 @@
 //! Look-ups: ordered, read page by page, written down.
 
 use super::*;
+use crate::control::people_store::Encoded;
 use crate::telegram::{Cursor, Find, Met};
 
 /// People in one journal event of an audience that is taken over: as many as in one of a file.
@@ -13,12 +14,16 @@ const TOGETHER: Duration = Duration::from_millis(100);
 const MOST_TOGETHER: usize = 20_000;
 
 /// A page that an account read.
-pub(super) struct Page {
-    pub(super) account: AccountName,
-    pub(super) which: Which,
-    pub(super) people: Vec<Met>,
-    pub(super) next: Option<Cursor>,
-    pub(super) total: Option<u64>,
+struct Page {
+    account: AccountName,
+    which: Which,
+    /// Those whom the account can address.
+    reached: Vec<(PersonId, Person)>,
+    unreached: Vec<PersonId>,
+    /// The rows of all of them, made while the next page is on its way.
+    rows: [Encoded; 2],
+    next: Option<Cursor>,
+    total: Option<u64>,
 }
 
 /// Pages that are not written down yet. Nothing is known of them, so that nothing is lost with them: after a crash they are
@@ -31,9 +36,9 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    pub(super) fn add(&mut self, page: Page) {
+    fn add(&mut self, page: Page) {
         self.since.get_or_insert_with(tokio::time::Instant::now);
-        self.people += page.people.len();
+        self.people += page.reached.len() + page.unreached.len();
         self.waiting.push(page);
     }
 
@@ -223,8 +228,12 @@ impl Engine {
         match found {
             Found::Page(people) => {
                 self.write(events)?;
-                let ids: Vec<PersonId> = people.iter().map(|(id, _)| *id).collect();
-                self.core.people.merge(people).map_err(CoreError::from)?;
+                let ids = people.ids();
+                let merged = self
+                    .core
+                    .people
+                    .merge_encoded(std::slice::from_ref(&people));
+                merged.map_err(CoreError::from)?;
                 let known = self.known(&ids)?;
                 events.push(Event::LookupPage {
                     campaign,
@@ -261,57 +270,80 @@ impl Engine {
         if events.iter().any(names) {
             self.write(events)?;
         }
-        let mut people = Vec::new();
+        let mut rows = Vec::with_capacity(2 * waiting.len());
         for page in waiting {
-            self.page(page, &mut people, events)?;
+            self.page(page, &mut rows, events)?;
         }
-        Ok(self.core.people.merge(people).map_err(CoreError::from)?)
+        Ok(self
+            .core
+            .people
+            .merge_encoded(&rows)
+            .map_err(CoreError::from)?)
+    }
+
+    /// Takes a page that an account read to those that wait.
+    pub(super) fn page_came(
+        &mut self,
+        account: AccountName,
+        which: Which,
+        people: Vec<Met>,
+        next: Option<Cursor>,
+        total: Option<u64>,
+    ) {
+        let label = self.labels.get(&which).map(String::as_str);
+        let (mut reached, mut unreached) = (Vec::with_capacity(people.len()), Vec::new());
+        for met in people {
+            let min = met.min;
+            if let Some(one) = person_of(met, label) {
+                let side = if min { &mut unreached } else { &mut reached };
+                side.push(one);
+            }
+        }
+        self.pages.add(Page {
+            account,
+            which,
+            rows: [Encoded::of(&reached), Encoded::of(&unreached)],
+            reached,
+            unreached: unreached.into_iter().map(|(id, _)| id).collect(),
+            next,
+            total,
+        });
     }
 
     fn page(
         &mut self,
         page: Page,
-        all: &mut Vec<(PersonId, Person)>,
+        all: &mut Vec<Encoded>,
         events: &mut Vec<Event>,
     ) -> Result<(), RunError> {
         let Page {
             account: name,
             which: (campaign, source),
-            people,
+            reached,
+            unreached,
+            rows,
             next,
             total,
         } = page;
-        let label = self.labels.get(&(campaign.clone(), source)).cloned();
-        let (mut reached, mut unreached) = (Vec::new(), Vec::new());
-        for met in people {
-            let min = met.min;
-            if let Some((id, person)) = person_of(met, label.as_deref()) {
-                let side = if min { &mut unreached } else { &mut reached };
-                side.push((id, person));
-            }
-        }
-        let ids = |people: &[(PersonId, Person)]| people.iter().map(|(id, _)| *id).collect();
-        let (found, unaddressed): (Vec<PersonId>, Vec<PersonId>) = (ids(&reached), ids(&unreached));
         let merged = self.recognised(&name, &reached)?;
         if let Some(names) = &mut self.names {
             for (id, person) in &reached {
                 names.met(*id, person, &name);
             }
         }
-        all.extend(reached);
-        all.extend(unreached);
+        all.extend(rows);
         events.push(Event::LookupPage {
             campaign: campaign.clone(),
             source,
             account: Some(name.clone()),
-            people: found,
+            people: reached.iter().map(|(id, _)| *id).collect(),
         });
         events.extend(merged);
         events.push(Event::LookupAt {
             campaign,
             source,
             account: name,
-            unreached: unaddressed,
+            unreached,
             next: next.map(|next| next.0),
             total,
         });

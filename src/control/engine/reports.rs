@@ -44,13 +44,7 @@ impl Engine {
                 people,
                 next,
                 total,
-            } => self.pages.add(looking::Page {
-                account: name.clone(),
-                which: (campaign, source),
-                people,
-                next,
-                total,
-            }),
+            } => self.page_came(name.clone(), (campaign, source), people, next, total),
             Report::LookUpWaits {
                 campaign,
                 source,

@@ -32,6 +32,12 @@ impl Suppressed {
             .collect();
     }
 
+    /// Whether the list names anybody by reference.
+    pub(crate) fn names_anybody(&self) -> bool {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        !inner.hashes.is_empty()
+    }
+
     /// Looks whether the list names somebody of whom something new is known. Answers whether he was erased: then
     /// nothing of him may be written down.
     pub(crate) fn look(&self, id: PersonId, person: &Person) -> bool {
