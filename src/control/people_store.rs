@@ -605,7 +605,7 @@ mod tests {
         let more = somebody(3, "Tres", "c");
         let pages = [
             Encoded::of(&[again.clone(), three.clone()]),
-            Encoded::of(&[more.clone()]),
+            Encoded::of(std::slice::from_ref(&more)),
         ];
         by_rows.merge_encoded(&pages).unwrap();
         for (id, [before, after]) in [(1, [one, again]), (3, [three, more])] {
