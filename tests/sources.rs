@@ -421,40 +421,6 @@ async fn a_long_wait_is_reported_and_begins_no_look_up_anew_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_was_asked_for_ahead_of_a_wait_is_asked_for_again_and_nobody_is_missed() {
-    for nth in 1..=3 {
-        let world = world(&common::crowd(500)).await;
-        world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));
-        world.sandbox.fault(
-            FaultRule::error("FLOOD_WAIT_1")
-                .method("channels.getParticipants")
-                .nth(nth),
-        );
-        world.once().await.unwrap();
-        assert_eq!(world.who().len(), 500, "{nth}");
-        assert_nobody_twice(&world);
-        // Three pages, the one that was refused, and at most one that was under way with it.
-        let pages = world.calls("channels.getParticipants").len();
-        assert!((4..=5).contains(&pages), "{nth}: {pages}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_limit_asks_for_no_page_beyond_it() {
-    let world = world(&common::crowd(500)).await;
-    let sources = "sources: [{type: members, peer: '@meetup', limit: 300}]\n";
-    world.write("campaigns/hello.yaml", mailing("hello", "sales-1", sources));
-    world.once().await.unwrap();
-    let (sent, pages) = (
-        world.who().len(),
-        world.calls("channels.getParticipants").len(),
-    );
-    // The account itself is among the members.
-    assert!((299..=300).contains(&sent), "{sent}");
-    assert_eq!(pages, 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_look_up_that_was_killed_goes_on_from_its_page() {
     let world = world(&common::crowd(450)).await;
     world.write("campaigns/hello.yaml", mailing("hello", "sales-1", ""));

@@ -1,64 +1,16 @@
 //! Reads a source step by step. A wait that Telegram asks for ends it: the planner lets it go on from there when the
 //! wait is over, so that a hold, an edit or a restart in between is heard.
-//!
-//! Where the next step is known beforehand, it is asked for while this one is on its way: two calls at most, and what came
-//! of the second is looked at only after the first, so that people and cursors come in order.
 
 use std::collections::BTreeSet;
-use std::task::Poll;
 use std::time::Duration;
-
-use futures::future::BoxFuture;
 
 use super::{LookedUp, Report, Reports};
 use crate::model::reaction::{Reaction, react};
 use crate::model::{Lineage, PersonId, SourceId};
-use crate::telegram::{AccountClient, CallError, Cursor, Find, FoundPage, MEMBERS_PAGE, Met};
+use crate::telegram::{AccountClient, CallError, Cursor, Find, Met};
 
 /// Dropped connections in a row before the look-up ends with the error.
 const TRIES: u32 = 4;
-
-/// What came of a step.
-type Step = Result<FoundPage, CallError>;
-
-/// A step that was asked for before its turn.
-enum Ahead<'a> {
-    Asked(BoxFuture<'a, Step>),
-    Answered(Step),
-}
-
-impl<'a> Ahead<'a> {
-    /// Steps that can be told beforehand do not ask who was seen.
-    fn ask(client: &'a dyn AccountClient, what: &'a Find, at: Cursor) -> Ahead<'a> {
-        Ahead::Asked(Box::pin(async move {
-            client.find(what, Some(&at), &BTreeSet::new()).await
-        }))
-    }
-
-    async fn step(self) -> Step {
-        match self {
-            Ahead::Asked(call) => call.await,
-            Ahead::Answered(step) => step,
-        }
-    }
-}
-
-/// What comes of a step, while the one after it is under way too.
-async fn step_of(mut now: BoxFuture<'_, Step>, ahead: &mut Option<(Cursor, Ahead<'_>)>) -> Step {
-    std::future::poll_fn(|context| {
-        if let Poll::Ready(step) = now.as_mut().poll(context) {
-            return Poll::Ready(step);
-        }
-        if let Some((_, ahead)) = ahead
-            && let Ahead::Asked(call) = ahead
-            && let Poll::Ready(step) = call.as_mut().poll(context)
-        {
-            *ahead = Ahead::Answered(step);
-        }
-        Poll::Pending
-    })
-    .await
-}
 
 /// Reads `what` from `from` on, until it is over or `left` people were found.
 pub(super) async fn look_up(
@@ -80,26 +32,8 @@ pub(super) async fn look_up(
     let mut cursor = from;
     let mut seen: BTreeSet<PersonId> = BTreeSet::new();
     let mut tries = 0;
-    let mut ahead: Option<(Cursor, Ahead<'_>)> = None;
-    let mut asks_ahead = true;
-    let mut total = None;
     let result = loop {
-        // A page that did not come full begins the next one elsewhere than was thought.
-        let asked = ahead.take();
-        asks_ahead &= asked
-            .as_ref()
-            .is_none_or(|(at, _)| cursor.as_ref() == Some(at));
-        let now: BoxFuture<'_, Step> = match asked.filter(|_| asks_ahead) {
-            Some((_, ahead)) => Box::pin(ahead.step()),
-            None => client.find(what, cursor.as_ref(), &seen),
-        };
-        if asks_ahead && seen.len().saturating_add(MEMBERS_PAGE as usize) < most {
-            let after = cursor
-                .as_ref()
-                .and_then(|at| Find::after_a_full_page(at, total));
-            ahead = after.map(|at| (at.clone(), Ahead::ask(client, what, at)));
-        }
-        let page = match step_of(now, &mut ahead).await {
+        let page = match client.find(what, cursor.as_ref(), &seen).await {
             Ok(page) => page,
             Err(CallError::Rpc(fault)) => match react(&fault) {
                 Reaction::Wait { seconds } | Reaction::SlowMode { seconds } => {
@@ -116,14 +50,12 @@ pub(super) async fn look_up(
                 if tries >= TRIES {
                     break Err(error);
                 }
-                ahead = None;
                 tokio::time::sleep(Duration::from_secs(1 << tries)).await;
                 continue;
             }
             Err(error) => break Err(error),
         };
         tries = 0;
-        total = page.total.or(total);
         let people = first(page.people, &mut seen, most);
         let next = page.next.filter(|_| seen.len() < most);
         if !people.is_empty() || next.is_some() {

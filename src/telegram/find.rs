@@ -56,12 +56,6 @@ impl Find {
         matches!(self.place(), Some(Reference::Username(_)))
     }
 
-    /// Where the step after the one at `cursor` begins if that one comes full, and if there are more people (`total`) than
-    /// it can bring; known of a group's members alone. Such a step does not ask who was seen.
-    pub fn after_a_full_page(cursor: &Cursor, total: Option<u64>) -> Option<Cursor> {
-        At::parse(cursor).ok()?.after_a_full_page(total)
-    }
-
     fn place(&self) -> Option<&Reference> {
         match self {
             Find::Members { place }

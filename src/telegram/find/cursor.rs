@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::decode::AfterDialog;
 use super::super::encode::user_peer;
-use super::super::{CallError, Cursor, MEMBERS_PAGE, Met, Place, PlaceKind};
+use super::super::{CallError, Cursor, Met, Place, PlaceKind};
 use super::{Find, FoundPage};
 use crate::model::PersonId;
 
@@ -124,21 +124,6 @@ impl At {
             .map_err(|_| CallError::Unexpected("the place where a look-up stopped".to_owned()))
     }
 
-    pub(super) fn after_a_full_page(mut self, total: Option<u64>) -> Option<Cursor> {
-        let (Step::Members(offset), Some(place)) = (&self.step, &self.place) else {
-            return None;
-        };
-        let next = offset.saturating_add(MEMBERS_PAGE);
-        let told = || u64::try_from(place.members?).ok();
-        // Of a channel one page is listed, and a basic group comes whole.
-        let more = total.or_else(told)? > u64::try_from(next).ok()?;
-        if place.kind != PlaceKind::Supergroup || !self.min.is_empty() || !more {
-            return None;
-        }
-        self.step = Step::Members(next);
-        self.page(Vec::new(), None).ok()?.next
-    }
-
     pub(super) fn admin(&self) -> bool {
         self.place.as_ref().is_none_or(|place| place.admin)
     }
@@ -203,46 +188,6 @@ mod tests {
         };
         let page = at.clone().page(Vec::new(), None).unwrap();
         assert_eq!(At::parse(&page.next.unwrap()).unwrap(), at);
-    }
-
-    #[test]
-    fn what_comes_after_a_full_page_is_told_of_a_groups_members_while_there_are_more() {
-        let at = |kind, offset, members| At {
-            step: Step::Members(offset),
-            place: Some(Place {
-                id: 1,
-                access_hash: 2,
-                kind,
-                title: "All".to_owned(),
-                username: None,
-                admin: false,
-                members,
-            }),
-            ..At::begin(&Find::Contacts)
-        };
-        let group = PlaceKind::Supergroup;
-        let next = |at: At, total| {
-            let after = at.after_a_full_page(total)?;
-            Some(At::parse(&after).unwrap())
-        };
-        assert_eq!(
-            next(at(group, 200, Some(401)), None),
-            Some(at(group, 400, Some(401)))
-        );
-        assert_eq!(
-            next(at(group, 0, None), Some(201)),
-            Some(at(group, 200, None))
-        );
-        for (at, total) in [
-            (at(group, 200, Some(400)), None),
-            (at(group, 0, Some(900)), Some(200)),
-            (at(group, 0, None), None),
-            (at(PlaceKind::Channel, 0, Some(900)), Some(900)),
-            (at(PlaceKind::BasicGroup, 0, Some(900)), Some(900)),
-            (At::begin(&Find::Contacts), Some(900)),
-        ] {
-            assert_eq!(next(at.clone(), total), None, "{at:?} {total:?}");
-        }
     }
 
     #[test]
