@@ -16,9 +16,8 @@ use crate::observed::Suppression;
 use crate::people::People;
 use crate::store::{self, StoreError};
 
-/// Rows kept in memory as they were read: what the accounts of a workspace have in hand at once, many times over; some
-/// 5 MB.
-const MAX_ROWS: usize = 20_000;
+/// Pages whose rows are kept in memory as they were read, each of at most 256 KB: one row keeps all of its page.
+const MAX_PAGES: usize = 64;
 
 /// People kept in memory as they were asked for: of those whom an account takes up, much is asked within one pass.
 const MAX_PEOPLE: usize = 2_000;
@@ -51,6 +50,8 @@ struct Cache {
     people: HashMap<PersonId, Option<Person>>,
     /// Those who stand beside them in their pages: most of them are asked for next.
     rows: HashMap<PersonId, store::PersonRow>,
+    /// Pages that were read since nobody was beside anybody.
+    pages: usize,
 }
 
 impl Cache {
@@ -71,9 +72,11 @@ impl Cache {
     }
 
     fn keep_rows(&mut self, rows: Vec<(PersonId, store::PersonRow)>) {
-        if self.rows.len() + rows.len() > MAX_ROWS {
+        if self.pages >= MAX_PAGES {
             self.rows.clear();
+            self.pages = 0;
         }
+        self.pages += 1;
         self.rows.extend(rows);
     }
 
@@ -415,7 +418,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'a>, A::Error> {
-                let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(0).min(MAX_ROWS));
+                let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(0).min(MAX_PEOPLE));
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
                 }

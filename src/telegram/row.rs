@@ -150,7 +150,10 @@ impl Turn {
     /// Gives a request back that was not written.
     pub(super) fn give_back(self, request: Arc<[u8]>) {
         let mut state = self.0.state();
-        state.next.push_front(request);
+        // Whoever gave it up took it for unanswered already.
+        if !state.left {
+            state.next.push_front(request);
+        }
         state.over = true;
         drop(state);
         self.0.changed.notify_one();
