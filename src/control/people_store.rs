@@ -1,14 +1,9 @@
 //! Who is who, out of the store, with what was asked lately kept in memory.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::operator::suppressed::Suppressed;
 use crate::model::{AccountName, Contact, Line, LineKey, LineKind, Person, PersonId, RefHash};
@@ -52,6 +47,8 @@ struct Cache {
     rows: HashMap<PersonId, store::PersonRow>,
     /// Pages that were read since nobody was beside anybody.
     pages: usize,
+    /// Whoever was glanced at last.
+    glanced: Person,
 }
 
 impl Cache {
@@ -204,6 +201,7 @@ impl PeopleStore {
         for person in people {
             cache.forget(*person);
         }
+        cache.glanced = Person::default();
         Ok(removed)
     }
 
@@ -331,15 +329,25 @@ impl PeopleStore {
                 .filter_map(|(id, row)| Some((id, read(row)?)));
             return self.merge(people.collect());
         }
-        tree.put(&rows)?;
+        self.write(tree, &rows, &ids).map(|_| ())
+    }
+
+    /// Writes rows, after which nothing is remembered of these people: that nothing was known of somebody is no longer so
+    /// either.
+    fn write(
+        &self,
+        tree: &store::People,
+        rows: &[(PersonId, &[u8])],
+        ids: &[PersonId],
+    ) -> Result<MutexGuard<'_, Cache>, StoreError> {
+        tree.put(rows)?;
         self.unsaved.store(true, Ordering::Release);
         self.pass_anew();
-        // That nothing was known of somebody is no longer so.
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in &ids {
+        for id in ids {
             cache.forget(*id);
         }
-        Ok(())
+        Ok(cache)
     }
 
     /// Adds what is new about these people to what was known of them.
@@ -372,13 +380,7 @@ impl PeopleStore {
         }
         merged.retain(|(id, person)| !self.suppressed.look(*id, person));
         let rows = Encoded::of(&merged);
-        tree.put(&rows.iter().collect::<Vec<_>>())?;
-        self.unsaved.store(true, Ordering::Release);
-        self.pass_anew();
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        for id in &ids {
-            cache.forget(*id);
-        }
+        let mut cache = self.write(tree, &rows.iter().collect::<Vec<_>>(), &ids)?;
         if merged.len() <= KEPT_AT_ONCE {
             for (id, person) in merged {
                 cache.keep(id, Some(person));
@@ -388,81 +390,27 @@ impl PeopleStore {
     }
 }
 
-/// Of a person's row what a message needs: the rest is passed over.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Face {
-    contact: Contact,
-}
-
-/// The access hashes alone.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Addresses<'a> {
-    #[serde(borrow)]
-    hashes: Pairs<'a>,
-}
-
-/// A mapping of which one entry is looked for.
-#[derive(Default)]
-struct Pairs<'a>(Vec<(&'a str, i64)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
-    fn deserialize<D: Deserializer<'de>>(row: D) -> Result<Self, D::Error> {
-        struct Entries<'a>(PhantomData<&'a str>);
-        impl<'de: 'a, 'a> Visitor<'de> for Entries<'a> {
-            type Value = Pairs<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("access hashes by account")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<'a>, A::Error> {
-                let mut pairs = Vec::with_capacity(map.size_hint().unwrap_or(0).min(MAX_PEOPLE));
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Pairs(pairs))
-            }
-        }
-        row.deserialize_map(Entries(PhantomData))
-    }
-}
-
-/// A part of a row.
-fn part<'a, T: Deserialize<'a>>(row: &'a [u8]) -> Option<T> {
-    rmp_serde::from_slice(row)
-        .map_err(|error| tracing::error!(%error, "a person's row could not be decoded"))
-        .ok()
-}
-
 impl PeopleStore {
     /// An account's own access hash of a person.
     pub(crate) fn address(&self, person: PersonId, account: &AccountName) -> Option<i64> {
-        let known = |known: &Person| known.hashes.get(account).copied();
-        let row = |row: &[u8]| {
-            let Pairs(pairs) = part::<Addresses<'_>>(row)?.hashes;
-            let own = pairs.into_iter().find(|(name, _)| *name == &**account);
-            own.map(|(_, hash)| hash)
-        };
-        self.glance(person, known, row)
+        self.glance(person, |known| known.hashes.get(account).copied())
     }
 
-    /// What one look at a person finds: in what is kept of him, or in his row.
-    fn glance<T>(
-        &self,
-        person: PersonId,
-        known: impl Fn(&Person) -> Option<T>,
-        row: impl Fn(&[u8]) -> Option<T>,
-    ) -> Option<T> {
+    /// What one look at a person finds, after which nothing of him is kept but his row.
+    fn glance<T>(&self, person: PersonId, look: impl Fn(&Person) -> Option<T>) -> Option<T> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = cache.people.get(&person) {
-            return kept.as_ref().and_then(known);
+            return kept.as_ref().and_then(look);
         }
         if !cache.rows.contains_key(&person) {
             self.read_page(&mut cache, person)?;
         }
-        row(cache.rows.get(&person)?.bytes())
+        let Cache { rows, glanced, .. } = &mut *cache;
+        if read_into(glanced, rows.get(&person)?.bytes()) {
+            look(glanced)
+        } else {
+            None
+        }
     }
 
     /// Keeps the rows of everybody who stands in one page with him. `None`: it cannot be read.
@@ -535,9 +483,7 @@ impl People for PeopleStore {
     }
 
     fn contact(&self, person: PersonId) -> Option<Contact> {
-        let known = |known: &Person| Some(known.contact.clone());
-        let row = |row: &[u8]| Some(part::<Face>(row)?.contact);
-        self.glance(person, known, row)
+        self.glance(person, |known| Some(known.contact.clone()))
     }
 
     fn show_in_passing(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {

@@ -16,6 +16,12 @@ pub trait People {
         look(self.get(person).as_ref());
     }
 
+    /// The same, for whoever passes many people in the order in which they were found and asks for each once: of nobody
+    /// more is kept than of those who were found with him.
+    fn show_in_passing(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
+        self.show(person, look);
+    }
+
     /// What templates may say of him.
     fn contact(&self, person: PersonId) -> Option<Contact> {
         let mut contact = None;
@@ -23,12 +29,6 @@ pub trait People {
             contact = known.map(|known| known.contact.clone());
         });
         contact
-    }
-
-    /// The same, for whoever passes many people in the order in which they were found and asks for each once: of nobody
-    /// more is kept than of those who were found with him.
-    fn show_in_passing(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
-        self.show(person, look);
     }
 
     /// What a person and the workspace's accounts said to each other, the oldest first.
