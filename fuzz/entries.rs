@@ -53,14 +53,14 @@ pub fn template(bytes: &[u8]) {
     };
     let campaign = CampaignFacts::default();
     let account = AccountFacts {
-        name: "sales-1".to_owned(),
+        name: "sales-1",
         first_name: None,
         username: None,
     };
     let context = Context {
         contact: &contact,
         campaign: &campaign,
-        account: Some(&account),
+        account: Some(account),
         now: Timestamp(1_790_000_000_000),
         zone: Zone::UTC,
         step: 0,

@@ -205,15 +205,7 @@ fn render(
             .and_then(|index| spec.spec.follow_ups.get(index))
             .map(|step| step.after.to_string());
         for variant in variants {
-            let made = rehearse::text(
-                desired,
-                spec,
-                step,
-                variant,
-                &contact,
-                account.as_ref(),
-                now,
-            );
+            let made = rehearse::text(desired, spec, step, variant, &contact, account, now);
             texts.push(Text {
                 step,
                 after: after.clone(),
@@ -225,7 +217,7 @@ fn render(
     Rendered {
         format_version: crate::status::FORMAT_VERSION,
         campaign: spec.name.clone(),
-        account: account.map(|account| account.name),
+        account: account.map(|account| account.name.to_owned()),
         contact,
         excluded,
         texts,

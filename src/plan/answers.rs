@@ -292,7 +292,7 @@ struct Turn<'a> {
     who: Handle,
     talk: &'a Talk,
     random_key: RandomKey,
-    facts: AccountFacts,
+    facts: AccountFacts<'a>,
 }
 
 /// Operators' messages, answers that are drafted, and those that are to be drafted.
@@ -344,9 +344,9 @@ pub(super) fn answers(inputs: &Inputs<'_>, plan: &mut Plan) {
             talk,
             random_key: *random_key,
             facts: AccountFacts {
-                name: account.to_string(),
-                first_name: first_name.clone(),
-                username: username.clone(),
+                name: account,
+                first_name: first_name.as_deref(),
+                username: username.as_deref(),
             },
         };
         turn.operator(inputs, plan);
@@ -655,7 +655,7 @@ impl Turn<'_> {
         let prompt = role.prompt.render(&Context {
             contact: &contact,
             campaign: &facts,
-            account: Some(&self.facts),
+            account: Some(self.facts),
             now: inputs.now,
             zone: campaign.map_or(Zone::UTC, |spec| spec.schedule.zone),
             step: 0,

@@ -336,15 +336,15 @@ pub(super) fn confirmations(inputs: &Inputs<'_>, plan: &mut Plan) {
             continue;
         }
         let account = AccountFacts {
-            name: name.to_string(),
-            first_name: first_name.clone(),
-            username: username.clone(),
+            name,
+            first_name: first_name.as_deref(),
+            username: username.as_deref(),
         };
         let nobody = CampaignFacts::default();
         let context = Context {
             contact: &known.contact,
             campaign: &nobody,
-            account: Some(&account),
+            account: Some(account),
             now: inputs.now,
             zone: crate::time::Zone::UTC,
             step: 0,

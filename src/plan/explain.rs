@@ -168,29 +168,26 @@ pub fn explain(
             .find(|variant| variant.name == *name)
             .unwrap_or(chosen);
         let facts = message::facts(spec, campaign);
-        let account = told
-            .accounts
-            .first()
-            .or(spec_account(spec).as_ref())
-            .map(|name| {
-                let (first_name, username) = match inputs.runtime.links.get(name.as_str()) {
-                    Some(Link::Ready {
-                        first_name,
-                        username,
-                        ..
-                    }) => (first_name.clone(), username.clone()),
-                    _ => (None, None),
-                };
-                AccountFacts {
-                    name: name.clone(),
+        let usual = spec_account(spec);
+        let account = told.accounts.first().or(usual.as_ref()).map(|name| {
+            let (first_name, username) = match inputs.runtime.links.get(name.as_str()) {
+                Some(Link::Ready {
                     first_name,
                     username,
-                }
-            });
+                    ..
+                }) => (first_name.as_deref(), username.as_deref()),
+                _ => (None, None),
+            };
+            AccountFacts {
+                name,
+                first_name,
+                username,
+            }
+        });
         let context = Context {
             contact: &known.contact,
             campaign: &facts,
-            account: account.as_ref(),
+            account,
             now: inputs.now,
             zone: spec.schedule.zone,
             step: 0,

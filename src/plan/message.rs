@@ -91,12 +91,12 @@ pub(super) fn message(
     let variant = choose(variants, &key)?;
     let contact = inputs.people.contact(person).unwrap_or_default();
     let account = AccountFacts {
-        name: name.to_string(),
-        first_name: first_name.clone(),
-        username: username.clone(),
+        name,
+        first_name: first_name.as_deref(),
+        username: username.as_deref(),
     };
     let link = invite::link(inputs, turn.spec, turn.campaign, name);
-    let text = text_for(inputs, turn, key.step, variant, &contact, &account, link);
+    let text = text_for(inputs, turn, key.step, variant, &contact, account, link);
     let text = match text {
         Ok(text) => text,
         // What his template asks for may stand in a row that names him by a phone which nobody has looked up yet.
@@ -177,7 +177,7 @@ fn text_for(
     step: u16,
     variant: &Variant,
     contact: &Contact,
-    account: &AccountFacts,
+    account: AccountFacts<'_>,
     link: Option<&str>,
 ) -> Result<Formatted, ComposeError> {
     let context = Context {

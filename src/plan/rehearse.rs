@@ -270,10 +270,10 @@ fn message(line: &Lineage, person: PersonId) -> [Event; 3] {
 }
 
 /// Who sends, where nobody is connected: the first account, under its own name.
-pub fn stand_in(spec: &ResolvedCampaign) -> Option<AccountFacts> {
+pub fn stand_in(spec: &ResolvedCampaign) -> Option<AccountFacts<'_>> {
     spec.accounts.first().map(|name| AccountFacts {
-        name: name.to_string(),
-        first_name: Some(name.to_string()),
+        name,
+        first_name: Some(name),
         username: None,
     })
 }
@@ -325,7 +325,7 @@ pub fn text(
     step: u16,
     variant: &Variant,
     contact: &Contact,
-    account: Option<&AccountFacts>,
+    account: Option<AccountFacts<'_>>,
     now: Timestamp,
 ) -> Result<Formatted, ComposeError> {
     let facts = facts(spec);

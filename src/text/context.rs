@@ -19,14 +19,14 @@ pub struct CampaignFacts {
 }
 
 /// The `account` of a template: who sends.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AccountFacts {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccountFacts<'a> {
     /// `account.name`: the name of its session file.
-    pub name: String,
+    pub name: &'a str,
     /// `account.first_name`, as Telegram shows it.
-    pub first_name: Option<String>,
+    pub first_name: Option<&'a str>,
     /// `account.username`, without the `@`.
-    pub username: Option<String>,
+    pub username: Option<&'a str>,
 }
 
 /// Everything that one text for one person is made from.
@@ -37,7 +37,7 @@ pub struct Context<'a> {
     /// In whose name.
     pub campaign: &'a CampaignFacts,
     /// By which account; `None` where none is chosen yet, then `account.*` is undefined.
-    pub account: Option<&'a AccountFacts>,
+    pub account: Option<AccountFacts<'a>>,
     /// The time of sending.
     pub now: Timestamp,
     /// The schedule's zone, in which `now` is shown.

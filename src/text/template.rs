@@ -621,15 +621,12 @@ fn root(context: &Context<'_>, uses: &BTreeSet<String>) -> Value {
     };
     let account = || {
         map([
-            ("name", context.account.and_then(|a| text(Some(&a.name)))),
+            ("name", context.account.and_then(|a| text(Some(a.name)))),
             (
                 "first_name",
-                context.account.and_then(|a| text(a.first_name.as_deref())),
+                context.account.and_then(|a| text(a.first_name)),
             ),
-            (
-                "username",
-                context.account.and_then(|a| text(a.username.as_deref())),
-            ),
+            ("username", context.account.and_then(|a| text(a.username))),
         ])
     };
     Value::from_pairs(uses.iter().filter_map(|name| {

@@ -32,7 +32,7 @@ fn campaign() -> CampaignFacts {
 struct World {
     contact: Contact,
     campaign: CampaignFacts,
-    account: AccountFacts,
+    account: AccountFacts<'static>,
 }
 
 impl World {
@@ -41,8 +41,8 @@ impl World {
             contact,
             campaign: campaign(),
             account: AccountFacts {
-                name: "sales-1".into(),
-                first_name: Some("Mia".into()),
+                name: "sales-1",
+                first_name: Some("Mia"),
                 username: None,
             },
         }
@@ -52,7 +52,7 @@ impl World {
         Context {
             contact: &self.contact,
             campaign: &self.campaign,
-            account: Some(&self.account),
+            account: Some(self.account),
             // 2026-12-01T09:00 in Berlin, a Tuesday.
             now: Timestamp(1_796_112_000_000),
             zone: Zone::parse("Europe/Berlin").unwrap(),

@@ -113,16 +113,8 @@ pub(super) fn judge(desired: &Desired, spec: &ResolvedCampaign, test: &SpecTest)
     }
     let account = rehearse::stand_in(spec);
     for variant in variants {
-        let composed = rehearse::text(
-            desired,
-            spec,
-            step,
-            variant,
-            &actor.contact,
-            account.as_ref(),
-            now,
-        )
-        .map(|text| text.text);
+        let composed = rehearse::text(desired, spec, step, variant, &actor.contact, account, now)
+            .map(|text| text.text);
         misses.extend(text(test, variant, composed));
     }
     misses

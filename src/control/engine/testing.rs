@@ -164,9 +164,9 @@ impl Engine {
             run: 1,
         };
         let sender = AccountFacts {
-            name: account.to_string(),
-            first_name: first_name.clone(),
-            username: username.clone(),
+            name: &account,
+            first_name: first_name.as_deref(),
+            username: username.as_deref(),
         };
         let number = self.core.observed.tests + 1;
         let now = self.core.clock.now();
@@ -176,7 +176,7 @@ impl Engine {
             let context = Context {
                 contact: &known.contact,
                 campaign: &facts,
-                account: Some(&sender),
+                account: Some(sender),
                 now,
                 zone: spec.schedule.zone,
                 step: u32::from(step),
