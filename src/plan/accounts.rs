@@ -149,11 +149,13 @@ pub(super) fn may_contact(
     let (allowance, zone) = allowance(inputs, name);
     let today = Day::of(now, zone);
     let used = account.meter.since(today.start()) + carried(inputs, today.start(), by_it);
-    cap(
-        allowance.saturating_sub(used),
-        today.end(),
-        Waiting::AccountCap,
-    );
+    let left = allowance.saturating_sub(used);
+    let rise = match left {
+        0 => super::warmup::next_rise(inputs, name, zone),
+        _ => None,
+    };
+    let free = rise.unwrap_or(Timestamp::MAX).min(today.end());
+    cap(left, free, Waiting::AccountCap);
     if first && wanted.is_attested() {
         let used = account.attested.since(today.start())
             + carried(inputs, today.start(), |flight| {

@@ -143,6 +143,7 @@ impl World {
             .campaigns
             .values()
             .map(|c| (c.lineage.clone(), c.spec.clone().unwrap()))
+            .filter(|(_, spec)| !spec.sources.is_empty())
             .collect();
         for (line, spec) in wanted {
             self.record(Event::RunOpened {

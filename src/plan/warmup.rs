@@ -77,14 +77,11 @@ fn numbers(spec: &ResolvedCampaign) -> Option<(u32, u32, u64, u32)> {
     Some((ramp.start, ramp.step, ramp.every.millis(), ramp.max))
 }
 
-/// What the ramps of all warmups that use an account let it send today. A warmup that is paused, suspended or broken keeps
-/// its cap: only taking its file or the account away lifts it.
-pub(super) fn ceiling(inputs: &Inputs<'_>, name: &AccountName, zone: Zone) -> u32 {
-    let mut least = u32::MAX;
-    for wanted in &inputs.desired.warmups {
-        let Some(campaign) = inputs.desired.campaigns.get(wanted) else {
-            continue;
-        };
+/// The ramps of all warmups that use an account. A warmup that is paused, suspended or broken keeps its cap: only taking
+/// its file or the account away lifts it.
+fn ramps<'a>(inputs: &'a Inputs<'_>, name: &'a AccountName) -> impl Iterator<Item = Warming> + 'a {
+    inputs.desired.warmups.iter().filter_map(move |wanted| {
+        let campaign = inputs.desired.campaigns.get(wanted)?;
         let known = inputs
             .observed
             .campaigns
@@ -93,26 +90,35 @@ pub(super) fn ceiling(inputs: &Inputs<'_>, name: &AccountName, zone: Zone) -> u3
                 let index = inputs.observed.account_index(name)?;
                 known.warming.get(&index).copied()
             });
-        let warming = match (campaign.spec.as_deref(), known) {
-            (Some(spec), _) if !spec.accounts.contains(name) => continue,
-            (Some(spec), known) => {
-                let Some((start, step, every_ms, max)) = numbers(spec) else {
-                    continue;
-                };
-                Warming {
-                    began: known.map_or(inputs.now, |known| known.began),
-                    start,
-                    step,
-                    every_ms,
-                    max,
-                }
-            }
-            (None, Some(known)) => known,
-            (None, None) => continue,
+        let Some(spec) = campaign.spec.as_deref() else {
+            return known;
         };
-        least = least.min(warmup_day(&warming, zone, inputs.now).allowance);
-    }
-    least
+        let (start, step, every_ms, max) =
+            numbers(spec).filter(|_| spec.accounts.contains(name))?;
+        Some(Warming {
+            began: known.map_or(inputs.now, |known| known.began),
+            start,
+            step,
+            every_ms,
+            max,
+        })
+    })
+}
+
+/// What all ramps let an account send today.
+pub(super) fn ceiling(inputs: &Inputs<'_>, name: &AccountName, zone: Zone) -> u32 {
+    ramps(inputs, name)
+        .map(|ramp| warmup_day(&ramp, zone, inputs.now).allowance)
+        .min()
+        .unwrap_or(u32::MAX)
+}
+
+/// When a ramp may let an account send more, be it within the day.
+pub(super) fn next_rise(inputs: &Inputs<'_>, name: &AccountName, zone: Zone) -> Option<Timestamp> {
+    ramps(inputs, name)
+        .filter(|ramp| !warmup_day(ramp, zone, inputs.now).done)
+        .map(|ramp| next_step(&ramp, zone, inputs.now))
+        .min()
 }
 
 /// The gate of a warmup, and what it does.
