@@ -479,12 +479,10 @@ impl Core {
         plan
     }
 
-    /// Plans for a report only: texts are not made, and nothing of it is to be performed.
+    /// Plans for a report only: texts are not made, and nothing of it is to be performed. Looks only at what can be
+    /// otherwise than in the last pass.
     pub fn plan_report(&self) -> Plan {
-        plan(&Inputs {
-            report_only: true,
-            ..self.inputs()
-        })
+        self.planner.report(&self.inputs(), self.readings)
     }
 
     /// Whether this may write to the state whatever it wants to.

@@ -17,7 +17,7 @@ pub trait People {
     }
 
     /// The same, for whoever passes many people in the order in which they were found and asks for each once: of nobody
-    /// more is kept than of those who were found with him.
+    /// more is kept than of those who were found with him. `look` asks for nobody else.
     fn show_in_passing(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
         self.show(person, look);
     }

@@ -21,10 +21,17 @@ use crate::spec::Kind;
 /// Sends between two passes that are told apart: after more of them all is looked at.
 const TOLD_APART: usize = 64;
 
-/// Days, windows and firings begin with a minute, in every zone, and so everything is looked at once in each: where what
-/// a campaign waits for turns otherwise than it said (a clock that was set back), that is seen no later.
-fn minute(at: Timestamp) -> i64 {
-    at.0.div_euclid(60_000)
+/// Every campaign is looked at once in so long, ten minutes in milliseconds: where what it waits for turns otherwise than it
+/// said, that is seen no later. So is what has no moment of its own: a retired campaign that is too old to be this one
+/// under another name.
+const ROUND: i64 = 600_000;
+
+/// How many times each campaign was looked at by this moment for that reason alone. Each has a moment of its own within the
+/// round, so that no pass looks at many: by multiples of the golden ratio any number of them lie apart.
+fn rounds(place: usize, at: Timestamp) -> i64 {
+    const GOLDEN: i64 = 370_821;
+    let own = i64::try_from(place).map_or(0, |place| place.wrapping_mul(GOLDEN).rem_euclid(ROUND));
+    at.0.wrapping_add(own).div_euclid(ROUND)
 }
 
 /// A campaign that a pass looked at.
@@ -38,13 +45,14 @@ pub(super) struct Looked<'a> {
 }
 
 /// A campaign that had nothing to do, and when that can be otherwise by itself.
+#[derive(Clone)]
 struct Resting {
     view: Arc<CampaignView>,
     until: Option<Timestamp>,
 }
 
 /// What a pass left for the next, campaigns by their place; empty before the first.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Kept {
     resting: Vec<Option<Resting>>,
     looked_at: usize,
@@ -146,24 +154,17 @@ impl Planner {
     /// Makes every choice, as [`super::plan`] does. `readings` is another one whenever what is wanted was read again.
     pub fn plan(&mut self, inputs: &Inputs<'_>, readings: u64) -> Plan {
         if inputs.report_only {
-            return super::plan(inputs);
+            return self.report(inputs, readings);
         }
+        let tells = self.tells(inputs, readings);
         let happened = std::mem::take(&mut self.happened);
-        let last = self.last.take();
-        let last = last.filter(|last| {
-            !happened.anything
-                && last.readings == readings
-                && last.seq + happened.events == inputs.observed.seq
-                && last.at <= inputs.now
-                && minute(last.at) == minute(inputs.now)
-                && inputs.runtime.stands_as(&last.runtime)
-        });
-        match &last {
-            Some(_) => self.wake(inputs, &happened),
-            None => self.kept.resting.clear(),
-        }
         // Should planning break off, nothing is kept of it.
         let mut kept = std::mem::take(&mut self.kept);
+        let last = self.last.take().filter(|_| tells);
+        match &last {
+            Some(last) => kept.wake(inputs, &happened, last.at),
+            None => kept.resting.clear(),
+        }
         let plan = pass(inputs, &mut kept);
         self.kept = kept;
         self.last = Some(Last {
@@ -175,8 +176,38 @@ impl Planner {
         plan
     }
 
-    /// Looks again at the campaigns whose moment has come, and at those to which sends have happened.
-    fn wake(&mut self, inputs: &Inputs<'_>, happened: &Happened) {
+    /// Plans for a report, as [`super::plan`] does where `report_only` is set.
+    pub fn report(&self, inputs: &Inputs<'_>, readings: u64) -> Plan {
+        let inputs = Inputs {
+            report_only: true,
+            ..*inputs
+        };
+        let last = self.last.as_ref();
+        let mut kept = Kept::default();
+        if let Some(last) = last.filter(|_| self.tells(&inputs, readings)) {
+            kept = self.kept.clone();
+            kept.wake(&inputs, &self.happened, last.at);
+            kept.leave_to_reports(&inputs);
+        }
+        pass(&inputs, &mut kept)
+    }
+
+    /// Whether what was kept tells anything of these inputs.
+    fn tells(&self, inputs: &Inputs<'_>, readings: u64) -> bool {
+        let happened = &self.happened;
+        self.last.as_ref().is_some_and(|last| {
+            !happened.anything
+                && last.readings == readings
+                && last.seq + happened.events == inputs.observed.seq
+                && last.at <= inputs.now
+                && inputs.runtime.stands_as(&last.runtime)
+        })
+    }
+}
+
+impl Kept {
+    /// Looks again at the campaigns whose moment has come since then, and at those to which sends have happened.
+    fn wake(&mut self, inputs: &Inputs<'_>, happened: &Happened, since: Timestamp) {
         let observed = inputs.observed;
         let mut lines: BTreeSet<&Lineage> = BTreeSet::new();
         let mut accounts: BTreeSet<&AccountName> = BTreeSet::new();
@@ -209,15 +240,28 @@ impl Planner {
             })
         };
         let campaigns = inputs.desired.campaigns.values();
-        for (resting, wanted) in self.kept.resting.iter_mut().zip(campaigns) {
+        for ((place, resting), wanted) in self.resting.iter_mut().enumerate().zip(campaigns) {
             let Some(it) = resting else { continue };
             let own =
                 |spec: &ResolvedCampaign| spec.accounts.iter().any(|name| accounts.contains(name));
             let over = it.until.is_some_and(|until| until <= inputs.now)
+                || rounds(place, since) != rounds(place, inputs.now)
                 || lines.contains(&wanted.lineage)
                 || (!accounts.is_empty() && wanted.spec.as_deref().is_some_and(own))
                 || (!handles.is_empty() && waits_for_them(wanted));
             if over {
+                *resting = None;
+            }
+        }
+    }
+
+    /// Looks again at those of whom a report tells more than a pass: who of many rests, and what invites wait for.
+    fn leave_to_reports(&mut self, inputs: &Inputs<'_>) {
+        let somebody_rests = super::sends::somebody_may_rest(inputs);
+        let campaigns = inputs.desired.campaigns.values();
+        for (resting, wanted) in self.resting.iter_mut().zip(campaigns) {
+            let invites = |spec: &ResolvedCampaign| spec.kind == Kind::Invite;
+            if somebody_rests || wanted.spec.as_deref().is_some_and(invites) {
                 *resting = None;
             }
         }

@@ -716,6 +716,14 @@ fn is_in_hand(inputs: &Inputs<'_>, plan: &Plan, person: PersonId) -> bool {
             .any(|action| matches!(action, Action::Send(send) if send.key.person == person))
 }
 
+/// Whether anybody can have to rest at all.
+pub(super) fn somebody_may_rest(inputs: &Inputs<'_>) -> bool {
+    let limits = &inputs.desired.engine.limits;
+    limits.per_person_gap.is_some()
+        || limits.per_person_month.is_some()
+        || !inputs.observed.slowed.is_empty()
+}
+
 /// Those of a queue's first `most` whom nobody may write to yet, and until when: whose chat Telegram slowed down, or
 /// whom `limits.per_person` gives a rest.
 pub(super) fn resting(
@@ -723,11 +731,10 @@ pub(super) fn resting(
     queue: &roaring::RoaringBitmap,
     most: usize,
 ) -> BTreeMap<u32, Timestamp> {
-    let limits = &inputs.desired.engine.limits;
-    let slowed = &inputs.observed.slowed;
-    if limits.per_person_gap.is_none() && limits.per_person_month.is_none() && slowed.is_empty() {
+    if !somebody_may_rest(inputs) {
         return BTreeMap::new();
     }
+    let slowed = &inputs.observed.slowed;
     let until = |number: u32| {
         let slowed = slowed.get(&number).copied();
         slowed

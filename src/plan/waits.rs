@@ -106,7 +106,17 @@ pub(super) fn unreachable(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<
                         && !inputs.runtime.resolving.contains_key(*name)
                         && !planned_resolve(plan, |account, _| account == *name)
                 });
-                let Some(name) = free.cloned() else { break };
+                let Some(name) = free.cloned() else {
+                    for name in &turn.spec.accounts {
+                        if let Availability::Later {
+                            until: Some(at), ..
+                        } = may_resolve(inputs, name)
+                        {
+                            plan.wake(at, inputs.now);
+                        }
+                    }
+                    break;
+                };
                 let key = key_of(turn, person);
                 let _ = look_up(inputs, plan, &name, turn, &key);
                 continue;
@@ -141,8 +151,10 @@ pub(super) fn waits(inputs: &Inputs<'_>, plan: &mut Plan, turn: &mut Turn<'_>) {
         until: None,
     };
     let keepers = Keepers::new(inputs, turn.spec, turn.campaign);
-    // A pass that takes people is followed by another at once, which tells who keeps those that are left.
-    let kept = (inputs.report_only || turn.taken.is_empty()) && keepers.any();
+    // After a pass that takes people another one follows, which tells who keeps those that are left; so does one while
+    // messages are on their way and more may leave.
+    let follows = !turn.taken.is_empty() || (turn.part.acts && turn.campaign.in_flight > 0);
+    let kept = (inputs.report_only || !follows) && keepers.any();
     for (class, queue) in &turn.campaign.queues {
         let best = own
             .iter()

@@ -25,6 +25,8 @@ const MOMENTS: usize = 30_000;
 const CALM: i64 = 7 * DAY;
 /// One in so many moments is planned twice, and what is costly is looked at.
 const LOOK_CLOSELY: u64 = 16;
+/// Of those one in so many is reported on twice.
+const REPORTED: u64 = 8;
 
 pub struct Sim {
     pub scenario: Scenario,
@@ -40,9 +42,9 @@ pub struct Sim {
     pub observed: Observed,
     pub people: BTreeMap<PersonId, Person>,
     pub runtime: Runtime,
-    planner: Planner,
+    pub(super) planner: Planner,
     /// Counts the times that the files were read.
-    readings: u64,
+    pub(super) readings: u64,
     pub journal: Vec<Recorded>,
     /// What outlives a power cut.
     pub durable: usize,
@@ -285,6 +287,9 @@ impl Sim {
             if closely {
                 let whole = plan(&self.inputs());
                 self.check_same(&made, &whole)?;
+                if self.planned.is_multiple_of(REPORTED) {
+                    self.check_report()?;
+                }
             }
             if made.actions.is_empty() {
                 if closely {

@@ -2,7 +2,7 @@
 //! is done or waits for somebody.
 
 use tidings::model::{Lineage, Timestamp, Waiting};
-use tidings::plan::{Gate, Plan, plan};
+use tidings::plan::{Gate, Inputs, Plan, plan};
 
 use super::driver::{Sim, refold};
 use super::invariants::Failure;
@@ -20,6 +20,21 @@ impl Sim {
         match same {
             true => Ok(()),
             false => self.fails("planning anew answers otherwise", differences(one, other)),
+        }
+    }
+
+    /// A report that looks only at what can be otherwise says the same as one that looks at everything.
+    pub fn check_report(&self) -> Result<(), Failure> {
+        let inputs = Inputs {
+            report_only: true,
+            ..self.inputs()
+        };
+        let (one, other) = (self.planner.report(&inputs, self.readings), plan(&inputs));
+        let same = one.report.campaigns == other.report.campaigns
+            && one.report.accounts == other.report.accounts;
+        match same {
+            true => Ok(()),
+            false => self.fails("reporting anew says otherwise", differences(&one, &other)),
         }
     }
 

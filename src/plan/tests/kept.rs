@@ -72,11 +72,37 @@ fn only_the_campaign_whose_moment_has_come_is_looked_at() {
 }
 
 #[test]
-fn all_is_looked_at_once_in_each_minute() {
-    let (mut world, mut planner) = waiting();
-    world.now = world.now + Duration::from_secs(60);
-    world.next(&mut planner);
-    assert_eq!(planner.looked_at(), 2);
+fn each_campaign_is_looked_at_once_in_ten_minutes_and_never_all_at_once() {
+    const LATER: &str = "schedule: {timezone: UTC, start: 2099-01-01T00:00}";
+    let names: Vec<String> = (0..20).map(|n| format!("c{n}")).collect();
+    let specs: Vec<(&str, String)> = names
+        .iter()
+        .map(|name| (name.as_str(), spec(name, "a1", LATER)))
+        .collect();
+    let mut world = World::new(SETTINGS, &specs, &["a1"]);
+    let mut planner = Planner::default();
+    planner.plan(&world.inputs(), 0);
+    let mut looked_at = Vec::new();
+    for _ in 0..20 {
+        world.now = world.now + Duration::from_secs(30);
+        world.next(&mut planner);
+        looked_at.push(planner.looked_at());
+    }
+    assert_eq!(looked_at.iter().sum::<usize>(), 20, "{looked_at:?}");
+    assert!(looked_at.iter().all(|n| *n <= 3), "{looked_at:?}");
+}
+
+#[test]
+fn a_report_says_when_all_is_done_though_no_campaign_need_be_looked_at() {
+    let (world, planner) = waiting();
+    let inputs = Inputs {
+        report_only: true,
+        ..world.inputs()
+    };
+    let (report, whole) = (planner.report(&inputs, 0), crate::plan::plan(&inputs));
+    assert_eq!(report.report.campaigns, whole.report.campaigns);
+    let views = report.report.campaigns.values();
+    assert!(views.len() == 2 && views.clone().all(|view| view.finish_estimate.is_some()));
 }
 
 #[test]
@@ -110,4 +136,39 @@ fn an_account_that_is_lost_has_all_looked_at() {
     world.runtime.links.insert("a1".into(), Link::Missing);
     let plan = world.next(&mut planner);
     assert_eq!(waits(&plan, "one"), [(Waiting::AccountUnavailable, 38)]);
+}
+
+#[test]
+fn a_ramp_that_rises_within_the_day_lets_a_campaign_go_on_that_it_held() {
+    let ramp = "version: 1\nname: warm\nkind: warmup\naccounts: [a1]\n\
+                ramp: {start: 2, step: 2, every: 1h, max: 8}\n";
+    let specs = [("one", spec("one", "a1", FAST)), ("warm", ramp.to_owned())];
+    let mut world = World::new(SETTINGS, &specs, &["a1"]);
+    world.found(1..40);
+    let mut planner = Planner::default();
+    let mut sent_by = Vec::new();
+    for hour in 0..5 {
+        world.now = NOON + Duration::from_secs(hour * 3600);
+        loop {
+            let plan = world.next(&mut planner);
+            if plan.actions.is_empty() {
+                break;
+            }
+            for action in plan.actions {
+                match action {
+                    Action::Record(event) => world.note(&mut planner, event),
+                    Action::Send(send) => {
+                        let intent = world.intent_of(&send);
+                        world.note(&mut planner, intent);
+                        let arrived = sent(&world, send.key);
+                        world.note(&mut planner, arrived);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        let started = world.observed.campaign("one").unwrap();
+        sent_by.push(started.settled(|_| true));
+    }
+    assert_eq!(sent_by, [2, 4, 6, 8, 8]);
 }
