@@ -793,3 +793,28 @@ async fn who_is_named_by_a_phone_and_found_in_a_group_is_one_person_with_his_row
         assert_eq!(texts.last().map(String::as_str), Some("red!"), "{what}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_waits_for_a_delay_says_when_all_will_be_done() {
+    let world = world(&crowd(3)).await;
+    world.write("tidings.yaml", LIMITS);
+    let rest = "delays: {between_messages: 1h, per_account: {per_day: 100}}\n";
+    world.write("campaigns/hello.yaml", mailing("hello", "sales-1", rest));
+    let daemon = world.daemon();
+    let is_resting = |campaign: &serde_json::Value| {
+        campaign["progress"]["sent"] == 1 && campaign["progress"]["in_flight"] == 0
+    };
+    world
+        .until_campaign("hello", "one is sent", is_resting)
+        .await;
+    // Nothing happens from now on, and what was found out before is what is told, twice.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let first = world.campaign("hello").await;
+    let estimate = |campaign: &serde_json::Value| {
+        let told = campaign["finish_estimate"].as_str().map(str::to_owned);
+        told.unwrap_or_else(|| panic!("no estimate: {campaign:#}"))
+    };
+    assert!(estimate(&first) > first["next_action_at"].as_str().unwrap().to_owned());
+    assert_eq!(estimate(&first), estimate(&world.campaign("hello").await));
+    daemon.stop().await.unwrap();
+}

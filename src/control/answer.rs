@@ -64,7 +64,8 @@ pub(super) fn daemon_info(core: &Core, running: bool) -> DaemonInfo {
     }
 }
 
-/// The report on these campaigns, or on all, with the commits that the specs come from. `plan`: one that still holds.
+/// The report on these campaigns, or on all, with the commits that the specs come from. `plan`: one for reports that still
+/// holds.
 fn report(
     core: &Core,
     daemon: bool,
@@ -182,7 +183,7 @@ pub(super) fn retired(core: &Core, names: &[String]) -> Option<Reply> {
     )))
 }
 
-/// Answers a command, and says what is to be written down because of it. `plan`: the last one, where it still holds.
+/// Answers a command, and says what is to be written down because of it. `plan`: one for reports, where one still holds.
 pub(super) fn answer(
     core: &Core,
     command: Command,

@@ -726,8 +726,9 @@ impl Engine {
         }) {
             return None;
         }
-        let inputs = self.core.inputs();
-        let report = crate::status::report(&inputs, plan, answer::daemon_info(&self.core, true));
+        // As `status` will say from now on.
+        let (inputs, plan) = (self.core.inputs(), self.core.plan_report());
+        let report = crate::status::report(&inputs, &plan, answer::daemon_info(&self.core, true));
         Some(if crate::status::needs_person(&report) {
             ExitKind::NeedsPerson
         } else {

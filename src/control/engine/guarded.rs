@@ -95,13 +95,12 @@ impl Engine {
 
     /// What a command asks for; a bug in it ends nothing but the answer, and a campaign's bug not even that.
     pub(super) fn answered(&mut self, command: Command) -> Result<(Reply, Vec<Event>), RunError> {
-        let holds = self
-            .rest
-            .as_ref()
-            .filter(|(rest, _)| rest.holds(&self.core));
-        let last = holds.map(|(_, plan)| plan);
-        if let Some(answered) = attempt(|| answer::answer(&self.core, command.clone(), true, last))
-        {
+        let reports = matches!(command, Command::Status { .. } | Command::Accounts);
+        let rest = self.rest.as_ref().filter(|_| reports);
+        if let Some(answered) = attempt(|| {
+            let plan = rest.and_then(|(rest, _)| rest.report(&self.core));
+            answer::answer(&self.core, command.clone(), true, plan)
+        }) {
             return Ok(answered);
         }
         // It may have been a campaign's planning whose pause had just ended: that one is found and left out.

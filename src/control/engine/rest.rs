@@ -1,10 +1,12 @@
 //! A pass over the same state answers the same until the moment that the plan named: it is not made again.
 
+use std::sync::OnceLock;
+
 use super::*;
 use crate::plan::Runtime;
 
 /// Even so one is made this often: what a plan forgot to name a moment for waits no longer.
-const MOST: Duration = Duration::from_secs(10);
+const MOST: Duration = Duration::from_secs(30);
 
 /// What a pass that found nothing to do looked at.
 pub(super) struct Rest {
@@ -13,6 +15,8 @@ pub(super) struct Rest {
     runtime: Runtime,
     from: Timestamp,
     until: Timestamp,
+    /// What reports say of it; made when the first is asked for.
+    report: OnceLock<Plan>,
 }
 
 impl Rest {
@@ -29,7 +33,14 @@ impl Rest {
             runtime: core.runtime.clone(),
             from: now,
             until: plan.wake_at.unwrap_or(Timestamp::MAX).min(most),
+            report: OnceLock::new(),
         })
+    }
+
+    /// A plan for reports; nothing where another one would say something else.
+    pub(super) fn report(&self, core: &Core) -> Option<&Plan> {
+        let holds = self.holds(core);
+        holds.then(|| self.report.get_or_init(|| core.plan_report()))
     }
 
     /// Whether another pass would find the same.
