@@ -7,7 +7,7 @@
 //!   what lies beyond [`HORIZON`] goes on at the pace of the last weeks before it.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use super::accounts::{allowance, usable};
@@ -86,8 +86,10 @@ struct One<'a> {
     left: u64,
     /// Between two messages of an account.
     gap: i64,
-    /// The same of those whose turn is next, where they are few.
-    drawn: VecDeque<i64>,
+    /// Those whose turn is next, where they are few and each has a pause of his own.
+    drawn: VecDeque<Handle>,
+    /// In the keys of its sends.
+    key_run: u32,
     day_end: i64,
     today: u32,
     /// When its next run begins, where a run has caps; never where there is none.
@@ -115,6 +117,10 @@ struct Sender<'a> {
     attested: u32,
     lookups: u32,
     most_lookups: u32,
+    /// Whose strangers it writes to: the campaign that sent longest ago first, with its position.
+    turns: BTreeSet<(i64, usize)>,
+    /// Campaigns that owe follow-ups by it.
+    owing: Vec<usize>,
 }
 
 /// What an account does next.
@@ -140,8 +146,13 @@ struct Room {
 struct Ahead<'a> {
     inputs: &'a Inputs<'a>,
     now: i64,
+    /// In the order of their lineages.
     campaigns: Vec<One<'a>>,
     senders: Vec<Sender<'a>>,
+    /// All before this one are done.
+    going: usize,
+    /// Weeks that have passed.
+    weeks: i64,
 }
 
 impl<'a> Ahead<'a> {
@@ -149,7 +160,7 @@ impl<'a> Ahead<'a> {
         let now = inputs.now.0;
         let mut senders: Vec<Sender<'a>> = Vec::new();
         let mut campaigns = Vec::new();
-        let known = super::accounts::valid(inputs)
+        let mut known = super::accounts::valid(inputs)
             .filter_map(|(wanted, spec, campaign)| {
                 let gate = &plan.report.campaigns.get(&wanted.lineage)?.gate;
                 let from = goes_on(gate, inputs.now).filter(|_| campaign.pending() > 0);
@@ -168,6 +179,7 @@ impl<'a> Ahead<'a> {
                 }
             }
         }
+        known.sort_by_key(|(wanted, ..)| &wanted.lineage);
         for (wanted, spec, campaign, from, follows_up) in known {
             let pairs: Vec<Option<Pair>> = senders
                 .iter()
@@ -183,7 +195,6 @@ impl<'a> Ahead<'a> {
                 None => Vec::new(),
             };
             let left = groups.iter().map(|group| group.left).sum();
-            let (gap, drawn) = gaps(inputs, spec, campaign);
             let only_steps = follows_up && campaign.pending() == 0;
             let owes = match only_steps {
                 true => pairs.iter().flatten().map(Pair::owes).sum(),
@@ -198,8 +209,9 @@ impl<'a> Ahead<'a> {
                 begin: left,
                 left,
                 groups,
-                gap,
-                drawn,
+                gap: usual_gap(spec),
+                drawn: drawn(inputs, spec, campaign),
+                key_run: campaign.key_run(),
                 day_end: day.end().0,
                 today: campaign.meter.since(day.start()),
                 next_run: next_run(spec, Some(campaign), inputs.now),
@@ -211,11 +223,27 @@ impl<'a> Ahead<'a> {
                 done: None,
             });
         }
+        for (number, one) in campaigns.iter().enumerate() {
+            for (sender, _) in senders
+                .iter_mut()
+                .zip(&one.pairs)
+                .filter(|(_, pair)| pair.is_some())
+            {
+                if one.first && one.left > 0 {
+                    sender.turns.insert((one.last, number));
+                }
+                if one.follows_up {
+                    sender.owing.push(number);
+                }
+            }
+        }
         Ahead {
             inputs,
             now,
             campaigns,
             senders,
+            going: 0,
+            weeks: 0,
         }
     }
 
@@ -225,7 +253,14 @@ impl<'a> Ahead<'a> {
             .collect();
         let mut moves = 0;
         while let Some(Reverse((at, sender))) = queue.pop() {
-            if !self.campaigns.iter().any(One::goes_on) {
+            while self
+                .campaigns
+                .get(self.going)
+                .is_some_and(|one| !one.goes_on())
+            {
+                self.going += 1;
+            }
+            if self.going == self.campaigns.len() {
                 return;
             }
             moves += 1;
@@ -233,8 +268,9 @@ impl<'a> Ahead<'a> {
                 self.beyond(at);
                 return;
             }
-            for one in &mut self.campaigns {
-                while at >= self.now + WEEK * (one.weeks.len() as i64 + 1) {
+            while at >= self.now + WEEK * (self.weeks + 1) {
+                self.weeks += 1;
+                for one in &mut self.campaigns {
                     one.weeks.push(one.left);
                 }
             }
@@ -279,15 +315,10 @@ impl<'a> Ahead<'a> {
         }
         self.roll(sender, at);
         let mut owed: Vec<(i64, u16, usize)> = Vec::new();
-        for (number, one) in self
-            .campaigns
-            .iter()
-            .enumerate()
-            .filter(|(_, one)| one.follows_up)
-        {
-            let pair = one.pairs[sender].as_ref();
+        for number in &self.senders[sender].owing {
+            let pair = self.campaigns[*number].pairs[sender].as_ref();
             if let Some(((due, step), _)) = pair.and_then(|pair| pair.owed.first_key_value()) {
-                owed.push((*due, *step, number));
+                owed.push((*due, *step, *number));
             }
         }
         owed.sort_unstable();
@@ -310,13 +341,13 @@ impl<'a> Ahead<'a> {
                 Err(later) => hear(later),
             }
         }
-        let mut order: Vec<usize> = (0..self.campaigns.len())
-            .filter(|one| self.campaigns[*one].first && self.campaigns[*one].left > 0)
-            .filter(|one| self.campaigns[*one].pairs[sender].is_some())
-            .collect();
-        let alone = order.len() == 1;
-        order.sort_by_key(|one| (self.campaigns[*one].last, self.campaigns[*one].line));
-        for campaign in order {
+        let turns = &self.senders[sender].turns;
+        let alone = turns.len() == 1;
+        let mut turn = turns.first().copied();
+        while let Some((last, campaign)) = turn {
+            // Mostly the first of them may go.
+            let turns = &self.senders[sender].turns;
+            turn = turns.range((last, campaign + 1)..).next().copied();
             let one = &self.campaigns[campaign];
             let account = &self.senders[sender];
             let mut best: Option<usize> = None;
@@ -479,11 +510,12 @@ impl<'a> Ahead<'a> {
             To::Group(_) => one.drawn.pop_front(),
             To::Step(..) => None,
         };
+        let own = own.map(|next| one.pause(self.inputs, next));
         let gap = own.unwrap_or(one.gap);
         let last = at + gap * i64::from(count.saturating_sub(1));
         account.next = at + gap * i64::from(count);
         account.today += count;
-        one.last = last;
+        let before = std::mem::replace(&mut one.last, last);
         one.today += count;
         let Some(pair) = one.pairs[sender].as_mut() else {
             return;
@@ -538,12 +570,39 @@ impl<'a> Ahead<'a> {
         if one.only_steps && one.owes == 0 {
             one.done = Some(last);
         }
+        for sender in &mut self.senders {
+            if sender.turns.remove(&(before, campaign)) && one.left > 0 {
+                sender.turns.insert((last, campaign));
+            }
+        }
     }
 }
 
 impl One<'_> {
+    /// Whether anything of it is left to do. What is not going on never goes on again.
     fn goes_on(&self) -> bool {
         self.left > 0 || self.owes > 0
+    }
+
+    /// The pause of his own after somebody's message, in milliseconds.
+    fn pause(&self, inputs: &Inputs<'_>, next: Handle) -> i64 {
+        let Some(person) = inputs.observed.persons.id(next) else {
+            return self.gap;
+        };
+        let key = SendKey {
+            lineage: self.line.clone(),
+            person,
+            step: 0,
+            run: self.key_run,
+        };
+        let purpose = match invite::adds(self.spec) {
+            true => "between_invites",
+            false => "between_messages",
+        };
+        let delays = &self.spec.delays;
+        let typed = delays.typing.map_or(0, mean);
+        let gap = draw(&key, purpose, delays.between).as_millis();
+        i64::try_from(gap).unwrap_or(i64::MAX / 4).max(typed)
     }
 
     /// How many leave before anything else may come between.
@@ -592,6 +651,8 @@ impl<'a> Sender<'a> {
             attested: account.attested.since(day.start()),
             lookups,
             most_lookups,
+            turns: BTreeSet::new(),
+            owing: Vec::new(),
         }
     }
 }
@@ -750,27 +811,23 @@ fn rested(
     counts
 }
 
-/// The pause after a message, in milliseconds: the mean, and of few people each one's own, in the order of their turns.
-fn gaps(inputs: &Inputs<'_>, spec: &ResolvedCampaign, campaign: &Campaign) -> (i64, VecDeque<i64>) {
-    let mean = |(least, most): (std::time::Duration, std::time::Duration)| {
-        i64::try_from(((least + most) / 2).as_millis()).unwrap_or(i64::MAX / 4)
-    };
-    let between = spec.delays.between;
+/// The middle of a range, in milliseconds.
+fn mean((least, most): (std::time::Duration, std::time::Duration)) -> i64 {
+    i64::try_from(((least + most) / 2).as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// The pause after a message, in milliseconds: the mean.
+fn usual_gap(spec: &ResolvedCampaign) -> i64 {
     // What is typed is typed while the pause passes.
-    let typed = spec.delays.typing.map_or(0, mean);
-    let usual = mean(between).max(typed);
+    mean(spec.delays.between).max(spec.delays.typing.map_or(0, mean))
+}
+
+/// Of few people, whose pauses differ, all in the order of their turns.
+fn drawn(inputs: &Inputs<'_>, spec: &ResolvedCampaign, campaign: &Campaign) -> VecDeque<Handle> {
     let few = campaign.pending() <= DRAWN as u64 && campaign.unresolved.is_empty();
-    let Some(line) = campaign
-        .lineage
-        .as_ref()
-        .filter(|_| few && between.0 < between.1)
-    else {
-        return (usual, VecDeque::new());
-    };
-    let purpose = match invite::adds(spec) {
-        true => "between_invites",
-        false => "between_messages",
-    };
+    if !few || campaign.lineage.is_none() || spec.delays.between.0 >= spec.delays.between.1 {
+        return VecDeque::new();
+    }
     let persons = &inputs.observed.persons;
     let mut waiting: Vec<(usize, u32)> = campaign
         .queues
@@ -781,19 +838,8 @@ fn gaps(inputs: &Inputs<'_>, spec: &ResolvedCampaign, campaign: &Campaign) -> (i
         })
         .collect();
     waiting.sort_unstable();
-    let drawn = waiting
+    waiting
         .into_iter()
-        .filter_map(|(_, number)| persons.id(Handle(number)))
-        .map(|person| {
-            let key = SendKey {
-                lineage: line.clone(),
-                person,
-                step: 0,
-                run: campaign.key_run(),
-            };
-            let gap = draw(&key, purpose, between).as_millis();
-            i64::try_from(gap).unwrap_or(i64::MAX / 4).max(typed)
-        })
-        .collect();
-    (usual, drawn)
+        .map(|(_, number)| Handle(number))
+        .collect()
 }
