@@ -1,17 +1,20 @@
 //! Who is who, out of the store, with what was asked lately kept in memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::operator::suppressed::Suppressed;
-use crate::model::{AccountName, Contact, Line, LineKey, LineKind, Person, PersonId, RefHash};
+use crate::model::{
+    AccountName, Contact, Line, LineKey, LineKind, Person, PersonId, RefHash, contact_of_row,
+    hash_in_row,
+};
 use crate::observed::Suppression;
 use crate::people::People;
 use crate::store::{self, StoreError};
 
-/// Pages whose rows are kept in memory as they were read, each of at most 256 KB: one row keeps all of its page.
+/// Pages that are kept in memory as they were read, each of at most 256 KB.
 const MAX_PAGES: usize = 64;
 
 /// People kept in memory as they were asked for: of those whom an account takes up, much is asked within one pass.
@@ -28,8 +31,6 @@ pub(crate) struct PeopleStore {
     tree: Option<store::People>,
     conversations: Option<store::Conversations>,
     cache: Mutex<Cache>,
-    /// Those whom somebody passes by.
-    passed: Mutex<Passed>,
     /// People were written that the end of the process would still take.
     unsaved: AtomicBool,
     /// Whom the suppression list names by reference.
@@ -43,56 +44,52 @@ pub(crate) struct PeopleStore {
 struct Cache {
     /// Those who were asked for; `None`: nothing is known of him.
     people: HashMap<PersonId, Option<Person>>,
-    /// Those who stand beside them in their pages: most of them are asked for next.
-    rows: HashMap<PersonId, store::PersonRow>,
-    /// Pages that were read since nobody was beside anybody.
-    pages: usize,
+    pages: Pages,
     /// Whoever was glanced at last.
     glanced: Person,
 }
 
 impl Cache {
-    /// What is known of a person, where that is here.
-    fn find(&mut self, person: PersonId) -> Option<&Option<Person>> {
-        if !self.people.contains_key(&person) {
-            let row = self.rows.remove(&person)?;
-            self.keep(person, read(row.bytes()));
-        }
-        self.people.get(&person)
-    }
-
     fn keep(&mut self, person: PersonId, known: Option<Person>) {
         if self.people.len() >= MAX_PEOPLE {
             self.people.clear();
         }
         self.people.insert(person, known);
     }
-
-    fn keep_rows(&mut self, rows: Vec<(PersonId, store::PersonRow)>) {
-        if self.pages >= MAX_PAGES {
-            self.rows.clear();
-            self.pages = 0;
-        }
-        self.pages += 1;
-        self.rows.extend(rows);
-    }
-
-    fn forget(&mut self, person: PersonId) {
-        self.people.remove(&person);
-        self.rows.remove(&person);
-    }
 }
 
-/// A page of people, ascending, and one of them as he was read last.
+/// A person's row by his id, ascending.
+type PageRows = Vec<(PersonId, store::PersonRow)>;
+
+/// Pages that were read lately, whose people are asked for together: they were found together. Somebody who is written
+/// anew stands in another page from then on, so that none of them is ever out of date.
 #[derive(Default)]
-struct Passed {
-    rows: Vec<(PersonId, store::PersonRow)>,
-    person: Person,
+struct Pages {
+    of: HashMap<u32, PageRows>,
+    /// The one that was read first is dropped first.
+    order: VecDeque<u32>,
 }
 
-fn row_of(rows: &[(PersonId, store::PersonRow)], person: PersonId) -> Option<&[u8]> {
-    let at = rows.binary_search_by_key(&person, |(id, _)| *id).ok()?;
-    rows.get(at).map(|(_, row)| row.bytes())
+impl Pages {
+    /// What a person's page says of him; nothing where he is not known.
+    fn row(&mut self, tree: &store::People, person: PersonId) -> Result<Option<&[u8]>, StoreError> {
+        let Some(page) = tree.page_of(person)? else {
+            return Ok(None);
+        };
+        if !self.of.contains_key(&page) {
+            let rows = tree.rows_of(page)?;
+            if self.order.len() >= MAX_PAGES
+                && let Some(first) = self.order.pop_front()
+            {
+                self.of.remove(&first);
+            }
+            self.order.push_back(page);
+            self.of.insert(page, rows);
+        }
+        let rows = self.of.get(&page).map_or(&[][..], Vec::as_slice);
+        let place = rows.binary_search_by_key(&person, |(id, _)| *id).ok();
+        Ok(place.and_then(|place| Some(rows.get(place)?.1.bytes())))
+    }
 }
 
 /// People of whom each has a row already: who reads a source makes them, so that whoever writes them down has little to
@@ -171,7 +168,6 @@ impl PeopleStore {
             conversations,
             unsaid: AtomicBool::new(false),
             cache: Mutex::default(),
-            passed: Mutex::default(),
             unsaved: AtomicBool::new(false),
             suppressed: Suppressed::default(),
         }
@@ -195,14 +191,9 @@ impl PeopleStore {
         let Some(tree) = &self.tree else {
             return Ok(0);
         };
-        let removed = tree.remove(people)?;
-        self.pass_anew();
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        for person in people {
-            cache.forget(*person);
-        }
-        cache.glanced = Person::default();
-        Ok(removed)
+        // Of the erased nothing stays here either, and numbers of pages that are gone may come again.
+        *self.cache() = Cache::default();
+        tree.remove(people)
     }
 
     /// Calls `each` with everybody who is known.
@@ -305,9 +296,8 @@ impl PeopleStore {
         }
     }
 
-    /// Whom somebody passes by is read again.
-    fn pass_anew(&self) {
-        *self.passed.lock().unwrap_or_else(PoisonError::into_inner) = Passed::default();
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What [`Self::merge`] does, with people who have rows already: of whom nothing was known his row is right.
@@ -342,10 +332,9 @@ impl PeopleStore {
     ) -> Result<MutexGuard<'_, Cache>, StoreError> {
         tree.put(rows)?;
         self.unsaved.store(true, Ordering::Release);
-        self.pass_anew();
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.cache();
         for id in ids {
-            cache.forget(*id);
+            cache.people.remove(id);
         }
         Ok(cache)
     }
@@ -393,34 +382,49 @@ impl PeopleStore {
 impl PeopleStore {
     /// An account's own access hash of a person.
     pub(crate) fn address(&self, person: PersonId, account: &AccountName) -> Option<i64> {
-        self.glance(person, |known| known.hashes.get(account).copied())
+        self.glance(
+            person,
+            |row| hash_in_row(row, account),
+            |known| known.hashes.get(account).copied(),
+        )
     }
 
-    /// What one look at a person finds, after which nothing of him is kept but his row.
-    fn glance<T>(&self, person: PersonId, look: impl Fn(&Person) -> Option<T>) -> Option<T> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = cache.people.get(&person) {
+    /// One thing of a person, after which nothing of him is kept but his page. Where it cannot be found in his row by
+    /// itself, all of the row is read.
+    fn glance<T>(
+        &self,
+        person: PersonId,
+        in_row: impl Fn(&[u8]) -> Option<Option<T>>,
+        look: impl Fn(&Person) -> Option<T>,
+    ) -> Option<T> {
+        let mut cache = self.cache();
+        let Cache {
+            people,
+            pages,
+            glanced,
+        } = &mut *cache;
+        if let Some(kept) = people.get(&person) {
             return kept.as_ref().and_then(look);
         }
-        if !cache.rows.contains_key(&person) {
-            self.read_page(&mut cache, person)?;
-        }
-        let Cache { rows, glanced, .. } = &mut *cache;
-        if read_into(glanced, rows.get(&person)?.bytes()) {
-            look(glanced)
-        } else {
-            None
+        let row = self.row(pages, person).ok()??;
+        match in_row(row) {
+            Some(found) => found,
+            None if read_into(glanced, row) => look(glanced),
+            None => None,
         }
     }
 
-    /// Keeps the rows of everybody who stands in one page with him. `None`: it cannot be read.
-    fn read_page(&self, cache: &mut Cache, person: PersonId) -> Option<()> {
-        let rows = self.tree.as_ref()?.page_of(person);
-        let rows = rows
-            .map_err(|error| tracing::error!(%error, "a person could not be read"))
-            .ok()?;
-        cache.keep_rows(rows);
-        Some(())
+    /// A person's row; nothing where he is not known.
+    ///
+    /// # Errors
+    /// It cannot be read, which is logged.
+    fn row<'p>(&self, pages: &'p mut Pages, person: PersonId) -> Result<Option<&'p [u8]>, ()> {
+        match &self.tree {
+            Some(tree) => pages
+                .row(tree, person)
+                .map_err(|error| tracing::error!(%error, "a person could not be read")),
+            None => Ok(None),
+        }
     }
 }
 
@@ -466,43 +470,32 @@ impl People for PeopleStore {
     }
 
     fn show(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = cache.find(person) {
-            return look(known.as_ref());
+        let mut cache = self.cache();
+        if !cache.people.contains_key(&person) {
+            let known = match self.row(&mut cache.pages, person) {
+                Ok(row) => row.and_then(read),
+                // Another time he may be read.
+                Err(()) => return look(None),
+            };
+            cache.keep(person, known);
         }
-        if self.read_page(&mut cache, person).is_none() {
-            return look(None);
-        }
-        match cache.find(person) {
-            Some(known) => look(known.as_ref()),
-            None => {
-                cache.keep(person, None);
-                look(None);
-            }
-        }
+        look(cache.people.get(&person).and_then(Option::as_ref));
     }
 
     fn contact(&self, person: PersonId) -> Option<Contact> {
-        self.glance(person, |known| Some(known.contact.clone()))
+        self.glance(
+            person,
+            |row| contact_of_row(row).map(Some),
+            |known| Some(known.contact.clone()),
+        )
     }
 
     fn show_in_passing(&self, person: PersonId, look: &mut dyn FnMut(Option<&Person>)) {
-        let Some(tree) = self.tree.as_ref() else {
-            return look(None);
-        };
-        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
-        let Passed { rows, person: read } = &mut *passed;
-        if row_of(rows, person).is_none() {
-            match tree.page_of(person) {
-                Ok(found) => *rows = found,
-                Err(error) => {
-                    tracing::error!(%error, "a person could not be read");
-                    return look(None);
-                }
-            }
-        }
-        let known = row_of(rows, person).is_some_and(|row| read_into(read, row));
-        look(known.then_some(read));
+        let mut cache = self.cache();
+        let Cache { pages, glanced, .. } = &mut *cache;
+        let row = self.row(pages, person).ok().flatten();
+        let known = row.is_some_and(|row| read_into(glanced, row));
+        look(known.then_some(glanced));
     }
 }
 

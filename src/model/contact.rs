@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use row::{contact_of_row, hash_in_row};
+
 use super::{AccountName, PersonId, Timestamp};
 
 /// What a template may say of a person (`contact.*`). What he lacks is absent, never empty.

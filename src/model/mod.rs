@@ -20,7 +20,7 @@ mod timestamp;
 
 pub use charges::Charges;
 pub use command::{Command, Reply};
-pub use contact::{Contact, Given, LastSeen, Person};
+pub use contact::{Contact, Given, LastSeen, Person, contact_of_row, hash_in_row};
 pub use event::{
     Event, FiringFate, HoldReason, InDoubtWhy, Intent, JoinEnd, LookupEnd, Recorded,
     SettledElsewhere, SourceId, StallReason,

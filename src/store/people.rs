@@ -386,32 +386,34 @@ impl People {
 
     /// What is known of a person.
     pub fn get(&self, person: PersonId) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self
-            .page_of(person)?
-            .into_iter()
-            .find(|(other, _)| *other == person)
-            .map(|(_, row)| row.bytes().to_vec()))
+        let Some(page) = self.page_of(person)? else {
+            return Ok(None);
+        };
+        let rows = self.rows_of(page)?;
+        let row = rows.into_iter().find(|(other, _)| *other == person);
+        Ok(row.map(|(_, row)| row.bytes().to_vec()))
     }
 
-    /// A person and all others who stand in his page with what is known of them now: people who were found together are
-    /// written to together, and unpacking a page costs the same for one as for all. Ascending by the person; empty where he is
-    /// not known.
-    pub fn page_of(&self, person: PersonId) -> Result<Vec<(PersonId, PersonRow)>, StoreError> {
+    /// The number of the page that says what is known of a person; nothing where he is not known. While nobody is removed,
+    /// a page of that number never says anything else.
+    pub fn page_of(&self, person: PersonId) -> Result<Option<u32>, StoreError> {
         let mut guard = self.index()?;
-        let index = guard.get()?;
-        let Some(no) = index.page_of.get(person) else {
-            return Ok(Vec::new());
+        Ok(guard.get()?.page_of.get(person))
+    }
+
+    /// Everybody in a page, those too of whom a newer one says more: people who were found together are written to
+    /// together, and unpacking a page costs the same for one as for all. Ascending by the person. The page must not have been
+    /// merged since [`People::page_of`] named it: whoever writes people is who reads them.
+    pub fn rows_of(&self, page: u32) -> Result<Vec<(PersonId, PersonRow)>, StoreError> {
+        let Some(body) = self.tree.get(&page_key(page))? else {
+            return Err(wrong(page, "it is missing"));
         };
-        let Some(body) = self.tree.get(&page_key(no))? else {
-            return Err(wrong(no, "it is missing"));
-        };
-        let page = Arc::new(body);
-        let rows = decode(no, &page)?
+        let body = Arc::new(body);
+        let mut rows: Vec<_> = decode(page, &body)?
             .into_iter()
-            .filter(|(other, _)| index.page_of.get(*other) == Some(no))
-            .map(|(other, bytes)| (other, PersonRow::of(&page, bytes)));
-        let mut rows: Vec<_> = rows.collect();
-        rows.sort_unstable_by_key(|(other, _)| *other);
+            .map(|(person, bytes)| (person, PersonRow::of(&body, bytes)))
+            .collect();
+        rows.sort_by_key(|(person, _)| *person);
         Ok(rows)
     }
 

@@ -19,25 +19,60 @@ impl Person {
     }
 }
 
+/// What templates may say of the person whose row this is, without a look at the rest of it. `None`: the row is for serde
+/// to read.
+pub fn contact_of_row(row: &[u8]) -> Option<Contact> {
+    let mut contact = Contact::default();
+    let mut row = Row(row);
+    row.find(b"contact")?;
+    row.contact(&mut contact, &mut Contact::default())?;
+    Some(contact)
+}
+
+/// An account's access hash of the person whose row this is, likewise.
+pub fn hash_in_row(row: &[u8], account: &str) -> Option<Option<i64>> {
+    let mut row = Row(row);
+    row.find(b"hashes")?;
+    for _ in 0..row.len(0x80, 0xde)? {
+        let name = row.word()?;
+        let hash = row.number()?;
+        if name == account.as_bytes() {
+            return Some(Some(hash));
+        }
+    }
+    Some(None)
+}
+
 /// What is left of a row (github.com/msgpack/msgpack/blob/master/spec.md).
 struct Row<'a>(&'a [u8]);
 
 impl<'a> Row<'a> {
+    /// Goes to what stands under a key.
+    fn find(&mut self, key: &[u8]) -> Option<()> {
+        for _ in 0..self.len(0x80, 0xde)? {
+            if self.word()? == key {
+                return Some(());
+            }
+            self.skip()?;
+        }
+        None
+    }
+
     fn person(&mut self, person: &mut Person, spare: &mut Person) -> Option<()> {
         for _ in 0..self.len(0x80, 0xde)? {
-            match self.text()? {
-                "contact" => self.contact(&mut person.contact, &mut spare.contact)?,
-                "bot" => person.bot = self.truth()?,
-                "deleted" => person.deleted = self.truth()?,
-                "admin" => person.admin = self.truth()?,
-                "given" => person.given = self.given()?,
-                "last_seen" => person.last_seen = self.last_seen()?,
-                "read_at" => person.read_at = Timestamp(self.number()?),
-                "hashes" => person.hashes = self.hashes(std::mem::take(&mut spare.hashes))?,
-                "references" => {
+            match self.word()? {
+                b"contact" => self.contact(&mut person.contact, &mut spare.contact)?,
+                b"bot" => person.bot = self.truth()?,
+                b"deleted" => person.deleted = self.truth()?,
+                b"admin" => person.admin = self.truth()?,
+                b"given" => person.given = self.given()?,
+                b"last_seen" => person.last_seen = self.last_seen()?,
+                b"read_at" => person.read_at = Timestamp(self.number()?),
+                b"hashes" => person.hashes = self.hashes(std::mem::take(&mut spare.hashes))?,
+                b"references" => {
                     person.references = self.references(std::mem::take(&mut spare.references))?;
                 }
-                "origins" => person.origins = self.texts(std::mem::take(&mut spare.origins))?,
+                b"origins" => person.origins = self.texts(std::mem::take(&mut spare.origins))?,
                 _ => return None,
             }
         }
@@ -46,14 +81,14 @@ impl<'a> Row<'a> {
 
     fn contact(&mut self, contact: &mut Contact, spare: &mut Contact) -> Option<()> {
         for _ in 0..self.len(0x80, 0xde)? {
-            match self.text()? {
-                "id" => contact.id = self.maybe(Self::number)?,
-                "first_name" => contact.first_name = self.name(spare.first_name.take())?,
-                "last_name" => contact.last_name = self.name(spare.last_name.take())?,
-                "username" => contact.username = self.name(spare.username.take())?,
-                "phone" => contact.phone = self.name(spare.phone.take())?,
-                "premium" => contact.premium = self.maybe(Self::truth)?,
-                "fields" => contact.fields = self.fields(std::mem::take(&mut spare.fields))?,
+            match self.word()? {
+                b"id" => contact.id = self.maybe(Self::number)?,
+                b"first_name" => contact.first_name = self.name(spare.first_name.take())?,
+                b"last_name" => contact.last_name = self.name(spare.last_name.take())?,
+                b"username" => contact.username = self.name(spare.username.take())?,
+                b"phone" => contact.phone = self.name(spare.phone.take())?,
+                b"premium" => contact.premium = self.maybe(Self::truth)?,
+                b"fields" => contact.fields = self.fields(std::mem::take(&mut spare.fields))?,
                 _ => return None,
             }
         }
@@ -63,9 +98,9 @@ impl<'a> Row<'a> {
     fn given(&mut self) -> Option<Given> {
         let mut given = Given::default();
         for _ in 0..self.len(0x80, 0xde)? {
-            match self.text()? {
-                "first_name" => given.first_name = self.truth()?,
-                "last_name" => given.last_name = self.truth()?,
+            match self.word()? {
+                b"first_name" => given.first_name = self.truth()?,
+                b"last_name" => given.last_name = self.truth()?,
                 _ => return None,
             }
         }
@@ -75,13 +110,13 @@ impl<'a> Row<'a> {
     fn last_seen(&mut self) -> Option<LastSeen> {
         if self.0.first() == Some(&0x81) {
             self.byte()?;
-            return (self.text()? == "at").then_some(LastSeen::At(Timestamp(self.number()?)));
+            return (self.word()? == b"at").then_some(LastSeen::At(Timestamp(self.number()?)));
         }
-        Some(match self.text()? {
-            "hidden" => LastSeen::Hidden,
-            "recently" => LastSeen::Recently,
-            "last_week" => LastSeen::LastWeek,
-            "last_month" => LastSeen::LastMonth,
+        Some(match self.word()? {
+            b"hidden" => LastSeen::Hidden,
+            b"recently" => LastSeen::Recently,
+            b"last_week" => LastSeen::LastWeek,
+            b"last_month" => LastSeen::LastMonth,
             _ => return None,
         })
     }
@@ -93,7 +128,7 @@ impl<'a> Row<'a> {
         if spare.len() == len {
             let begin = self.0;
             for (name, value) in &mut spare {
-                if self.text()? != name {
+                if self.word()? != name.as_bytes() {
                     self.0 = begin;
                     return self.new_fields(len);
                 }
@@ -121,7 +156,7 @@ impl<'a> Row<'a> {
         if spare.len() == len {
             let mut same = true;
             for (account, hash) in &mut spare {
-                if self.text()? != &**account {
+                if self.word()? != account.as_bytes() {
                     same = false;
                     break;
                 }
@@ -146,19 +181,19 @@ impl<'a> Row<'a> {
             if self.byte()? != 0x81 {
                 return None;
             }
-            let kind = self.text()?;
+            let kind = self.word()?;
             let known = spare.get_mut(at);
             match (kind, known) {
-                ("username", Some(Reference::Username(text)))
-                | ("phone", Some(Reference::Phone(text)))
-                | ("invite", Some(Reference::Invite(text))) => write_over(text, self.text()?),
-                ("id", Some(Reference::Id(id))) => *id = self.number()?,
+                (b"username", Some(Reference::Username(text)))
+                | (b"phone", Some(Reference::Phone(text)))
+                | (b"invite", Some(Reference::Invite(text))) => write_over(text, self.text()?),
+                (b"id", Some(Reference::Id(id))) => *id = self.number()?,
                 (kind, known) => {
                     let reference = match kind {
-                        "username" => Reference::Username(self.text()?.to_owned()),
-                        "phone" => Reference::Phone(self.text()?.to_owned()),
-                        "invite" => Reference::Invite(self.text()?.to_owned()),
-                        "id" => Reference::Id(self.number()?),
+                        b"username" => Reference::Username(self.text()?.to_owned()),
+                        b"phone" => Reference::Phone(self.text()?.to_owned()),
+                        b"invite" => Reference::Invite(self.text()?.to_owned()),
+                        b"id" => Reference::Id(self.number()?),
                         _ => return None,
                     };
                     match known {
@@ -230,6 +265,11 @@ impl<'a> Row<'a> {
     }
 
     fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.word()?).ok()
+    }
+
+    /// The bytes of a text that is compared with words that are known.
+    fn word(&mut self) -> Option<&'a [u8]> {
         let len = match self.byte()? {
             short @ 0xa0..=0xbf => usize::from(short & 0x1f),
             0xd9 => usize::from(self.byte()?),
@@ -239,7 +279,23 @@ impl<'a> Row<'a> {
         };
         let (text, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
-        std::str::from_utf8(text).ok()
+        Some(text)
+    }
+
+    /// Passes what stands under a key by; what it says is not looked at.
+    fn skip(&mut self) -> Option<()> {
+        let mut left = 1u64;
+        while left > 0 {
+            left -= 1;
+            match *self.0.first()? {
+                0x80..=0x8f | 0xde => left += 2 * self.len(0x80, 0xde)? as u64,
+                0x90..=0x9f | 0xdc => left += self.len(0x90, 0xdc)? as u64,
+                0xa0..=0xbf | 0xd9..=0xdb => self.word().map(|_| ())?,
+                0xc0 | 0xc2 | 0xc3 => self.byte().map(|_| ())?,
+                _ => self.number().map(|_| ())?,
+            }
+        }
+        Some(())
     }
 
     /// How many entries a map or an array has; these are the marks of its short and of its middle form.
@@ -361,6 +417,16 @@ mod tests {
                 let row = rmp_serde::to_vec_named(&person).unwrap();
                 prop_assert!(read.become_row(&row));
                 prop_assert_eq!(&read, &person);
+            }
+        }
+
+        #[test]
+        fn what_a_row_says_of_one_thing_is_found_without_the_rest(person in person()) {
+            let row = rmp_serde::to_vec_named(&person).unwrap();
+            prop_assert_eq!(contact_of_row(&row), Some(person.contact.clone()));
+            for account in ["a", "b", "c"] {
+                let hash = person.hashes.get(account).copied();
+                prop_assert_eq!(hash_in_row(&row, account), Some(hash));
             }
         }
 
