@@ -208,7 +208,7 @@ impl fmt::Display for Reference {
 }
 
 /// The send-once key: at most one message is ever sent for it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SendKey {
     /// The line of campaigns.
     pub lineage: Lineage,
@@ -218,6 +218,24 @@ pub struct SendKey {
     pub step: u16,
     /// The run, only with `each_run: everyone`; else 0.
     pub run: u32,
+}
+
+/// By lineage, person, step and run. Keys of one campaign mostly share its name, which is not compared then.
+impl Ord for SendKey {
+    fn cmp(&self, other: &SendKey) -> std::cmp::Ordering {
+        let lineage = match Arc::ptr_eq(&self.lineage, &other.lineage) {
+            true => std::cmp::Ordering::Equal,
+            false => self.lineage.cmp(&other.lineage),
+        };
+        let rest = |key: &SendKey| (key.person, key.step, key.run);
+        lineage.then_with(|| rest(self).cmp(&rest(other)))
+    }
+}
+
+impl PartialOrd for SendKey {
+    fn partial_cmp(&self, other: &SendKey) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl SendKey {
