@@ -22,6 +22,8 @@ const SOON: Duration = Duration::from_millis(50);
 /// How often the worker looks whether enough waits to be folded. At 20,000 events a second this
 /// makes packs of 4,000 at a time, one database sync for them all.
 const FOLD_EVERY: Duration = Duration::from_millis(200);
+/// How often it looks where nothing has come since [`FRESH_LOOKS`] looks: an idle daemon is to be idle.
+const LOOK_IDLE: Duration = Duration::from_secs(1);
 /// Events of so many looks are left where they are: the request of a message is nearly always settled by then, and never
 /// reaches the database.
 const FRESH_LOOKS: usize = 5;
@@ -368,7 +370,9 @@ fn run_worker<E>(store: &Store<E>, jobs: &Receiver<Job<E>>) {
     // The last event at each of the last looks.
     let mut fresh = VecDeque::from([0; FRESH_LOOKS]);
     loop {
-        match jobs.recv_timeout(FOLD_EVERY.saturating_sub(looked.elapsed())) {
+        let idle = fresh.iter().all(|seq| *seq == store.last_seq());
+        let every = if idle { LOOK_IDLE } else { FOLD_EVERY };
+        match jobs.recv_timeout(every.saturating_sub(looked.elapsed())) {
             Ok(job) => {
                 // A caller's mistake must not end the thread that folds; the caller is answered
                 // with `Closed`, since his channel goes with the job.
@@ -379,7 +383,7 @@ fn run_worker<E>(store: &Store<E>, jobs: &Receiver<Job<E>>) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if looked.elapsed() >= FOLD_EVERY {
+        if looked.elapsed() >= every {
             looked = Instant::now();
             fresh.push_back(store.last_seq());
             if let Some(ripe) = fresh.pop_front()

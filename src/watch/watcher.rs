@@ -164,24 +164,24 @@ async fn run(
                 Cause::Begun
             },
             _ = poll.tick() => {
-                // Re-armed first: a change in a new folder after the look then has its event.
-                let targets = armed.targets.clone();
-                let Some(fresh) = arm(&root, &dirty, Some(armed)).await else { return };
-                armed = fresh;
                 let told = armed.tells
-                    && armed.targets == targets
                     && changed_at.elapsed() >= LIVELY
                     && swept_at.elapsed() < timing.sweep;
-                let same = match told {
-                    true => again(&known, &looked).await.map(|now| now == known.some),
-                    false => {
-                        swept_at = Instant::now();
-                        look(&looked).await.map(|now| now == known)
+                if told {
+                    let Some(same) = same_as(&root, &armed.targets, &known, &looked).await else {
+                        return;
+                    };
+                    if same {
+                        continue;
                     }
-                };
-                match same {
-                    Some(true) => continue,
-                    Some(false) => Cause::Poll,
+                }
+                // Re-armed first: a change in a new folder after the look then has its event.
+                let Some(fresh) = arm(&root, &dirty, Some(armed)).await else { return };
+                armed = fresh;
+                swept_at = Instant::now();
+                match look(&looked).await {
+                    Some(now) if now == known => continue,
+                    Some(_) => Cause::Poll,
                     None => return,
                 }
             },
@@ -228,12 +228,16 @@ async fn look(looked: &Looked) -> Option<Seen> {
         .ok()
 }
 
-/// The same of what no event tells. Links are few: this is a moment's work.
-async fn again(known: &Seen, looked: &Looked) -> Option<u64> {
+/// Whether the folders behind the names are the same as before, and what no event tells. Links are few: this is a
+/// moment's work.
+async fn same_as(root: &Path, targets: &Targets, known: &Seen, looked: &Looked) -> Option<bool> {
+    let (root, targets) = (root.to_path_buf(), targets.clone());
     let (known, looked) = (known.clone(), looked.clone());
-    tokio::task::spawn_blocking(move || known.again(&looked))
-        .await
-        .ok()
+    tokio::task::spawn_blocking(move || {
+        Targets::of(&root) == targets && known.again(&looked) == known.some
+    })
+    .await
+    .ok()
 }
 
 /// Events for the folders behind the names; what is armed already stays where they are the same as before.
