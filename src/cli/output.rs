@@ -49,7 +49,7 @@ pub(super) fn json(body: &impl serde::Serialize) -> Result<(), Failure> {
 
 /// Prints JSON that is a text already, as [`json`] does.
 pub(super) fn written(json: &str) -> Result<(), Failure> {
-    bytes(harmless(&indented(json)).as_bytes())?;
+    bytes(indented(&harmless(json)).as_bytes())?;
     bytes(b"\n")
 }
 
@@ -121,7 +121,9 @@ pub(super) fn harmless(json: &str) -> Cow<'_, str> {
     // The line breaks between values are our own.
     let bad = |c: char| steers(c) && c != '\n';
     let is_plain = |byte: u8| byte == b'\n' || (0x20..0x7F).contains(&byte);
-    if json.bytes().all(is_plain) || !json.contains(bad) {
+    // Many bytes at a time, which is much faster than one after another.
+    let are_plain = |bytes: &[u8]| bytes.iter().fold(true, |all, byte| all & is_plain(*byte));
+    if json.as_bytes().chunks(256).all(are_plain) || !json.contains(bad) {
         return Cow::Borrowed(json);
     }
     let mut out = String::with_capacity(json.len());

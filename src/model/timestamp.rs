@@ -41,22 +41,41 @@ impl Timestamp {
     }
 }
 
+/// Year, month, day, hour, minute, second and milliseconds in their places.
+fn digits(parts: [u32; 7]) -> String {
+    let mut text = String::with_capacity(24);
+    for (part, (width, after)) in parts.into_iter().zip([
+        (4, '-'),
+        (2, '-'),
+        (2, 'T'),
+        (2, ':'),
+        (2, ':'),
+        (2, '.'),
+        (3, 'Z'),
+    ]) {
+        for place in (0..width).rev() {
+            let digit = part / 10u32.pow(place) % 10;
+            text.push(char::from_digit(digit, 10).unwrap_or('0'));
+        }
+        text.push(after);
+    }
+    text
+}
+
 /// RFC 3339 in UTC with milliseconds, the form of every promised JSON.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match chrono::DateTime::from_timestamp_millis(self.0) {
             // A report of a thousand campaigns has ten thousand of them, and chrono reads its pattern anew for each.
-            Some(moment) if (0..=9999).contains(&moment.year()) => write!(
-                f,
-                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-                moment.year(),
+            Some(moment) if (0..=9999).contains(&moment.year()) => f.write_str(&digits([
+                moment.year().unsigned_abs(),
                 moment.month(),
                 moment.day(),
                 moment.hour(),
                 moment.minute(),
                 moment.second(),
                 moment.timestamp_subsec_millis(),
-            ),
+            ])),
             Some(moment) => write!(f, "{}", moment.format("%Y-%m-%dT%H:%M:%S%.3fZ")),
             None => f.write_str(if self.0 < 0 {
                 "the distant past"

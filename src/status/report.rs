@@ -48,7 +48,7 @@ pub fn report_on(
 fn whole(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo, names: &[String]) -> StatusReport {
     let is_asked = |name: &str| names.iter().any(|asked| asked == name);
     let wants = |name: &str| names.is_empty() || is_asked(name);
-    let accounts = accounts(inputs, plan);
+    let accounts = accounts(inputs);
     let (conversations, by_campaign) = super::talks::counts(inputs.observed);
     let mut campaigns: Vec<CampaignStatus> = Vec::new();
     let mut shown: BTreeSet<&Lineage> = BTreeSet::new();
@@ -124,18 +124,14 @@ fn has_history(seen: &Campaign) -> bool {
     !seen.recipients.is_empty() || seen.last_sent_at.is_some()
 }
 
-fn accounts(inputs: &Inputs<'_>, plan: &Plan) -> BTreeMap<String, AccountStatus> {
+fn accounts(inputs: &Inputs<'_>) -> BTreeMap<String, AccountStatus> {
     let mut names: BTreeSet<&AccountName> = inputs.desired.engine.accounts.keys().collect();
     names.extend(inputs.runtime.links.keys());
     names
         .into_iter()
         .map(|name| {
-            let view = plan
-                .report
-                .accounts
-                .get(name)
-                .cloned()
-                .unwrap_or_else(|| crate::plan::account_view(inputs, name));
+            // A plan that still holds may be of a moment ago: of another day, or before a wait ended.
+            let view = crate::plan::account_view(inputs, name);
             let wanted = inputs.desired.engine.accounts.get(name);
             let labels = wanted.map(|a| a.labels.clone()).unwrap_or_default();
             let AccountView {
@@ -173,10 +169,16 @@ fn campaign(
     seen: Option<&Campaign>,
     view: Option<&CampaignView>,
 ) -> CampaignStatus {
-    let absent = Campaign::default();
+    let absent;
     // Of what no daemon has seen the look-ups of `plan --refresh` may be known.
     let looked_up = wanted.and_then(|wanted| inputs.observed.looked_up(&wanted.lineage));
-    let state = seen.or(looked_up).unwrap_or(&absent);
+    let state = match seen.or(looked_up) {
+        Some(state) => state,
+        None => {
+            absent = Campaign::default();
+            &absent
+        }
+    };
     let spec = wanted.and_then(|wanted| wanted.spec.as_deref());
     let progress = progress(state);
     let error = wanted
