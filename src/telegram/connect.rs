@@ -32,9 +32,9 @@ pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// After a failed attempt nobody tries again for so long, however many ask: the callers' back-off begins there.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(900);
 
-/// How many updates wait for their reader: at ten thousand sends a second each send leaves one here, and the reader is
-/// never a second behind. What is over is fetched by `updates.getDifference`.
-const UPDATES_CAPACITY: usize = 16 * 1024;
+/// How many reads of the connection with updates in them wait for their reader: each answer to a send is one, and the
+/// reader is never a second behind. What is over is fetched by `updates.getDifference`.
+const UPDATES_CAPACITY: usize = 8 * 1024;
 
 /// The largest request: Telegram ends the connection at about 1 MiB, and grammers panics somewhat below it.
 pub(super) const MAX_REQUEST: usize = 1000 * 1024;
@@ -51,7 +51,7 @@ pub(super) struct Connector {
     turn: tokio::sync::Mutex<()>,
     failure: Mutex<Option<Failure>>,
     /// Who reads updates, if anybody.
-    reader: Mutex<Option<mpsc::UnboundedSender<mpsc::Receiver<Box<UpdatesLike>>>>>,
+    reader: Mutex<Option<mpsc::UnboundedSender<mpsc::Receiver<Vec<UpdatesLike>>>>>,
 }
 
 /// A connection and its runner, which ends with the last call that uses it.
@@ -268,7 +268,7 @@ impl Connector {
     /// From now on each new connection's updates go to `reader`.
     pub(super) fn read_updates(
         &self,
-        reader: mpsc::UnboundedSender<mpsc::Receiver<Box<UpdatesLike>>>,
+        reader: mpsc::UnboundedSender<mpsc::Receiver<Vec<UpdatesLike>>>,
     ) {
         *lock(&self.reader) = Some(reader);
         // A connection's updates are given away as it is made: one without a reader makes room for another.

@@ -179,17 +179,19 @@ impl Drop for Ends {
 pub(super) async fn run(
     mut speaker: Speaker,
     desk: Arc<Desk>,
-    updates: mpsc::Sender<Box<UpdatesLike>>,
+    updates: mpsc::Sender<Vec<UpdatesLike>>,
 ) {
     let desk = Ends(desk);
     loop {
         tokio::select! {
             step = speaker.step() => match step {
-                Ok(came) => for update in came {
-                    let _ = updates.try_send(Box::new(update));
-                },
+                // Passed on as they are: one of them takes a kilobyte or two.
+                Ok(came) if came.is_empty() => {}
+                Ok(came) => {
+                    let _ = updates.try_send(came);
+                }
                 Err(error) => {
-                    let _ = updates.try_send(Box::new(UpdatesLike::ConnectionClosed));
+                    let _ = updates.try_send(vec![UpdatesLike::ConnectionClosed]);
                     desk.0.end(|| error.clone().into());
                     return;
                 }

@@ -48,8 +48,8 @@ const MAX_SLICES: usize = 1000;
 /// Dialogs are read from this long before the last known moment, in seconds.
 const OVERLAP: i32 = 120;
 
-/// How many updates are taken at once: a burst of sends wakes this task once, not for each.
-const BATCH: usize = 1024;
+/// How many reads of the connection are taken at once: a burst of sends wakes this task once, not for each.
+const BATCH: usize = 512;
 
 /// After updates that told of nothing but one's own sends this task rests so long: each send of a burst leaves one, and
 /// waking for each costs as much as the send's own bookkeeping.
@@ -102,7 +102,7 @@ impl Inbox {
     }
 
     /// Takes what came in live.
-    fn take(&mut self, updates: UpdatesLike, now: Timestamp) -> Taken {
+    fn take(&mut self, updates: &UpdatesLike, now: Timestamp) -> Taken {
         let mut taken = Taken::default();
         match updates {
             UpdatesLike::Updates(updates) => self.take_updates(updates, now, &mut taken),
@@ -113,10 +113,10 @@ impl Inbox {
                 self.step(affected.pts, affected.pts_count, &mut taken);
             }
             UpdatesLike::InvitedUsers(invited) => {
-                self.take_updates(invited.updates, now, &mut taken)
+                self.take_updates(&invited.updates, now, &mut taken)
             }
             UpdatesLike::ChatInviteJoinResult(joined) => {
-                self.take_updates(joined.updates, now, &mut taken);
+                self.take_updates(&joined.updates, now, &mut taken);
             }
             UpdatesLike::ConnectionClosed | UpdatesLike::MalformedUpdates => taken.gap = true,
             // A channel counts for itself.
@@ -125,7 +125,7 @@ impl Inbox {
         taken
     }
 
-    fn take_updates(&mut self, updates: enums::Updates, now: Timestamp, taken: &mut Taken) {
+    fn take_updates(&mut self, updates: &enums::Updates, now: Timestamp, taken: &mut Taken) {
         use enums::Updates;
         match updates {
             Updates::TooLong => taken.gap = true,
@@ -207,13 +207,13 @@ impl Inbox {
         }
     }
 
-    fn take_short(&mut self, short: types::UpdateShortMessage, taken: &mut Taken) {
+    fn take_short(&mut self, short: &types::UpdateShortMessage, taken: &mut Taken) {
         let told = short.user_id != SERVICE_NOTICES;
         let mut incoming = Incoming {
             person: PersonId(short.user_id),
             message_id: short.id,
             date: Timestamp::from_seconds(short.date.into()),
-            text: short.message,
+            text: short.message.clone(),
             contact: None,
             state: self.state,
             out: short.out,
@@ -488,12 +488,12 @@ pub(super) async fn run(
     connector: Arc<Connector>,
     account: AccountName,
     from: Option<UpdatesState>,
-    mut sources: mpsc::UnboundedReceiver<mpsc::Receiver<Box<UpdatesLike>>>,
+    mut sources: mpsc::UnboundedReceiver<mpsc::Receiver<Vec<UpdatesLike>>>,
     ask: Arc<tokio::sync::Notify>,
     out: mpsc::Sender<Received>,
 ) {
     let mut inbox = Inbox::new(account, from);
-    let mut source: Option<mpsc::Receiver<Box<UpdatesLike>>> = None;
+    let mut source: Option<mpsc::Receiver<Vec<UpdatesLike>>> = None;
     let mut clock = Clock::new();
     let mut state_told: Option<(UpdatesState, Instant)> = None;
     let mut rest_until = Instant::now();
@@ -546,8 +546,8 @@ pub(super) async fn run(
                     clock.heard(true);
                 }
                 let now = super::now();
-                for update in batch {
-                    let one = inbox.take(*update, now);
+                for update in batch.iter().flatten() {
+                    let one = inbox.take(update, now);
                     taken.messages.extend(one.messages);
                     taken.gap |= one.gap;
                 }
@@ -587,9 +587,9 @@ pub(super) async fn run(
 
 /// The next updates; none where the connection has ended. Waits for ever where there is no connection.
 async fn next(
-    source: &mut Option<mpsc::Receiver<Box<UpdatesLike>>>,
+    source: &mut Option<mpsc::Receiver<Vec<UpdatesLike>>>,
     not_before: Instant,
-) -> Vec<Box<UpdatesLike>> {
+) -> Vec<Vec<UpdatesLike>> {
     match source {
         Some(source) => {
             sleep_until(not_before).await;

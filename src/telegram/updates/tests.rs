@@ -112,7 +112,7 @@ fn pts(inbox: &Inbox) -> i32 {
 #[test]
 fn a_message_in_its_order_is_told_with_the_state_after_it() {
     let mut inbox = inbox(10);
-    let taken = inbox.take(batch(vec![new(1, 11)]), Timestamp(0));
+    let taken = inbox.take(&batch(vec![new(1, 11)]), Timestamp(0));
     assert_eq!((ids(&taken), taken.gap), (vec![1], false));
     let message = &taken.messages[0];
     assert_eq!(message.state.map(|state| state.pts), Some(11));
@@ -127,8 +127,8 @@ fn a_message_in_its_order_is_told_with_the_state_after_it() {
 #[test]
 fn a_message_is_told_once_however_often_it_comes() {
     let mut inbox = inbox(10);
-    let first = inbox.take(batch(vec![new(1, 11)]), Timestamp(0));
-    let again = inbox.take(batch(vec![new(1, 11)]), Timestamp(0));
+    let first = inbox.take(&batch(vec![new(1, 11)]), Timestamp(0));
+    let again = inbox.take(&batch(vec![new(1, 11)]), Timestamp(0));
     let mut asked = Taken::default();
     inbox.take_difference(
         difference(vec![message(1, 7, false)], 11),
@@ -144,7 +144,7 @@ fn a_message_is_told_once_however_often_it_comes() {
 #[test]
 fn a_gap_is_asked_about_from_before_it() {
     let mut inbox = inbox(10);
-    let taken = inbox.take(batch(vec![new(3, 13)]), Timestamp(0));
+    let taken = inbox.take(&batch(vec![new(3, 13)]), Timestamp(0));
     assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![3], true, 10));
     assert_eq!(taken.messages[0].state.map(|state| state.pts), Some(10));
     let mut asked = Taken::default();
@@ -185,7 +185,7 @@ fn own_messages_move_the_count_and_are_told_as_such() {
         ttl_period: None,
     };
     let taken = inbox.take(
-        UpdatesLike::Updates(enums::Updates::UpdateShortSentMessage(update)),
+        &UpdatesLike::Updates(enums::Updates::UpdateShortSentMessage(update)),
         Timestamp(0),
     );
     assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![], false, 11));
@@ -194,7 +194,7 @@ fn own_messages_move_the_count_and_are_told_as_such() {
         pts: 12,
         pts_count: 1,
     };
-    let taken = inbox.take(batch(vec![own.into()]), Timestamp(0));
+    let taken = inbox.take(&batch(vec![own.into()]), Timestamp(0));
     assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![2], false, 12));
     assert!(
         taken.messages[0].out,
@@ -205,7 +205,7 @@ fn own_messages_move_the_count_and_are_told_as_such() {
 #[test]
 fn a_stranger_named_by_id_only_is_asked_about() {
     let mut inbox = inbox(10);
-    let taken = inbox.take(short(1, 7, 11), Timestamp(0));
+    let taken = inbox.take(&short(1, 7, 11), Timestamp(0));
     assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![], true, 10));
     let mut asked = Taken::default();
     inbox.take_difference(
@@ -216,14 +216,14 @@ fn a_stranger_named_by_id_only_is_asked_about() {
     assert!(asked.messages[0].contact.is_some());
     inbox.release(&mut asked);
     assert_eq!(ids(&asked), [1]);
-    let known = inbox.take(short(2, 7, 12), Timestamp(0));
+    let known = inbox.take(&short(2, 7, 12), Timestamp(0));
     assert_eq!((ids(&known), known.gap, pts(&inbox)), (vec![2], false, 12));
 }
 
 #[test]
 fn a_stranger_is_told_without_a_name_where_nobody_answers() {
     let mut inbox = inbox(10);
-    let mut taken = inbox.take(short(1, 7, 11), Timestamp(0));
+    let mut taken = inbox.take(&short(1, 7, 11), Timestamp(0));
     inbox.release(&mut taken);
     assert_eq!(ids(&taken), [1]);
     assert!(taken.messages[0].contact.is_none());
@@ -234,10 +234,10 @@ fn a_server_without_states_still_tells_live_messages() {
     for from in [None, Some(UpdatesState::default())] {
         let mut inbox = Inbox::new("sales-1".into(), from);
         for (id, pts) in [(1, 11), (2, 11), (3, 5), (4, 0)] {
-            let taken = inbox.take(batch(vec![new(id, pts)]), Timestamp(0));
+            let taken = inbox.take(&batch(vec![new(id, pts)]), Timestamp(0));
             assert_eq!((ids(&taken), taken.gap), (vec![id], false), "pts {pts}");
         }
-        assert_eq!(ids(&inbox.take(short(5, 9, 1), Timestamp(0))), [5]);
+        assert_eq!(ids(&inbox.take(&short(5, 9, 1), Timestamp(0))), [5]);
     }
 }
 
@@ -246,7 +246,7 @@ fn a_server_that_counts_oddly_loses_no_message() {
     let mut inbox = inbox(10);
     for (id, pts) in [(1, 10), (2, 10), (3, 3), (4, 0)] {
         assert_eq!(
-            ids(&inbox.take(batch(vec![new(id, pts)]), Timestamp(0))),
+            ids(&inbox.take(&batch(vec![new(id, pts)]), Timestamp(0))),
             [id],
             "pts {pts}"
         );
@@ -262,10 +262,10 @@ fn login_codes_groups_and_notes_to_oneself_are_nobodys_message() {
         pts_count: 1,
     };
     assert_eq!(
-        ids(&inbox.take(batch(vec![code.into()]), Timestamp(0))),
+        ids(&inbox.take(&batch(vec![code.into()]), Timestamp(0))),
         [0; 0]
     );
-    let taken = inbox.take(short(2, SERVICE_NOTICES, 12), Timestamp(0));
+    let taken = inbox.take(&short(2, SERVICE_NOTICES, 12), Timestamp(0));
     assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![], false, 12));
     let mut group = match message(3, 7, false) {
         enums::Message::Message(message) => message,
@@ -278,7 +278,7 @@ fn login_codes_groups_and_notes_to_oneself_are_nobodys_message() {
         pts_count: 1,
     };
     assert_eq!(
-        ids(&inbox.take(batch(vec![group.into()]), Timestamp(0))),
+        ids(&inbox.take(&batch(vec![group.into()]), Timestamp(0))),
         [0; 0]
     );
 }
@@ -305,12 +305,12 @@ fn heard(taken: &Taken) -> Vec<(i32, Heard)> {
 #[test]
 fn a_change_is_told_as_such_and_hides_no_message() {
     let mut inbox = inbox(10);
-    let taken = inbox.take(batch(vec![changed(1, 11, |_| {})]), Timestamp(0));
+    let taken = inbox.take(&batch(vec![changed(1, 11, |_| {})]), Timestamp(0));
     assert_eq!(heard(&taken), [(1, Heard::Changed)]);
     assert_eq!(taken.messages[0].state.map(|state| state.pts), Some(11));
     assert!(taken.messages[0].contact.is_some());
     // The message itself may come after it.
-    let taken = inbox.take(batch(vec![new(1, 12)]), Timestamp(0));
+    let taken = inbox.take(&batch(vec![new(1, 12)]), Timestamp(0));
     assert_eq!(heard(&taken), [(1, Heard::Written)]);
     let mut asked = Taken::default();
     let enums::updates::Difference::Difference(mut all) =
@@ -343,7 +343,7 @@ fn what_the_account_changes_or_what_changes_around_a_text_is_not_told() {
             }),
         ),
     ] {
-        let taken = inbox.take(batch(vec![update]), Timestamp(0));
+        let taken = inbox.take(&batch(vec![update]), Timestamp(0));
         assert_eq!(
             (heard(&taken), inbox.state.map(|s| s.pts)),
             (vec![], Some(pts))
@@ -385,7 +385,7 @@ fn a_broken_connection_or_update_is_a_gap() {
         UpdatesLike::MalformedUpdates,
         UpdatesLike::Updates(enums::Updates::TooLong),
     ] {
-        assert!(inbox(10).take(update, Timestamp(0)).gap);
+        assert!(inbox(10).take(&update, Timestamp(0)).gap);
     }
 }
 
@@ -428,7 +428,7 @@ fn after_too_long_an_absence_the_account_begins_anew_where_telegram_says() {
 fn what_is_remembered_has_its_limit() {
     let mut inbox = Inbox::new("sales-1".into(), None);
     for id in 1..=(MAX_TOLD as i32 + 5) {
-        inbox.take(batch(vec![new(id, 0)]), Timestamp(0));
+        inbox.take(&batch(vec![new(id, 0)]), Timestamp(0));
     }
     assert_eq!(
         (inbox.told.len(), inbox.told_order.len()),
