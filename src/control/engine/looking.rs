@@ -8,7 +8,7 @@ use crate::telegram::{Cursor, Find, Met};
 const PAGE: usize = 1000;
 
 /// Pages that come one after another faster than this are written down together: their people share one sync.
-const TOGETHER: Duration = Duration::from_millis(100);
+const TOGETHER: Duration = Duration::from_millis(50);
 
 /// And at most so many people, which take some 10 MB.
 const MOST_TOGETHER: usize = 20_000;
