@@ -26,7 +26,7 @@ const CALM: i64 = 7 * DAY;
 /// One in so many moments is planned twice, and what is costly is looked at.
 const LOOK_CLOSELY: u64 = 16;
 /// Of those one in so many is reported on twice.
-const REPORTED: u64 = 8;
+const REPORTED: u64 = 64;
 
 pub struct Sim {
     pub scenario: Scenario,
