@@ -97,14 +97,14 @@ fn new_line(out: &mut String, depth: usize) {
 
 /// Where a string ends, after its closing quote.
 fn end_of_string(text: &[u8]) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
+    let mut at = 0;
+    while let Some(found) = memchr::memchr2(b'"', b'\\', text.get(at..).unwrap_or_default()) {
+        at += found + 1;
+        if text.get(at - 1) == Some(&b'"') {
+            return at;
         }
+        // What comes after a backslash ends nothing.
+        at += 1;
     }
     text.len()
 }

@@ -42,22 +42,16 @@ impl Timestamp {
 }
 
 /// Year, month, day, hour, minute, second and milliseconds in their places.
-fn digits(parts: [u32; 7]) -> String {
-    let mut text = String::with_capacity(24);
-    for (part, (width, after)) in parts.into_iter().zip([
-        (4, '-'),
-        (2, '-'),
-        (2, 'T'),
-        (2, ':'),
-        (2, ':'),
-        (2, '.'),
-        (3, 'Z'),
-    ]) {
-        for place in (0..width).rev() {
-            let digit = part / 10u32.pow(place) % 10;
-            text.push(char::from_digit(digit, 10).unwrap_or('0'));
+fn digits(parts: [u32; 7]) -> [u8; 24] {
+    /// Where each begins, and how many digits it has.
+    const PLACES: [(usize, usize); 7] =
+        [(0, 4), (5, 2), (8, 2), (11, 2), (14, 2), (17, 2), (20, 3)];
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    for (mut part, (from, digits)) in parts.into_iter().zip(PLACES) {
+        for digit in text[from..from + digits].iter_mut().rev() {
+            *digit += (part % 10) as u8;
+            part /= 10;
         }
-        text.push(after);
     }
     text
 }
@@ -67,15 +61,18 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match chrono::DateTime::from_timestamp_millis(self.0) {
             // A report of a thousand campaigns has ten thousand of them, and chrono reads its pattern anew for each.
-            Some(moment) if (0..=9999).contains(&moment.year()) => f.write_str(&digits([
-                moment.year().unsigned_abs(),
-                moment.month(),
-                moment.day(),
-                moment.hour(),
-                moment.minute(),
-                moment.second(),
-                moment.timestamp_subsec_millis(),
-            ])),
+            Some(moment) if (0..=9999).contains(&moment.year()) => {
+                let text = digits([
+                    moment.year().unsigned_abs(),
+                    moment.month(),
+                    moment.day(),
+                    moment.hour(),
+                    moment.minute(),
+                    moment.second(),
+                    moment.timestamp_subsec_millis(),
+                ]);
+                f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+            }
             Some(moment) => write!(f, "{}", moment.format("%Y-%m-%dT%H:%M:%S%.3fZ")),
             None => f.write_str(if self.0 < 0 {
                 "the distant past"

@@ -50,7 +50,10 @@ fn whole(inputs: &Inputs<'_>, plan: &Plan, daemon: DaemonInfo, names: &[String])
     let wants = |name: &str| names.is_empty() || is_asked(name);
     let accounts = accounts(inputs);
     let (conversations, by_campaign) = super::talks::counts(inputs.observed);
-    let mut campaigns: Vec<CampaignStatus> = Vec::new();
+    let mut campaigns: Vec<CampaignStatus> = Vec::with_capacity(match names {
+        [] => inputs.desired.campaigns.len(),
+        names => names.len(),
+    });
     let mut shown: BTreeSet<&Lineage> = BTreeSet::new();
     for wanted in inputs.desired.campaigns.values() {
         shown.insert(&wanted.lineage);
