@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::fold::{account_of, index_of};
 use super::recipients::{class_of, uncount};
 use super::suppression;
-use super::{Campaign, Handle, InFlight, Observed, Recipient, Source, Status, VariantCount};
+use super::{
+    Campaign, Contacted, Handle, InFlight, Observed, Recipient, Source, Status, VariantCount,
+};
 use crate::model::{
     AccountName, InDoubtWhy, Intent, OPT_OUT_LINEAGE, Outcome, SendKey, Timestamp, is_aside,
 };
@@ -268,11 +270,10 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
     }
     let silenced = state.opted_out.contains(handle.0);
     let is_silenced = state.is_silenced(handle);
-    heard_from_us(state, handle, at);
-    let mut contacted = state.contacted.get(&handle.0).unwrap_or_default();
-    contacted.account = Some(index);
-    contacted.last_campaign = Some(key.lineage.clone());
-    state.contacted.insert(handle.0, contacted);
+    heard_from_us(state, handle, at, |contacted| {
+        contacted.account = Some(index);
+        contacted.last_campaign = Some(key.lineage.clone());
+    });
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
         it.last_sent_at = Some(at);
         it.failures_in_row = 0;
@@ -318,11 +319,17 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
     }
 }
 
-/// A message to a person counts for `limits.per_person`.
-fn heard_from_us(state: &mut Observed, handle: Handle, at: Timestamp) {
+/// A message to a person counts for `limits.per_person`; `tell` says what else is known by it.
+fn heard_from_us(
+    state: &mut Observed,
+    handle: Handle,
+    at: Timestamp,
+    tell: impl FnOnce(&mut Contacted),
+) {
     let mut contacted = state.contacted.get(&handle.0).unwrap_or_default();
     contacted.sent_at(at);
     contacted.sent.add(at);
+    tell(&mut contacted);
     state.contacted.insert(handle.0, contacted);
 }
 
@@ -353,7 +360,7 @@ pub(super) fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at
     let handle = state.persons.intern(key.person);
     if outcome == Outcome::Uncertain && !is_aside(&key.lineage) {
         // He may have heard from us: `limits.per_person` counts it.
-        heard_from_us(state, handle, flight.charged());
+        heard_from_us(state, handle, flight.charged(), |_| {});
     }
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
         if key.step == 0 {
