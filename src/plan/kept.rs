@@ -40,6 +40,8 @@ pub(super) struct Looked<'a> {
     pub(super) place: usize,
     pub(super) wanted: &'a DesiredCampaign,
     pub(super) campaign: &'a Campaign,
+    /// Whether first contacts may leave.
+    pub(super) open: bool,
     /// What that came to.
     pub(super) part: Part,
 }

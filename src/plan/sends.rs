@@ -12,7 +12,7 @@ use super::kept::Looked;
 use super::message::{facts, key_of, message, settled, typing_ahead};
 use super::reach::{Keepers, LOOK_THROUGH, may_resolve};
 use super::waits::{SETTLED_A_PASS, settle_removed, unreachable, waits};
-use super::{Action, Gate, Inputs, Part, Plan, audience, earlier, gate, invite, steps};
+use super::{Action, Inputs, Part, Plan, audience, earlier, gate, invite, steps};
 use crate::desired::ResolvedCampaign;
 use crate::model::{AccountName, Event, Lineage, Outcome, PersonId, Reference, SendKey, Timestamp};
 use crate::observed::{Campaign, Handle, Observed};
@@ -150,11 +150,7 @@ pub(super) fn messages<'a>(inputs: &'a Inputs<'a>, plan: &mut Plan, looked: &mut
             let (wanted, campaign) = (looked.wanted, looked.campaign);
             let spec = wanted.spec.as_deref()?;
             let line = &wanted.lineage;
-            let open = plan
-                .report
-                .campaigns
-                .get(line)
-                .is_some_and(|view| view.gate == Gate::Open);
+            let open = looked.open;
             let (follows_up, part) =
                 plan.part(|plan| steps::may_go(inputs, plan, line, spec, campaign));
             looked.part.and(part);

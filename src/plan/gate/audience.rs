@@ -3,7 +3,7 @@
 use super::source::{broken_off, source_state};
 use super::{blocked, waits};
 use crate::desired::{ResolvedCampaign, ResolvedSource, SourceRole};
-use crate::model::{Lineage, PersonId, Timestamp, Waiting};
+use crate::model::{AccountName, Lineage, PersonId, Timestamp, Waiting};
 use crate::observed::{Campaign, Handle};
 use crate::people::best_reference;
 use crate::plan::accounts::Availability;
@@ -51,16 +51,15 @@ pub(super) fn audience(
     }
     // One's own accounts are never written to, so who they are must be known first where that is a matter of moments.
     // Later than that the others go on without those that do not answer.
-    let nameless = inputs.runtime.links.iter().any(|(name, link)| {
+    let is_nameless = |(name, link): (&AccountName, &Link)| {
         let tried = matches!(link, Link::Connecting | Link::Unreachable { .. });
-        tried
-            && inputs
-                .observed
-                .accounts
-                .get(name)
-                .is_none_or(|account| account.person.is_none())
-    });
-    if nameless && inputs.now < inputs.runtime.connected_by && campaign.judgement.is_none() {
+        let known = inputs.observed.accounts.get(name);
+        tried && known.is_none_or(|account| account.person.is_none())
+    };
+    if campaign.judgement.is_none()
+        && inputs.now < inputs.runtime.connected_by
+        && inputs.runtime.links.iter().any(is_nameless)
+    {
         return Some(waits(
             Waiting::LookingUp,
             Some(inputs.runtime.connected_by),

@@ -35,7 +35,6 @@ pub(super) fn own_brakes(
         }));
         return Some(blocked(Waiting::Held, "Stalled", message));
     }
-    let counts = campaign.guard_counts();
     let mut why = None;
     let limited = campaign
         .limited
@@ -49,8 +48,12 @@ pub(super) fn own_brakes(
                 "Telegram limited {limited} accounts of this campaign (PEER_FLOOD): its people do not expect it."
             ),
         });
-    } else if let Some(rails) = &spec.spec.guardrails
-        && counts.attempts >= u64::from(rails.after())
+    } else if let Some((rails, counts)) = spec
+        .spec
+        .guardrails
+        .as_ref()
+        .map(|rails| (rails, campaign.guard_counts()))
+        .filter(|(rails, counts)| counts.attempts >= u64::from(rails.after()))
     {
         let rates = [
             (

@@ -55,6 +55,7 @@ pub(super) fn campaigns<'a>(inputs: &Inputs<'a>, plan: &mut Plan, kept: &Kept) -
             place,
             wanted,
             campaign,
+            open: view.gate == Gate::Open,
             part,
         });
         views.push((wanted.lineage.clone(), Arc::new(view)));

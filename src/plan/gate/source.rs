@@ -86,8 +86,10 @@ pub(super) fn source_state(
             state.broken_off |= broken_off(last);
         }
         let never = last.is_none_or(|last| last.ended.is_none());
-        let key = (line.clone(), source.id, account.cloned());
-        if inputs.runtime.looking_up.contains(&key) {
+        let looking_up = &inputs.runtime.looking_up;
+        if !looking_up.is_empty()
+            && looking_up.contains(&(line.clone(), source.id, account.cloned()))
+        {
             state.under_way = true;
             state.first |= never;
             unread |= never;
