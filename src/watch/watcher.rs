@@ -34,7 +34,7 @@ impl Default for Timing {
             quiet: Duration::from_millis(50),
             longest: Duration::from_millis(300),
             poll: Duration::from_millis(500),
-            sweep: Duration::from_secs(10),
+            sweep: Duration::from_secs(30),
         }
     }
 }
