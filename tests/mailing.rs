@@ -814,7 +814,7 @@ async fn a_daemon_that_waits_for_a_delay_says_when_all_will_be_done() {
         let told = campaign["finish_estimate"].as_str().map(str::to_owned);
         told.unwrap_or_else(|| panic!("no estimate: {campaign:#}"))
     };
-    assert!(estimate(&first) > first["next_action_at"].as_str().unwrap().to_owned());
+    assert!(estimate(&first).as_str() > first["next_action_at"].as_str().unwrap());
     assert_eq!(estimate(&first), estimate(&world.campaign("hello").await));
     daemon.stop().await.unwrap();
 }
