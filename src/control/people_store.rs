@@ -58,14 +58,11 @@ impl Cache {
     }
 }
 
-/// A person's row by his id, ascending.
-type PageRows = Vec<(PersonId, store::PersonRow)>;
-
 /// Pages that were read lately, whose people are asked for together: they were found together. Somebody who is written
 /// anew stands in another page from then on, so that none of them is ever out of date.
 #[derive(Default)]
 struct Pages {
-    of: HashMap<u32, PageRows>,
+    of: HashMap<u32, store::PersonPage>,
     /// The one that was read first is dropped first.
     order: VecDeque<u32>,
 }
@@ -77,18 +74,16 @@ impl Pages {
             return Ok(None);
         };
         if !self.of.contains_key(&page) {
-            let rows = tree.rows_of(page)?;
+            let read = tree.page(page)?;
             if self.order.len() >= MAX_PAGES
                 && let Some(first) = self.order.pop_front()
             {
                 self.of.remove(&first);
             }
             self.order.push_back(page);
-            self.of.insert(page, rows);
+            self.of.insert(page, read);
         }
-        let rows = self.of.get(&page).map_or(&[][..], Vec::as_slice);
-        let place = rows.binary_search_by_key(&person, |(id, _)| *id).ok();
-        Ok(place.and_then(|place| Some(rows.get(place)?.1.bytes())))
+        Ok(self.of.get(&page).and_then(|read| read.row(person)))
     }
 }
 

@@ -77,7 +77,7 @@ pub use handle::{Appended, Durability, StoreHandle};
 pub use hooks::{Hooks, Point};
 pub use journal::Events;
 pub use kept::{KeptAnswers, KeptName};
-pub use people::{People, PersonRow};
+pub use people::{People, PersonPage};
 pub use salvage::{Salvaged, salvage};
 pub use state::{
     Access, EncodedEvent, Exported, FoldReport, Loaded, OpenReport, Options, Sizes, Store,

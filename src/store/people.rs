@@ -11,6 +11,7 @@
 mod page_of;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::StoreError;
@@ -202,29 +203,36 @@ fn drop_page(page: u32, changes: &mut Changes) {
     changes.push((list_key(page), None));
 }
 
-/// What is known of a person, as it stands in his page.
-#[derive(Debug, Clone)]
-pub struct PersonRow {
-    page: Arc<Vec<u8>>,
-    from: u32,
-    to: u32,
+/// A page as it was read: everybody in it, those too of whom a newer one says more.
+#[derive(Debug)]
+pub struct PersonPage {
+    body: Vec<u8>,
+    /// Where each one's bytes stand, ascending by the person.
+    rows: Vec<(PersonId, Range<u32>)>,
 }
 
-impl PersonRow {
-    /// `bytes` is a part of the page.
-    fn of(page: &Arc<Vec<u8>>, bytes: &[u8]) -> PersonRow {
-        let from = bytes.as_ptr().addr() - page.as_ptr().addr();
-        PersonRow {
-            page: Arc::clone(page),
-            from: from as u32,
-            to: (from + bytes.len()) as u32,
-        }
+impl PersonPage {
+    fn of(page: u32, body: Vec<u8>) -> Result<PersonPage, StoreError> {
+        let start = body.as_ptr().addr();
+        let mut rows: Vec<_> = decode(page, &body)?
+            .into_iter()
+            .map(|(person, bytes)| {
+                let from = bytes.as_ptr().addr() - start;
+                (person, from as u32..(from + bytes.len()) as u32)
+            })
+            .collect();
+        rows.sort_by_key(|(person, _)| *person);
+        Ok(PersonPage { body, rows })
     }
 
-    /// The bytes that were put.
-    pub fn bytes(&self) -> &[u8] {
-        let place = self.from as usize..self.to as usize;
-        self.page.get(place).unwrap_or_default()
+    /// The bytes that were put of a person; nothing where he is not in it.
+    pub fn row(&self, person: PersonId) -> Option<&[u8]> {
+        let at = self
+            .rows
+            .binary_search_by_key(&person, |(id, _)| *id)
+            .ok()?;
+        let (_, place) = self.rows.get(at)?;
+        self.body.get(place.start as usize..place.end as usize)
     }
 }
 
@@ -389,9 +397,7 @@ impl People {
         let Some(page) = self.page_of(person)? else {
             return Ok(None);
         };
-        let rows = self.rows_of(page)?;
-        let row = rows.into_iter().find(|(other, _)| *other == person);
-        Ok(row.map(|(_, row)| row.bytes().to_vec()))
+        Ok(self.page(page)?.row(person).map(<[u8]>::to_vec))
     }
 
     /// The number of the page that says what is known of a person; nothing where he is not known. While nobody is removed,
@@ -401,20 +407,14 @@ impl People {
         Ok(guard.get()?.page_of.get(person))
     }
 
-    /// Everybody in a page, those too of whom a newer one says more: people who were found together are written to
-    /// together, and unpacking a page costs the same for one as for all. Ascending by the person. The page must not have been
-    /// merged since [`People::page_of`] named it: whoever writes people is who reads them.
-    pub fn rows_of(&self, page: u32) -> Result<Vec<(PersonId, PersonRow)>, StoreError> {
-        let Some(body) = self.tree.get(&page_key(page))? else {
-            return Err(wrong(page, "it is missing"));
-        };
-        let body = Arc::new(body);
-        let mut rows: Vec<_> = decode(page, &body)?
-            .into_iter()
-            .map(|(person, bytes)| (person, PersonRow::of(&body, bytes)))
-            .collect();
-        rows.sort_by_key(|(person, _)| *person);
-        Ok(rows)
+    /// A page by its number: people who were found together are written to together, and unpacking a page costs the same
+    /// for one as for all. It must not have been merged since [`People::page_of`] named it: whoever writes people is who
+    /// reads them.
+    pub fn page(&self, page: u32) -> Result<PersonPage, StoreError> {
+        match self.tree.get(&page_key(page))? {
+            Some(body) => PersonPage::of(page, body),
+            None => Err(wrong(page, "it is missing")),
+        }
     }
 
     /// Of each of these people, whether anything is known.
