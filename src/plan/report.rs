@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Inputs, Plan, earlier};
-use crate::model::{AccountName, AccountState, Lineage, Timestamp, Waiting};
+use crate::model::{AccountState, Lineage, Timestamp, Waiting};
 
 /// Why people of a campaign wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,8 +86,6 @@ pub struct AccountView {
 pub struct Report {
     /// By lineage; retired campaigns are not among them.
     pub campaigns: BTreeMap<Lineage, Arc<CampaignView>>,
-    /// By name.
-    pub accounts: BTreeMap<AccountName, AccountView>,
 }
 
 /// Sums up waits of the same reason, the earliest moment first, and says when each campaign goes on.
@@ -122,9 +120,5 @@ pub(super) fn finish(inputs: &Inputs<'_>, plan: &mut Plan) {
             let at = at.max(inputs.now);
             view.next_action_at = earlier(view.next_action_at, Some(at));
         }
-    }
-    for name in inputs.desired.engine.accounts.keys() {
-        let view = super::account_view(inputs, name);
-        plan.report.accounts.insert(name.clone(), view);
     }
 }

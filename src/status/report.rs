@@ -133,7 +133,7 @@ fn accounts(inputs: &Inputs<'_>) -> BTreeMap<String, AccountStatus> {
     names
         .into_iter()
         .map(|name| {
-            // A plan that still holds may be of a moment ago: of another day, or before a wait ended.
+            // As of now: a plan that still holds may be of another day, or of before a wait ended.
             let view = crate::plan::account_view(inputs, name);
             let wanted = inputs.desired.engine.accounts.get(name);
             let labels = wanted.map(|a| a.labels.clone()).unwrap_or_default();
