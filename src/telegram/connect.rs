@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use grammers_mtproto::transport;
 use grammers_mtsender::{InvocationError, RpcError, ServerAddr};
-use grammers_session::updates::UpdatesLike;
 use grammers_tl_types::{LAYER, functions};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinError};
@@ -20,7 +19,7 @@ use tokio::time::{timeout, timeout_at};
 use crate::model::reaction::{Reaction, RpcFault, react};
 use crate::model::{InDoubtWhy, Timestamp};
 
-use super::line::{self, Desk, Speaker, Unanswered};
+use super::line::{self, Came, Desk, Speaker, Unanswered};
 use super::probe::{Unmet, clock_ahead, introduce};
 use super::row::MayLeave;
 use super::session::SessionFile;
@@ -51,7 +50,7 @@ pub(super) struct Connector {
     turn: tokio::sync::Mutex<()>,
     failure: Mutex<Option<Failure>>,
     /// Who reads updates, if anybody.
-    reader: Mutex<Option<mpsc::UnboundedSender<mpsc::Receiver<Vec<UpdatesLike>>>>>,
+    reader: Mutex<Option<mpsc::UnboundedSender<mpsc::Receiver<Came>>>>,
 }
 
 /// A connection and its runner, which ends with the last call that uses it.
@@ -266,10 +265,7 @@ impl Connector {
     }
 
     /// From now on each new connection's updates go to `reader`.
-    pub(super) fn read_updates(
-        &self,
-        reader: mpsc::UnboundedSender<mpsc::Receiver<Vec<UpdatesLike>>>,
-    ) {
+    pub(super) fn read_updates(&self, reader: mpsc::UnboundedSender<mpsc::Receiver<Came>>) {
         *lock(&self.reader) = Some(reader);
         // A connection's updates are given away as it is made: one without a reader makes room for another.
         lock(&self.live).take();

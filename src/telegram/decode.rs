@@ -381,16 +381,16 @@ pub(super) fn delivered(request: &[u8], answer: &[u8]) -> Result<Delivered, Call
         why: InDoubtWhy::Server,
         detail,
     };
+    if let Some(short) = short_sent(answer) {
+        return Ok(Delivered {
+            message_id: short.id,
+            date: Timestamp::from_seconds(short.date.into()),
+            earlier: false,
+        });
+    }
     let updates = enums::Updates::from_bytes(answer)
         .map_err(|error| in_doubt(format!("the answer cannot be read ({error})")))?;
     let (updates, date) = match updates {
-        enums::Updates::UpdateShortSentMessage(short) => {
-            return Ok(Delivered {
-                message_id: short.id,
-                date: Timestamp::from_seconds(short.date.into()),
-                earlier: false,
-            });
-        }
         enums::Updates::UpdateShortMessage(short) if short.out => {
             return Ok(Delivered {
                 message_id: short.id,
@@ -435,6 +435,18 @@ pub(super) fn delivered(request: &[u8], answer: &[u8]) -> Result<Delivered, Call
             date: Timestamp::from_seconds(date.into()),
             earlier: true,
         }),
+    }
+}
+
+/// The short answer to a text that was accepted, which nearly all answers to sends are. Read by itself: updates of any kind
+/// take a kilobyte.
+pub(super) fn short_sent(answer: &[u8]) -> Option<types::UpdateShortSentMessage> {
+    let (id, short) = answer.split_first_chunk()?;
+    match u32::from_le_bytes(*id) {
+        types::UpdateShortSentMessage::CONSTRUCTOR_ID => {
+            types::UpdateShortSentMessage::from_bytes(short).ok()
+        }
+        _ => None,
     }
 }
 

@@ -20,6 +20,7 @@ use grammers_mtsender::{InvocationError, Sender};
 use grammers_session::updates::UpdatesLike;
 use tokio::sync::{Notify, mpsc, oneshot};
 
+use super::decode::short_sent;
 use super::row::{MayLeave, Row, Turn};
 
 /// The code of `bad_msg_notification` for a message id from more than 30 s ahead of Telegram's clock
@@ -87,12 +88,24 @@ impl Asked {
     }
 }
 
+/// What came in by itself, or beside an answer.
+#[derive(Debug)]
+pub(super) enum Came {
+    /// As grammers reads it.
+    Updates(Vec<UpdatesLike>),
+    /// Messages of one's own that were accepted: the account's count of events after the last, and by how many they
+    /// raised it (core.telegram.org/constructor/updateShortSentMessage). In a burst nearly all that comes in is this.
+    Own { pts: i32, count: i32 },
+}
+
 #[derive(Default)]
 struct Requests {
     /// In no frame yet, in their order.
     waiting: VecDeque<Asked>,
     /// In a frame: each with the number of the container that it came in.
     written: HashMap<MsgId, (MsgId, Asked)>,
+    /// Accepted messages whose count nobody was told yet, as in [`Came::Own`].
+    own: Vec<(i32, i32)>,
     ended: bool,
 }
 
@@ -152,6 +165,11 @@ impl Desk {
         self.clock_ahead.load(Ordering::Relaxed)
     }
 
+    /// Swaps in what `counted`, which is empty, is to hold: it is asked after each step, and room is kept.
+    fn take_own(&self, counted: &mut Vec<(i32, i32)>) {
+        std::mem::swap(&mut self.requests().own, counted);
+    }
+
     fn end(&self, why: impl Fn() -> InvocationError) {
         let mut requests = self.requests();
         requests.ended = true;
@@ -176,26 +194,30 @@ impl Drop for Ends {
 
 /// Speaks for a desk until the connection ends. What comes in by itself goes to `updates`; what is too much for its reader
 /// shows there as a gap.
-pub(super) async fn run(
-    mut speaker: Speaker,
-    desk: Arc<Desk>,
-    updates: mpsc::Sender<Vec<UpdatesLike>>,
-) {
+pub(super) async fn run(mut speaker: Speaker, desk: Arc<Desk>, updates: mpsc::Sender<Came>) {
     let desk = Ends(desk);
+    let mut counted = Vec::new();
     loop {
         tokio::select! {
-            step = speaker.step() => match step {
-                // Passed on as they are: one of them takes a kilobyte or two.
-                Ok(came) if came.is_empty() => {}
-                Ok(came) => {
-                    let _ = updates.try_send(came);
+            step = speaker.step() => {
+                desk.0.take_own(&mut counted);
+                for (pts, count) in counted.drain(..) {
+                    let _ = updates.try_send(Came::Own { pts, count });
                 }
-                Err(error) => {
-                    let _ = updates.try_send(vec![UpdatesLike::ConnectionClosed]);
-                    desk.0.end(|| error.clone().into());
-                    return;
+                match step {
+                    // Passed on as they are: one of them takes a kilobyte or two.
+                    Ok(came) if came.is_empty() => {}
+                    Ok(came) => {
+                        let _ = updates.try_send(Came::Updates(came));
+                    }
+                    Err(error) => {
+                        let closed = vec![UpdatesLike::ConnectionClosed];
+                        let _ = updates.try_send(Came::Updates(closed));
+                        desk.0.end(|| error.clone().into());
+                        return;
+                    }
                 }
-            },
+            }
             // The next step writes it.
             () = desk.0.asked.notified() => {}
         }
@@ -260,6 +282,12 @@ impl Mtp for Speech {
                     return Err(DeserializeError::BadMessageId { got: 0 });
                 }
                 requests.ignored(bad);
+            }
+            if let Deserialization::OwnUpdate { update, .. } = &result
+                && let Some(short) = short_sent(update)
+            {
+                requests.own.push((short.pts, short.pts_count));
+                continue;
             }
             others.extend(requests.answered(result));
         }

@@ -24,6 +24,7 @@ use crate::model::{AccountName, PersonId, Timestamp};
 use clock::{Clock, GAP_PATIENCE};
 
 use super::connect::Connector;
+use super::line::Came;
 use super::{CallError, Heard, Incoming, Received, UpdatesState, decode};
 
 /// After so long without a word from Telegram it is asked. Telegram names 15 minutes; a third of that finds a
@@ -98,6 +99,20 @@ impl Inbox {
             known: HashSet::new(),
             held: Vec::new(),
             begun: false,
+        }
+    }
+
+    /// Takes what a connection passed on.
+    fn hear(&mut self, came: &Came, now: Timestamp, taken: &mut Taken) {
+        match came {
+            Came::Own { pts, count } => self.step(*pts, *count, taken),
+            Came::Updates(updates) => {
+                for update in updates {
+                    let one = self.take(update, now);
+                    taken.messages.extend(one.messages);
+                    taken.gap |= one.gap;
+                }
+            }
         }
     }
 
@@ -488,12 +503,12 @@ pub(super) async fn run(
     connector: Arc<Connector>,
     account: AccountName,
     from: Option<UpdatesState>,
-    mut sources: mpsc::UnboundedReceiver<mpsc::Receiver<Vec<UpdatesLike>>>,
+    mut sources: mpsc::UnboundedReceiver<mpsc::Receiver<Came>>,
     ask: Arc<tokio::sync::Notify>,
     out: mpsc::Sender<Received>,
 ) {
     let mut inbox = Inbox::new(account, from);
-    let mut source: Option<mpsc::Receiver<Vec<UpdatesLike>>> = None;
+    let mut source: Option<mpsc::Receiver<Came>> = None;
     let mut clock = Clock::new();
     let mut state_told: Option<(UpdatesState, Instant)> = None;
     let mut rest_until = Instant::now();
@@ -546,10 +561,8 @@ pub(super) async fn run(
                     clock.heard(true);
                 }
                 let now = super::now();
-                for update in batch.iter().flatten() {
-                    let one = inbox.take(update, now);
-                    taken.messages.extend(one.messages);
-                    taken.gap |= one.gap;
+                for came in &batch {
+                    inbox.hear(came, now, &mut taken);
                 }
                 clock.heard(taken.gap);
                 if taken.messages.is_empty() && !taken.gap {
@@ -586,10 +599,7 @@ pub(super) async fn run(
 }
 
 /// The next updates; none where the connection has ended. Waits for ever where there is no connection.
-async fn next(
-    source: &mut Option<mpsc::Receiver<Vec<UpdatesLike>>>,
-    not_before: Instant,
-) -> Vec<Vec<UpdatesLike>> {
+async fn next(source: &mut Option<mpsc::Receiver<Came>>, not_before: Instant) -> Vec<Came> {
     match source {
         Some(source) => {
             sleep_until(not_before).await;

@@ -189,13 +189,17 @@ fn own_messages_move_the_count_and_are_told_as_such() {
         Timestamp(0),
     );
     assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![], false, 11));
+    let mut taken = Taken::default();
+    let own = Came::Own { pts: 13, count: 2 };
+    inbox.hear(&own, Timestamp(0), &mut taken);
+    assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![], false, 13));
     let own = types::UpdateNewMessage {
         message: message(2, 7, true),
-        pts: 12,
+        pts: 14,
         pts_count: 1,
     };
     let taken = inbox.take(&batch(vec![own.into()]), Timestamp(0));
-    assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![2], false, 12));
+    assert_eq!((ids(&taken), taken.gap, pts(&inbox)), (vec![2], false, 14));
     assert!(
         taken.messages[0].out,
         "another client of the account wrote it"
