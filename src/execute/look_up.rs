@@ -1,13 +1,12 @@
 //! Reads a source step by step. A wait that Telegram asks for ends it: the planner lets it go on from there when the
 //! wait is over, so that a hold, an edit or a restart in between is heard.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{LookedUp, Report, Reports};
 use crate::model::reaction::{Reaction, react};
-use crate::model::{Lineage, PersonId, SourceId};
-use crate::telegram::{AccountClient, CallError, Cursor, Find, Met};
+use crate::model::{Lineage, SourceId};
+use crate::telegram::{AccountClient, CallError, Cursor, Find, Met, Seen};
 
 /// Dropped connections in a row before the look-up ends with the error.
 const TRIES: u32 = 4;
@@ -30,7 +29,7 @@ pub(super) async fn look_up(
         usize::try_from(left).unwrap_or(usize::MAX)
     });
     let mut cursor = from;
-    let mut seen: BTreeSet<PersonId> = BTreeSet::new();
+    let mut seen = Seen::default();
     let mut tries = 0;
     let result = loop {
         let page = match client.find(what, cursor.as_ref(), &seen).await {
@@ -85,17 +84,18 @@ pub(super) async fn look_up(
 }
 
 /// Those of a page who are among the first `most`; who was seen before may be told more exactly.
-fn first(people: Vec<Met>, seen: &mut BTreeSet<PersonId>, most: usize) -> Vec<Met> {
+fn first(people: Vec<Met>, seen: &mut Seen, most: usize) -> Vec<Met> {
     people
         .into_iter()
         .filter(|met| {
             let Some(id) = met.person.person_id() else {
                 return false;
             };
-            if seen.contains(&id) {
-                return true;
+            if seen.len() >= most {
+                return seen.contains(&id);
             }
-            seen.len() < most && seen.insert(id)
+            seen.insert(id);
+            true
         })
         .collect()
 }
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_limit_counts_each_person_once() {
-        let mut seen = BTreeSet::new();
+        let mut seen = Seen::default();
         assert_eq!(first(vec![met(1), met(2), met(1)], &mut seen, 2).len(), 3);
         assert_eq!(first(vec![met(2), met(3)], &mut seen, 2), vec![met(2)]);
         assert_eq!(seen.len(), 2);

@@ -15,7 +15,7 @@ use crate::model::{PersonId, Reference, Timestamp};
 
 use super::decode;
 use super::grammers::Client;
-use super::{CallError, Cursor, MEMBERS_PAGE, Met, Place, PlaceKind};
+use super::{CallError, Cursor, MEMBERS_PAGE, Met, Place, PlaceKind, Seen};
 use cursor::{After, At, PeerRef, Step};
 use history::{Messages, author, date_of, id_of, is_older};
 
@@ -105,7 +105,7 @@ impl Client {
         &self,
         what: &Find,
         cursor: Option<&Cursor>,
-        seen: &BTreeSet<PersonId>,
+        seen: &Seen,
     ) -> Result<FoundPage, CallError> {
         let at = match cursor {
             Some(cursor) => At::parse(cursor)?,
@@ -206,7 +206,7 @@ impl Client {
         mut at: At,
         offset: i32,
         since: Option<Timestamp>,
-        seen: &BTreeSet<PersonId>,
+        seen: &Seen,
     ) -> Result<FoundPage, CallError> {
         let peer = PeerRef::of_place(place_of(&at)?);
         let page = Messages::of(self.invoke(&history(peer, offset, PAGE)).await?)?;
@@ -232,7 +232,7 @@ impl Client {
         peer: PeerRef,
         messages: &[&enums::Message],
         users: &[enums::User],
-        seen: &BTreeSet<PersonId>,
+        seen: &Seen,
     ) -> Vec<Met> {
         let by_id: HashMap<i64, &enums::User> =
             users.iter().map(|user| (user.id(), user)).collect();
@@ -377,7 +377,7 @@ impl Client {
         mut posts: Vec<i32>,
         offset: i32,
         then: (i32, u32),
-        seen: &BTreeSet<PersonId>,
+        seen: &Seen,
     ) -> Result<FoundPage, CallError> {
         let Some(post) = posts.first().copied() else {
             return at.end(Vec::new(), None);
@@ -443,7 +443,7 @@ impl Client {
         mut at: At,
         after: Option<After>,
         folder: Option<i32>,
-        seen: &BTreeSet<PersonId>,
+        seen: &Seen,
     ) -> Result<FoundPage, CallError> {
         let since = since_of(what);
         let request = functions::messages::GetDialogs {

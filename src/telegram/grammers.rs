@@ -1,6 +1,6 @@
 //! The adapter on grammers: raw calls, no retries, own `random_id`s.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
@@ -17,8 +17,8 @@ use super::encode::{handle_of, uploaded, user_peer};
 use super::{
     AccountClient, AccountConfig, CallError, Cursor, Delivered, Find, FoundPage, HistoryMessage,
     INCOMING_CAPACITY, Joined, MEMBERS_PAGE, MayLeave, Me, MediaHandle, MembersPage, Membership,
-    Met, Place, PlaceKind, Received, Target, Telegram, UpdatesState, WrittenSince, places, session,
-    updates,
+    Met, Place, PlaceKind, Received, Seen, Target, Telegram, UpdatesState, WrittenSince, places,
+    session, updates,
 };
 
 /// Telegram over MTProto.
@@ -318,7 +318,7 @@ impl AccountClient for Client {
         &'a self,
         what: &'a Find,
         cursor: Option<&'a Cursor>,
-        seen: &'a BTreeSet<PersonId>,
+        seen: &'a Seen,
     ) -> BoxFuture<'a, Result<FoundPage, CallError>> {
         Box::pin(Client::find(self, what, cursor, seen))
     }

@@ -24,7 +24,7 @@ mod since;
 mod updates;
 mod vault;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -357,6 +357,9 @@ pub trait Telegram: Send + Sync {
     ) -> BoxFuture<'_, Result<Arc<dyn AccountClient>, CallError>>;
 }
 
+/// Who was found by a look-up so far: a hundred thousand people of a large group, each asked for once.
+pub type Seen = HashSet<PersonId, foldhash::fast::FixedState>;
+
 /// One account. Calls connect as needed; after a failed connection the next call tries again, at most once a second.
 pub trait AccountClient: Send + Sync {
     /// Its name.
@@ -387,7 +390,7 @@ pub trait AccountClient: Send + Sync {
         &'a self,
         what: &'a Find,
         cursor: Option<&'a Cursor>,
-        seen: &'a BTreeSet<PersonId>,
+        seen: &'a Seen,
     ) -> BoxFuture<'a, Result<FoundPage, CallError>>;
 
     /// A person, by username or phone. Nobody is put into an address book.
