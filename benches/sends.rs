@@ -24,7 +24,8 @@ fn main() -> Result<(), Bad> {
     println!("|---:|---:|---:|---:|");
     let rows = argument("--accounts").map_or_else(|| vec![1, 8], |only| vec![only]);
     for accounts in rows {
-        let (plain, engine) = runtime.block_on(rate::measure(accounts, people))?;
+        let rate::Rates { plain, engine, .. } =
+            runtime.block_on(rate::measure(accounts, people))?;
         println!(
             "| {accounts} | {:.0} ({:.0}) | {:.0} ({:.0}) | {:.2} |",
             plain.per_second,

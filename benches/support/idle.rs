@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use grammers_client::Client;
+use grammers_client::client::ClientConfiguration;
 use grammers_client::sender::{ConnectionParams, NoRetries, SenderPool};
 use tidings::sandbox::{Sandbox, SandboxOptions, WorldSpec};
 
@@ -18,6 +19,14 @@ const SETTLED: Duration = Duration::from_secs(3);
 
 /// A client as its library makes it.
 pub async fn client(session: &Path) -> Result<Client, Bad> {
+    client_with(session, ClientConfiguration::default()).await
+}
+
+/// The same, set up in this way.
+pub async fn client_with(
+    session: &Path,
+    configuration: ClientConfiguration,
+) -> Result<Client, Bad> {
     let session = Arc::new(grammers_session::storages::SqliteSession::open(session).await?);
     let params = ConnectionParams {
         retry_policy: Box::new(NoRetries),
@@ -28,7 +37,7 @@ pub async fn client(session: &Path) -> Result<Client, Bad> {
         handle,
         updates,
     } = SenderPool::with_configuration(session, 1, params);
-    let client = Client::new(handle);
+    let client = Client::with_configuration(handle, configuration);
     tokio::spawn(runner.run());
     // Its updates are taken, as every program does.
     tokio::spawn(async move {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use grammers_client::sender::{NoRetries, SenderPool};
+use grammers_client::tl;
+use grammers_session::types::{PeerAuth, PeerId, PeerRef};
 use tidings::control::{RunOptions, Workspace, WorkspaceOptions, run_with};
 use tidings::sandbox::{Sandbox, SandboxOptions, WorldSpec};
 use tidings::telegram::GrammersTelegram;
@@ -53,8 +55,29 @@ fn world(accounts: usize, people: usize) -> Result<WorldSpec, Bad> {
     Ok(WorldSpec::from_yaml(&yaml)?)
 }
 
-/// The plain loop, then the engine.
-pub async fn measure(accounts: usize, people: usize) -> Result<(Rate, Rate), Bad> {
+/// What was measured in one run, one after another.
+pub struct Rates {
+    /// A loop around grammers' `send_message`.
+    pub plain: Rate,
+    /// A loop around the call beneath it.
+    pub bare: Rate,
+    /// The engine, every send durable.
+    pub engine: Rate,
+}
+
+impl Rates {
+    /// The better of two runs, each figure by itself.
+    pub fn better(self, other: Rates) -> Rates {
+        Rates {
+            plain: self.plain.better(other.plain),
+            bare: self.bare.better(other.bare),
+            engine: self.engine.better(other.engine),
+        }
+    }
+}
+
+/// The plain loops, then the engine.
+pub async fn measure(accounts: usize, people: usize) -> Result<Rates, Bad> {
     let options = || -> Result<SandboxOptions, Bad> {
         Ok(SandboxOptions {
             world: world(accounts, people)?,
@@ -63,25 +86,33 @@ pub async fn measure(accounts: usize, people: usize) -> Result<(Rate, Rate), Bad
             ..SandboxOptions::default()
         })
     };
-    // Each on a server of its own, so that neither finds the other's dialogs.
-    let sandbox = Sandbox::start(options()?).await?;
-    let dir = tempfile::tempdir()?;
-    sandbox.write_sessions(dir.path()).await?;
-    let plain = plain_loop(&sandbox, dir.path(), accounts, people).await?;
-    drop(sandbox);
+    // Each on a server of its own, so that none finds another's dialogs.
+    let looped = async |bare: bool| -> Result<Rate, Bad> {
+        let sandbox = Sandbox::start(options()?).await?;
+        let dir = tempfile::tempdir()?;
+        sandbox.write_sessions(dir.path()).await?;
+        plain_loop(&sandbox, dir.path(), accounts, people, bare).await
+    };
+    let plain = looped(false).await?;
+    let bare = looped(true).await?;
     let sandbox = Sandbox::start(options()?).await?;
     let engine = engine_run(&sandbox, accounts, people).await?;
-    Ok((plain, engine))
+    Ok(Rates {
+        plain,
+        bare,
+        engine,
+    })
 }
 
-/// What somebody writes in an afternoon: one client an account, one message after another.
+/// What somebody writes in an afternoon: one client an account, one message after another by grammers' `send_message`;
+/// with `bare` by the call beneath it, whose answer nobody reads.
 async fn plain_loop(
     sandbox: &Sandbox,
     sessions: &std::path::Path,
     accounts: usize,
     people: usize,
+    bare: bool,
 ) -> Result<Rate, Bad> {
-    use grammers_client::tl;
     let mut clients = Vec::new();
     for n in 0..accounts {
         let path = sessions.join(format!("acc-{}.session", n + 1));
@@ -98,7 +129,7 @@ async fn plain_loop(
         let client = grammers_client::Client::new(handle);
         tokio::spawn(runner.run());
         client.invoke(&tl::functions::updates::GetState {}).await?;
-        let peers: Vec<(i64, i64)> = sandbox.world(|world| {
+        let peers: Vec<PeerRef> = sandbox.world(|world| {
             world
                 .users
                 .iter()
@@ -107,15 +138,14 @@ async fn plain_loop(
                         .as_deref()
                         .is_some_and(|name| name.starts_with("person_"))
                 })
-                .map(|user| {
-                    (
-                        user.id,
-                        world.access_hash(n, tidings::sandbox::Peer::User(user.id)),
-                    )
+                .filter_map(|user| {
+                    let hash = world.access_hash(n, tidings::sandbox::Peer::User(user.id));
+                    let (id, auth) = (PeerId::user(user.id)?, PeerAuth::from_hash(hash));
+                    Some(PeerRef { id, auth })
                 })
                 .collect()
         });
-        let share: Vec<(i64, i64)> = peers.into_iter().skip(n).step_by(accounts).collect();
+        let share: Vec<PeerRef> = peers.into_iter().skip(n).step_by(accounts).collect();
         clients.push((client, share));
     }
     let cpu = super::cpu_of("self");
@@ -123,36 +153,13 @@ async fn plain_loop(
     let mut tasks = tokio::task::JoinSet::new();
     for (client, share) in clients {
         tasks.spawn(async move {
-            for (at, (user_id, access_hash)) in share.into_iter().enumerate() {
-                client
-                    .invoke(&tl::functions::messages::SendMessage {
-                        no_webpage: false,
-                        silent: false,
-                        background: false,
-                        clear_draft: false,
-                        noforwards: false,
-                        update_stickersets_order: false,
-                        invert_media: false,
-                        allow_paid_floodskip: false,
-                        peer: tl::enums::InputPeer::User(tl::types::InputPeerUser {
-                            user_id,
-                            access_hash,
-                        }),
-                        reply_to: None,
-                        message: format!("Hi P{at}! Our release is out."),
-                        random_id: at as i64 + 1,
-                        reply_markup: None,
-                        entities: None,
-                        schedule_date: None,
-                        schedule_repeat_period: None,
-                        send_as: None,
-                        quick_reply_shortcut: None,
-                        effect: None,
-                        allow_paid_stars: None,
-                        suggested_post: None,
-                        rich_message: None,
-                    })
-                    .await?;
+            for (at, peer) in share.into_iter().enumerate() {
+                let text = format!("Hi P{at}! Our release is out.");
+                if bare {
+                    client.invoke(&bare_call(peer, text, at)).await?;
+                } else {
+                    client.send_message(peer, text).await?;
+                }
             }
             Ok::<(), Bad>(())
         });
@@ -164,6 +171,34 @@ async fn plain_loop(
         per_second: people as f64 / began.elapsed().as_secs_f64(),
         cpu: (super::cpu_of("self") - cpu).as_secs_f64() * 1e6 / people as f64,
     })
+}
+
+/// A send as Telegram's schema has it.
+fn bare_call(peer: PeerRef, message: String, at: usize) -> tl::functions::messages::SendMessage {
+    tl::functions::messages::SendMessage {
+        no_webpage: false,
+        silent: false,
+        background: false,
+        clear_draft: false,
+        noforwards: false,
+        update_stickersets_order: false,
+        invert_media: false,
+        allow_paid_floodskip: false,
+        peer: peer.into(),
+        reply_to: None,
+        message,
+        random_id: at as i64 + 1,
+        reply_markup: None,
+        entities: None,
+        schedule_date: None,
+        schedule_repeat_period: None,
+        send_as: None,
+        quick_reply_shortcut: None,
+        effect: None,
+        allow_paid_stars: None,
+        suggested_post: None,
+        rich_message: None,
+    }
 }
 
 /// The same people through the engine; from the first send to the last, by the server's ledger.
