@@ -209,7 +209,7 @@ fn render(
             texts.push(Text {
                 step,
                 after: after.clone(),
-                chosen: chosen.map(|chosen| chosen == variant.name),
+                chosen: chosen.map(|chosen| chosen == &*variant.name),
                 ..text(variant, made)
             });
         }
@@ -232,7 +232,7 @@ fn text(variant: &Variant, made: Result<Formatted, ComposeError>) -> Text {
     Text {
         step: 0,
         after: None,
-        variant: variant.name.clone(),
+        variant: variant.name.to_string(),
         weight: variant.weight,
         format: match variant.template.format() {
             Format::Plain => "plain",

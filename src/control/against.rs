@@ -432,7 +432,7 @@ fn texts(before: Option<&ResolvedCampaign>, after: &ResolvedCampaign) -> Vec<Tex
         steps(spec)
             .map(|(step, variant)| {
                 (
-                    (step, variant.name.clone()),
+                    (step, variant.name.to_string()),
                     variant.template.source().to_owned(),
                 )
             })

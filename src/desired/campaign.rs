@@ -213,7 +213,7 @@ impl Resolver<'_> {
                     None => None,
                 };
                 Some(Variant {
-                    name: template.name.clone(),
+                    name: template.name.clone().into(),
                     weight: template.weight(),
                     template: Template::compile(&text, template.format().into(), names).ok()?,
                     media,

@@ -349,7 +349,7 @@ pub struct ResolvedFilters {
 #[derive(Debug, Clone)]
 pub struct Variant {
     /// Its name in the report.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its share.
     pub weight: u32,
     /// Compiled, with its format.

@@ -425,8 +425,8 @@ impl Turn<'_> {
             key,
             account: self.account.clone(),
             run: 0,
-            variant: variant.to_owned(),
-            digest: String::new(),
+            variant: variant.into(),
+            digest: "".into(),
             message: Formatted {
                 text,
                 entities: Vec::new(),

@@ -161,11 +161,11 @@ pub fn explain(
             },
         )
     {
-        let name = told.variant.get_or_insert_with(|| chosen.name.clone());
+        let name = told.variant.get_or_insert_with(|| chosen.name.to_string());
         let variant = spec
             .variants
             .iter()
-            .find(|variant| variant.name == *name)
+            .find(|variant| *variant.name == **name)
             .unwrap_or(chosen);
         let facts = message::facts(spec, campaign);
         let usual = spec_account(spec);

@@ -9,7 +9,7 @@
 //! # Caveats
 //! Every event that is folded must be noted. Where some were not, all is looked at anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::{CampaignView, Inputs, Part, Plan, Runtime, earlier, owners, pass};
@@ -345,7 +345,7 @@ impl Runtime {
             broken: self.broken.clone(),
             untold: self.untold.clone(),
             lost_since: self.lost_since.clone(),
-            executing: BTreeSet::new(),
+            executing: HashSet::default(),
         }
     }
 }

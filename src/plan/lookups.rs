@@ -115,7 +115,7 @@ pub(super) fn silent_about_opt_out<'a>(
     spec.variants
         .iter()
         .find(|variant| !says_how(variant.template.source()))
-        .map(|variant| variant.name.as_str())
+        .map(|variant| &*variant.name)
 }
 
 /// What another campaign collected, and since which event that stands; nothing where it has not collected yet.

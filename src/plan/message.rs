@@ -82,8 +82,8 @@ pub(super) fn message(
             key,
             account: name.clone(),
             run: turn.campaign.run,
-            variant: invite::ADDED.to_owned(),
-            digest: turn.digest.to_owned(),
+            variant: invite::ADDED.into(),
+            digest: turn.digest.clone(),
             attested: turn.spec.is_attested(),
         })));
         return Some(Taken::Sent);
@@ -144,7 +144,7 @@ pub(super) fn message(
         account: name.clone(),
         run: turn.campaign.run,
         variant: variant.name.clone(),
-        digest: turn.digest.to_owned(),
+        digest: turn.digest.clone(),
         message: text,
         link_preview: variant.link_preview,
         media: variant.media.clone(),

@@ -43,7 +43,8 @@ mod troubles;
 mod waits;
 mod warmup;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use accounts::{account_view, allowance, may_send_at_once};
@@ -123,7 +124,7 @@ pub struct Runtime {
     /// Accounts by name.
     pub links: BTreeMap<AccountName, Link>,
     /// Sends that an account's task has in hand.
-    pub executing: BTreeSet<SendKey>,
+    pub executing: HashSet<SendKey, foldhash::fast::FixedState>,
     /// Look-ups that a task has in hand.
     pub looking_up: BTreeSet<(Lineage, SourceId, Option<AccountName>)>,
     /// People whom an account looks up now.
@@ -185,9 +186,9 @@ pub struct SendAction {
     /// In which run.
     pub run: u32,
     /// The variant's name.
-    pub variant: String,
+    pub variant: Arc<str>,
     /// The digest of the spec.
-    pub digest: String,
+    pub digest: Arc<str>,
     /// What to send.
     pub message: Formatted,
     /// Whether links show a preview.
@@ -225,9 +226,9 @@ pub struct InviteAction {
     /// In which run.
     pub run: u32,
     /// Stands where a message has its template.
-    pub variant: String,
+    pub variant: Arc<str>,
     /// The digest of the spec.
-    pub digest: String,
+    pub digest: Arc<str>,
     /// The pause after it.
     pub gap: Duration,
     /// A first contact under consent `attested`.

@@ -253,8 +253,8 @@ fn message(
         key,
         account: via.clone(),
         run: 0,
-        variant: "notify".to_owned(),
-        digest: String::new(),
+        variant: "notify".into(),
+        digest: "".into(),
         message: Formatted {
             text: format!("{campaign}{}{hint}", notice.message),
             entities: Vec::new(),

@@ -254,8 +254,8 @@ fn message(line: &Lineage, person: PersonId) -> [Event; 3] {
             account: "rehearsal".into(),
             random_id: 1,
             run: 1,
-            variant: String::new(),
-            digest: String::new(),
+            variant: "".into(),
+            digest: "".into(),
             attested: false,
             request: Arc::default(),
             next_allowed_at: Timestamp::default(),
@@ -312,7 +312,7 @@ pub fn chosen<'a>(
         step,
         run: 0,
     };
-    super::message::choose(variants(spec, step), &key).map(|variant| variant.name.as_str())
+    super::message::choose(variants(spec, step), &key).map(|variant| &*variant.name)
 }
 
 /// The text that a person would get by one variant of one step; 0 is the first message.

@@ -2,6 +2,8 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use roaring::RoaringBitmap;
@@ -39,7 +41,7 @@ pub(super) struct Turn<'a> {
     pub(super) line: &'a Lineage,
     pub(super) spec: &'a ResolvedCampaign,
     pub(super) campaign: &'a Campaign,
-    pub(super) digest: &'a str,
+    pub(super) digest: Arc<str>,
     /// Made when the first text is.
     facts: OnceCell<CampaignFacts>,
     /// What each account of the campaign may do, in their order; asked once a pass.
@@ -53,7 +55,7 @@ pub(super) struct Turn<'a> {
     /// First contacts that the canary still lets go.
     canary: u32,
     /// People planned in this pass.
-    pub(super) taken: RoaringBitmap,
+    pub(super) taken: TakenNow,
     /// Who keeps whom; found out once a pass.
     keepers: OnceCell<Keepers<'a>>,
     pub(super) settled: usize,
@@ -160,14 +162,14 @@ pub(super) fn messages<'a>(inputs: &'a Inputs<'a>, plan: &mut Plan, looked: &mut
                 line,
                 spec,
                 campaign,
-                digest: &wanted.digest,
+                digest: wanted.digest.as_str().into(),
                 facts: OnceCell::new(),
                 available: vec![OnceCell::new(); spec.accounts.len()],
                 open,
                 follows_up,
                 room: campaign_room(inputs, line, spec, campaign),
                 canary: gate::canary_room(spec, campaign),
-                taken: RoaringBitmap::new(),
+                taken: TakenNow::default(),
                 keepers: OnceCell::new(),
                 settled: 0,
                 phones: None,
@@ -515,6 +517,66 @@ pub(super) enum Taken {
     Nobody,
 }
 
+/// The people whom an account may take, in their order.
+pub(super) struct Candidates<'a> {
+    /// By queue: how many accounts can reach those who stand in it, the first of them, and those who follow.
+    heads: Vec<(usize, Option<u32>, roaring::bitmap::Iter<'a>)>,
+}
+
+impl Candidates<'_> {
+    /// Goes on behind a stretch of numbers, where one of them is next.
+    fn step_over(&mut self, stretch: &Range<u32>) {
+        for (_, next, rest) in &mut self.heads {
+            if next.is_some_and(|next| stretch.contains(&next)) {
+                rest.advance_to(stretch.end);
+                *next = rest.next();
+            }
+        }
+    }
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let waiting = self.heads.iter_mut().filter(|(_, next, _)| next.is_some());
+        let (_, next, rest) = waiting.min_by_key(|(width, next, _)| (*width, *next))?;
+        std::mem::replace(next, rest.next())
+    }
+}
+
+/// Who was planned in this pass.
+#[derive(Default)]
+pub(super) struct TakenNow {
+    all: RoaringBitmap,
+    /// Numbers of which all are taken. Each account looks at the same queues from their heads on, and those who were found
+    /// together have numbers in a row: a stretch is stepped over as one.
+    stretch: Range<u32>,
+}
+
+impl TakenNow {
+    /// True: he was not taken before.
+    fn insert(&mut self, number: u32) -> bool {
+        if self.stretch.is_empty() {
+            self.stretch = number..number;
+        }
+        if self.stretch.end == number {
+            self.stretch.end = number.saturating_add(1);
+        }
+        self.all.insert(number)
+    }
+
+    /// Whether he is.
+    pub(super) fn contains(&self, number: u32) -> bool {
+        self.stretch.contains(&number) || self.all.contains(number)
+    }
+
+    /// Whether nobody is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+}
+
 /// The people whom an account may take: first those whom few others can reach, of these those found first.
 /// `unresolved`: usernames and phones too, which any of so many accounts can look up.
 pub(super) fn candidates<'a>(
@@ -522,25 +584,23 @@ pub(super) fn candidates<'a>(
     campaign: &'a Campaign,
     index: Option<u16>,
     unresolved: Option<usize>,
-) -> impl Iterator<Item = u32> + 'a {
+) -> Candidates<'a> {
     let persons = &inputs.observed.persons;
+    let head = |width: usize, queue: &'a RoaringBitmap| {
+        let mut rest = queue.iter();
+        (width, rest.next(), rest)
+    };
     let mut heads: Vec<_> = campaign
         .queues
         .iter()
         .map(|(class, queue)| (persons.accounts(*class), queue))
         .filter(|(accounts, _)| index.is_some_and(|i| accounts.contains(&i)))
-        .map(|(accounts, queue)| (accounts.len(), queue.iter().peekable()))
+        .map(|(accounts, queue)| head(accounts.len(), queue))
         .collect();
     if let Some(width) = unresolved {
-        heads.push((width, campaign.unresolved.iter().peekable()));
+        heads.push(head(width, &campaign.unresolved));
     }
-    std::iter::from_fn(move || {
-        let best = heads
-            .iter_mut()
-            .filter_map(|(width, h)| h.peek().copied().map(|n| ((*width, n), h)))
-            .min_by_key(|(rank, _)| *rank);
-        best.and_then(|(_, head)| head.next())
-    })
+    Candidates { heads }
 }
 
 /// How many heads of queues one try looks at before it gives up until the next pass: people who are slowed down or
@@ -549,7 +609,9 @@ pub(super) const LOOK_PAST: usize = 256;
 
 /// The next people of an account in a campaign, looked at as they are needed.
 struct Heads<'a> {
-    numbers: Box<dyn Iterator<Item = u32> + 'a>,
+    numbers: Candidates<'a>,
+    /// How many more are looked through.
+    through: usize,
     /// How many more are looked at for nothing.
     left: usize,
 }
@@ -566,7 +628,8 @@ impl<'a> Heads<'a> {
             can_look_up.then_some(turn.spec.accounts.len()),
         );
         Heads {
-            numbers: Box::new(numbers.take(LOOK_THROUGH)),
+            numbers,
+            through: LOOK_THROUGH,
             left: LOOK_PAST,
         }
     }
@@ -576,9 +639,16 @@ impl<'a> Heads<'a> {
         self.left = self.left.checked_sub(1)?;
         let keepers = turn.keepers(inputs);
         let kept = keepers.any();
-        self.numbers.by_ref().find(|number| {
-            !turn.taken.contains(*number) && (!kept || !keepers.is_anothers(*number, index))
-        })
+        while self.through > 0 {
+            self.through -= 1;
+            self.numbers.step_over(&turn.taken.stretch);
+            let number = self.numbers.next()?;
+            let free = !turn.taken.contains(number);
+            if free && (!kept || !keepers.is_anothers(number, index)) {
+                return Some(number);
+            }
+        }
+        None
     }
 }
 
@@ -748,6 +818,9 @@ pub(super) fn resting(
 pub(super) fn person_gap(inputs: &Inputs<'_>, number: u32) -> Option<Timestamp> {
     const MONTH: Duration = Duration::from_secs(30 * 86_400);
     let limits = &inputs.desired.engine.limits;
+    if limits.per_person_gap.is_none() && limits.per_person_month.is_none() {
+        return None;
+    }
     let contacted = inputs.observed.contacted.get(&number)?;
     let after_gap = limits
         .per_person_gap

@@ -556,7 +556,7 @@ fn steps(spec: &crate::desired::ResolvedCampaign, state: &Campaign) -> Vec<Step>
 fn templates(wanted: Option<&DesiredCampaign>, state: &Campaign) -> Vec<TemplateStatus> {
     let spec = wanted.and_then(|wanted| wanted.spec.as_deref());
     let now: Vec<&str> = spec
-        .map(|spec| spec.variants.iter().map(|v| v.name.as_str()).collect())
+        .map(|spec| spec.variants.iter().map(|v| &*v.name).collect())
         .unwrap_or_default();
     let earlier = state
         .variants

@@ -102,7 +102,7 @@ pub(super) fn judge(desired: &Desired, spec: &ResolvedCampaign, test: &SpecTest)
             expect
                 .variant
                 .as_ref()
-                .is_none_or(|name| *name == variant.name)
+                .is_none_or(|name| **name == *variant.name)
         })
         .collect();
     if variants.is_empty() {
@@ -124,7 +124,7 @@ fn text(test: &SpecTest, variant: &Variant, composed: Result<String, ComposeErro
     let expect = &test.expect;
     let miss = |expectation, message| Miss {
         expectation,
-        variant: Some(variant.name.clone()),
+        variant: Some(variant.name.to_string()),
         message,
         expected: None,
         actual: None,

@@ -208,7 +208,7 @@ impl Engine {
                     let mut request = encode_send(
                         person,
                         hash,
-                        &message,
+                        message,
                         variant.link_preview,
                         random_id,
                         media,
@@ -222,7 +222,7 @@ impl Engine {
                         random_id,
                         run: number,
                         variant: variant.name.clone(),
-                        digest: digest.clone(),
+                        digest: digest.clone().into(),
                         attested: false,
                         request: request.into(),
                         next_allowed_at: now,

@@ -451,7 +451,7 @@ fn history(rows: Rows, line: &Lineage, ids: &BTreeSet<PersonId>) -> Result<Vec<S
             Event::Intent(intent) => {
                 by.insert(
                     intent.key.clone(),
-                    (intent.account.to_string(), intent.variant.clone()),
+                    (intent.account.to_string(), intent.variant.to_string()),
                 );
             }
             Event::Sent { key, .. }
@@ -494,7 +494,7 @@ fn step_of(event: &Event, line: &Lineage, ids: &BTreeSet<PersonId>) -> Option<St
     match event {
         Event::Intent(intent) => of("intent", &intent.key).map(|step| Step {
             account: Some(intent.account.to_string()),
-            variant: Some(intent.variant.clone()),
+            variant: Some(intent.variant.to_string()),
             ..step
         }),
         Event::Sent {

@@ -101,7 +101,7 @@ impl Asked {
                 Event::Intent(intent) => {
                     open.insert(
                         intent.key.clone(),
-                        (intent.account.clone(), intent.variant.clone()),
+                        (intent.account.clone(), intent.variant.to_string()),
                     );
                 }
                 Event::Released { key, .. } => {

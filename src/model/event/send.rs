@@ -18,9 +18,9 @@ pub struct Intent {
     /// The run in which it is sent.
     pub run: u32,
     /// The name of the template's variant.
-    pub variant: String,
+    pub variant: Arc<str>,
     /// The digest of the spec by which it was made.
-    pub digest: String,
+    pub digest: Arc<str>,
     /// A first contact under consent `attested`: counts for its own daily limit.
     #[serde(default)]
     pub attested: bool,
