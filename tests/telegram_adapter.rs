@@ -173,7 +173,7 @@ async fn meet(client: &dyn AccountClient, name: &str) -> (PersonId, i64) {
 }
 
 fn message(to: (PersonId, i64), what: &str, random_id: i64) -> Arc<[u8]> {
-    encode_send(to.0, to.1, &text(what), true, random_id, None).into()
+    encode_send(to.0, to.1, text(what), true, random_id, None).into()
 }
 
 /// Sends the same bytes until Telegram says what became of them, as the engine does.
@@ -409,7 +409,7 @@ async fn a_file_is_uploaded_once_and_sent_twice() {
         for random_id in [1, 2] {
             let random_id = random_id + i64::try_from(size).expect("small");
             let request: Arc<[u8]> =
-                encode_send(anna.0, anna.1, &text(name), true, random_id, Some(&media)).into();
+                encode_send(anna.0, anna.1, text(name), true, random_id, Some(&media)).into();
             let sent = client.send(request.clone()).await.expect("is sent");
             let again = client.send(request).await.expect("is known");
             assert_eq!((again.message_id, sent.earlier), (sent.message_id, false));

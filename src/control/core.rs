@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::operator::suppressed::changes_suppression;
 use super::people_store::PeopleStore;
-use super::requests::Requests;
+use super::requests;
 use super::versions::Versions;
 use super::{Clock, Workspace};
 use crate::desired::{Desired, DesiredCampaign, History, Known, Resolution};
@@ -79,6 +79,8 @@ pub struct Core {
     pub desired: Desired,
     /// Counts the times that it was read.
     pub(super) readings: u64,
+    /// Whether any campaign or account has somebody who answers: else nobody needs to know what was said.
+    pub(super) anybody_answers: bool,
     /// What is wrong with it.
     pub diagnostics: Vec<Diagnostic>,
     /// What is under way.
@@ -94,7 +96,6 @@ pub struct Core {
     journal: Journal,
     /// The last valid version of each campaign, for `on_invalid: continue`.
     pub(super) versions: Versions,
-    requests: Requests,
     checkpointed: u64,
     pub(super) marks: super::marks::Marks,
     /// Events that were durable once and are gone.
@@ -141,7 +142,6 @@ impl Core {
             Err(error) => return Err(error.into()),
         };
         let mut observed = Observed::default();
-        let mut requests = Requests::default();
         let mut checkpointed = 0;
         if let Some(store) = &store {
             let loaded = store.load()?;
@@ -155,10 +155,10 @@ impl Core {
             }
             for row in loaded.events {
                 let (seq, mut recorded) = row?;
-                requests.fill(store, seq, &mut recorded)?;
+                requests::fill(store, seq, &mut recorded)?;
                 fold(&mut observed, seq, &recorded);
             }
-            requests.after_load(store, &mut observed)?;
+            requests::after_load(store, &mut observed)?;
         }
         let people = PeopleStore::new(
             store.as_ref().map(Store::people),
@@ -182,6 +182,7 @@ impl Core {
             observed,
             desired: Desired::default(),
             readings: 0,
+            anybody_answers: false,
             diagnostics: Vec::new(),
             runtime: Runtime::default(),
             planner: Planner::default(),
@@ -191,7 +192,6 @@ impl Core {
             commits: super::commits::Commits::default(),
             journal,
             versions,
-            requests,
             checkpointed,
             marks: super::marks::Marks::default(),
             lost,
@@ -270,6 +270,11 @@ impl Core {
         self.diagnostics = resolution.diagnostics;
         self.desired = resolution.desired;
         self.readings += 1;
+        let specs = self.desired.campaigns.values();
+        let mut specs = specs.filter_map(|campaign| campaign.spec.as_ref());
+        let mut settings = self.desired.engine.accounts.values();
+        self.anybody_answers = specs.any(|spec| spec.ai_role.is_some())
+            || settings.any(|settings| settings.ai_role.is_some());
     }
 
     /// Reads the workspace anew and writes down what changed. Answers whether anything did.
@@ -406,12 +411,12 @@ impl Core {
             .into_iter()
             .map(|event| Recorded { at, event })
             .collect();
-        let rows = super::requests::rows(&recorded)?;
+        let rows = requests::rows(&recorded)?;
         let (first, appended) = match &self.journal {
             Journal::None | Journal::Reading(_) => (self.observed.seq + 1, None),
             Journal::Direct(store) => {
                 let mut first = None;
-                for rows in super::requests::batches(rows) {
+                for rows in requests::batches(rows) {
                     let (of_these, last) = store.append_encoded(rows)?;
                     store.sync(last)?;
                     first.get_or_insert(of_these);
@@ -420,7 +425,7 @@ impl Core {
             }
             Journal::Daemon(handle) => {
                 let (mut first, mut appended) = (None, None);
-                for rows in super::requests::batches(rows) {
+                for rows in requests::batches(rows) {
                     let these = handle.append_encoded(rows, durability)?;
                     first.get_or_insert(these.first);
                     appended = Some(these);
@@ -428,14 +433,15 @@ impl Core {
                 (first.unwrap_or(self.observed.seq + 1), appended)
             }
         };
+        let mut settled = Vec::new();
         for (seq, recorded) in (first..).zip(&recorded) {
             if tracing::enabled!(tracing::Level::DEBUG) {
-                tracing::debug!(event = ?super::requests::bare(&recorded.event), "recorded");
+                tracing::debug!(event = ?requests::bare(&recorded.event), "recorded");
             }
             self.planner.note(&recorded.event, &self.observed);
-            fold(&mut self.observed, seq, recorded);
+            // Nobody needs the bytes of a send that has ended.
+            settled.extend(fold(&mut self.observed, seq, recorded).map(|flight| flight.seq));
         }
-        let settled = self.requests.after(first, &recorded, &self.observed);
         if let Some(store) = self.store() {
             store.settle(settled);
         }

@@ -91,6 +91,21 @@ pub fn of_failed_upload(
     }
 }
 
+/// Telegram accepted it.
+pub fn of_accepted(
+    flight: &InFlight,
+    key: SendKey,
+    delivered: &Delivered,
+    now: Timestamp,
+) -> Event {
+    Event::Sent {
+        key,
+        message_id: delivered.message_id,
+        earlier: delivered.earlier,
+        next_allowed_at: now + flight.gap(),
+    }
+}
+
 /// Decides by the table what an answer means.
 pub fn of_send(
     observed: &Observed,
@@ -105,15 +120,7 @@ pub fn of_send(
     let again = flight.doubt.is_some();
     let key = key.clone();
     match result {
-        Ok(delivered) => {
-            let gap = flight.intent.next_allowed_at.since(flight.at);
-            Verdict::of(vec![Event::Sent {
-                key,
-                message_id: delivered.message_id,
-                earlier: delivered.earlier,
-                next_allowed_at: now + gap,
-            }])
-        }
+        Ok(delivered) => Verdict::of(vec![of_accepted(flight, key, &delivered, now)]),
         Err(CallError::Rpc(fault)) => of_refusal(observed, flight, key, &fault, again, now),
         Err(CallError::InDoubt { why, detail }) => {
             let link_lost = (why != InDoubtWhy::Server).then_some(detail);
@@ -604,8 +611,8 @@ mod tests {
                 account: "sales-1".into(),
                 random_id: 1,
                 run: 1,
-                variant: String::new(),
-                digest: String::new(),
+                variant: "".into(),
+                digest: "".into(),
                 attested: false,
                 request: Arc::default(),
                 next_allowed_at: now,

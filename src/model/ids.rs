@@ -208,7 +208,7 @@ impl fmt::Display for Reference {
 }
 
 /// The send-once key: at most one message is ever sent for it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SendKey {
     /// The line of campaigns.
     pub lineage: Lineage,
@@ -238,8 +238,15 @@ impl PartialOrd for SendKey {
     }
 }
 
+/// Of keys that are under way hardly two are of one person: the lineage's name is not hashed.
+impl std::hash::Hash for SendKey {
+    fn hash<H: std::hash::Hasher>(&self, hasher: &mut H) {
+        (self.person, self.step, self.run).hash(hasher);
+    }
+}
+
 impl SendKey {
-    fn hash(&self, hasher: &mut blake3::Hasher) {
+    fn digest(&self, hasher: &mut blake3::Hasher) {
         hasher.update(&(self.lineage.len() as u64).to_le_bytes());
         hasher.update(self.lineage.as_bytes());
         hasher.update(&self.person.0.to_le_bytes());
@@ -252,7 +259,7 @@ impl SendKey {
     pub fn draw(&self, purpose: &str) -> u64 {
         let mut hasher = blake3::Hasher::new();
         hasher.update(purpose.as_bytes());
-        self.hash(&mut hasher);
+        self.digest(&mut hasher);
         let mut bytes = [0u8; 8];
         bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
         u64::from_le_bytes(bytes)
@@ -262,7 +269,7 @@ impl SendKey {
     /// same even after the state was lost; never 0, which Telegram refuses.
     pub fn random_id(&self, key: &RandomKey) -> i64 {
         let mut hasher = blake3::Hasher::new_keyed(&key.0);
-        self.hash(&mut hasher);
+        self.digest(&mut hasher);
         let mut bytes = [0u8; 8];
         bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
         match i64::from_le_bytes(bytes) {

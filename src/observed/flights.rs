@@ -41,8 +41,13 @@ pub(super) fn clock_set(state: &mut Observed, by_ms: i64) {
 }
 
 /// A message of the account asks for this pause: those that are in doubt wait for it like those that are next.
-fn pause(state: &mut Observed, key: &SendKey, account: &AccountName, until: Timestamp) {
-    let Some(known) = state.accounts.get_mut(account) else {
+fn pause(
+    state: &mut Observed,
+    key: &SendKey,
+    (index, account): (u16, &AccountName),
+    until: Timestamp,
+) {
+    let Some((_, known)) = state.accounts.get_index_mut(index.into()) else {
         return;
     };
     known.next_allowed_at = known.next_allowed_at.max(until);
@@ -72,20 +77,19 @@ pub(super) fn tried_again(state: &mut Observed, key: &SendKey, at: Timestamp) {
         account, attested, ..
     } = &*flight.intent;
     let (until, name) = (flight.pause, account.clone());
-    let index = state.accounts.get_index_of(account);
-    if let Some(account) = state.accounts.get_mut(account) {
+    let attested = *attested;
+    let index = index_of(state, Some(&name));
+    if let Some((_, account)) = state.accounts.get_index_mut(index.into()) {
         account.meter.moved(from, at);
-        if *attested {
+        if attested {
             account.attested.moved(from, at);
         }
     }
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
         it.meter.moved(from, at);
-        if let Some(index) = index.and_then(|index| u16::try_from(index).ok()) {
-            it.meters.entry(index).or_default().moved(from, at);
-        }
+        it.meters.entry(index).or_default().moved(from, at);
     }
-    pause(state, key, &name, until);
+    pause(state, key, (index, &name), until);
 }
 
 /// What was on its way when the engine stopped is in doubt, and what was in doubt may have been tried again; look-ups that
@@ -169,9 +173,10 @@ pub(super) fn intend(state: &mut Observed, intent: Arc<Intent>, at: Timestamp) {
     if aside {
         super::talk::intended(state, &intent.key);
     }
-    let known = state.accounts.get(&intent.account);
-    let allowed_before = known.map_or_else(Timestamp::default, |known| known.next_allowed_at);
-    pause(state, &intent.key, &intent.account, intent.next_allowed_at);
+    let known = state.accounts.get_index(index.into());
+    let allowed_before = known.map_or_else(Timestamp::default, |(_, known)| known.next_allowed_at);
+    let by = (index, &intent.account);
+    pause(state, &intent.key, by, intent.next_allowed_at);
     let Observed {
         persons,
         campaigns,
@@ -210,11 +215,11 @@ pub(super) fn intend(state: &mut Observed, intent: Arc<Intent>, at: Timestamp) {
             it.dequeue(handle, class);
         }
         it.unjudged.remove(handle.0);
-        let variant = match it.variants.get_index_of(&intent.variant) {
+        let variant = match it.variants.get_index_of(&*intent.variant) {
             Some(known) => known,
             None => {
                 it.variants
-                    .insert_full(intent.variant.clone(), VariantCount::default())
+                    .insert_full(intent.variant.to_string(), VariantCount::default())
                     .0
             }
         };
@@ -242,29 +247,53 @@ pub(super) fn intend(state: &mut Observed, intent: Arc<Intent>, at: Timestamp) {
             retry_at: Timestamp::MIN,
             allowed_before,
             tried: None,
+            seq: state.seq,
+            number: handle.0,
         }),
     );
 }
 
-/// Takes a send out of flight.
-fn land(state: &mut Observed, key: &SendKey) -> Option<Box<InFlight>> {
-    let flight = state.in_flight.remove(key)?;
-    if let Some(account) = state.accounts.get_mut(&flight.intent.account) {
+/// Takes a send out of flight. Answers its account's index too.
+fn land(state: &mut Observed, key: &SendKey) -> Option<(Box<InFlight>, u16)> {
+    let flight = state.in_flight.swap_remove(key)?;
+    let index = index_of(state, Some(&flight.intent.account));
+    if let Some((_, account)) = state.accounts.get_index_mut(index.into()) {
         account.in_flight = account.in_flight.saturating_sub(1);
         if flight.doubt.is_some() {
             account.in_doubt = account.in_doubt.saturating_sub(1);
         }
     }
+    Some((flight, index))
+}
+
+/// Telegram accepted it, as this message. Answers what is in flight no more.
+pub(super) fn sent(
+    state: &mut Observed,
+    key: &SendKey,
+    message_id: i32,
+    at: Timestamp,
+    next_allowed_at: Timestamp,
+) -> Option<Box<InFlight>> {
+    let (flight, index) = land(state, key)?;
+    // An invite by `add` is no message.
+    if !flight.intent.is_invite() {
+        super::talk::sent(state, key, index, message_id);
+    }
+    arrived(state, &flight, index, at, next_allowed_at);
     Some(flight)
 }
 
-pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allowed_at: Timestamp) {
-    let Some(flight) = land(state, key) else {
-        return;
-    };
-    let index = index_of(state, Some(&flight.intent.account));
-    pause(state, key, &flight.intent.account, next_allowed_at);
-    let handle = state.persons.intern(key.person);
+/// What is known by an accepted message.
+fn arrived(
+    state: &mut Observed,
+    flight: &InFlight,
+    index: u16,
+    at: Timestamp,
+    next_allowed_at: Timestamp,
+) {
+    let key = &flight.intent.key;
+    pause(state, key, (index, &flight.intent.account), next_allowed_at);
+    let handle = flight.handle(&mut state.persons);
     if is_aside(&key.lineage) {
         return;
     }
@@ -286,13 +315,14 @@ pub(super) fn sent(state: &mut Observed, key: &SendKey, at: Timestamp, next_allo
     if let Some(it) = state.campaigns.get_mut(&key.lineage)
         && key.step == 0
     {
-        settle(it, handle, Outcome::Sent);
-        let replied = it.recipients.get(&handle.0).is_some_and(|r| r.replied);
+        let known = it.recipients.get(&handle.0);
+        let replied = known.as_ref().is_some_and(|known| known.replied);
         it.steps.start(handle, key.run, index, at, replied);
         if is_silenced {
             it.steps.end(handle, Outcome::OptedOut);
         }
-        if let Some(mut recipient) = it.recipients.get(&handle.0) {
+        if let Some(mut recipient) = known {
+            land_as(it, &mut recipient, Outcome::Sent);
             recipient.sent_at = u32::try_from(at.seconds()).unwrap_or(0);
             if recipient.replied {
                 // His answer was faster than Telegram's.
@@ -333,38 +363,43 @@ fn heard_from_us(
     state.contacted.insert(handle.0, contacted);
 }
 
-/// From in flight to settled.
-fn settle(it: &mut Campaign, handle: Handle, outcome: Outcome) {
-    if let Some(mut recipient) = it.recipients.get(&handle.0)
-        && recipient.status == Status::InFlight
-    {
+/// From in flight to settled. True: he was in flight.
+fn land_as(it: &mut Campaign, recipient: &mut Recipient, outcome: Outcome) -> bool {
+    let flew = recipient.status == Status::InFlight;
+    if flew {
         recipient.status = Status::Settled(outcome);
-        it.recipients.insert(handle.0, recipient);
         it.in_flight = it.in_flight.saturating_sub(1);
         *it.outcomes.entry(outcome).or_default() += 1;
     }
+    flew
 }
 
-pub(super) fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at: Timestamp) {
-    let Some(flight) = land(state, key) else {
-        return;
-    };
+/// It will never be delivered, or nobody will ever know. Answers what is in flight no more.
+pub(super) fn refused(
+    state: &mut Observed,
+    key: &SendKey,
+    outcome: Outcome,
+) -> Option<Box<InFlight>> {
+    let (flight, index) = land(state, key)?;
     // What may have been delivered stays counted; what was refused was no message.
     if outcome != Outcome::Uncertain {
         take_back(state, &flight);
     }
-    let index = index_of(state, Some(&flight.intent.account));
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
         it.count(index, outcome);
     }
-    let handle = state.persons.intern(key.person);
+    let handle = flight.handle(&mut state.persons);
     if outcome == Outcome::Uncertain && !is_aside(&key.lineage) {
         // He may have heard from us: `limits.per_person` counts it.
         heard_from_us(state, handle, flight.charged(), |_| {});
     }
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
         if key.step == 0 {
-            settle(it, handle, outcome);
+            if let Some(mut recipient) = it.recipients.get(&handle.0)
+                && land_as(it, &mut recipient, outcome)
+            {
+                it.recipients.insert(handle.0, recipient);
+            }
         } else {
             it.steps
                 .refused(handle, key.run, key.step, outcome, &flight.intent.variant);
@@ -375,6 +410,7 @@ pub(super) fn refused(state: &mut Observed, key: &SendKey, outcome: Outcome, _at
             _ => {}
         }
     }
+    Some(flight)
 }
 
 /// An uncertain send becomes what an operator says: delivered, or pending again by the same account, whose `random_id`
@@ -440,18 +476,22 @@ pub(super) fn operator_resolved(
     it.unjudged.insert(handle.0);
 }
 
-pub(super) fn released(state: &mut Observed, key: &SendKey, keep: bool) {
-    let Some(flight) = land(state, key) else {
-        return;
-    };
-    take_back(state, &flight);
+/// It certainly was not sent. Answers what is in flight no more.
+pub(super) fn released(state: &mut Observed, key: &SendKey, keep: bool) -> Option<Box<InFlight>> {
+    let (flight, index) = land(state, key)?;
+    give_back(state, &flight, index, keep);
+    Some(flight)
+}
+
+fn give_back(state: &mut Observed, flight: &InFlight, index: u16, keep: bool) {
+    let key = &flight.intent.key;
+    take_back(state, flight);
     let account = account_of(state, &flight.intent.account);
     if account.next_allowed_at == flight.pause {
         // No message, no pause after it.
         account.next_allowed_at = flight.allowed_before;
     }
-    let index = index_of(state, Some(&flight.intent.account));
-    let handle = state.persons.intern(key.person);
+    let handle = flight.handle(&mut state.persons);
     if key.lineage.as_ref() == OPT_OUT_LINEAGE {
         state.confirmations.insert(handle.0, index);
         return;

@@ -7,7 +7,7 @@ use super::flights::{
     back_off, intend, operator_resolved, refused, released, sent, settle_pending, started,
 };
 use super::recipients::{judged, met, own, resolved, silence};
-use super::{Approval, Contacted, Hold, Judgement, Observed, Source, Status};
+use super::{Approval, Contacted, Hold, InFlight, Judgement, Observed, Source, Status};
 use super::{restored, suppression};
 use crate::model::{
     AccountName, AccountState, Event, FiringFate, InDoubtWhy, Lineage, Outcome, PersonId, Recorded,
@@ -17,8 +17,8 @@ use crate::model::{
 /// Backups whose names are kept: a daily one for a year.
 const MAX_BACKUPS: usize = 366;
 
-/// Folds one event into the state. `seq` is its place in the journal.
-pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
+/// Folds one event into the state. `seq` is its place in the journal. Answers the send that it ended.
+pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) -> Option<Box<InFlight>> {
     state.seq = seq;
     // A clock that was set back must not make the state younger than what it holds.
     state.at = state.at.max(recorded.at);
@@ -257,14 +257,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             {
                 super::flights::tried_again(state, key, at);
             }
-            // An invite by `add` is no message.
-            if let Some(flight) = state.in_flight.get(key)
-                && !flight.intent.is_invite()
-            {
-                let account = flight.intent.account.clone();
-                super::talk::sent(state, key, &account, *message_id);
-            }
-            sent(state, key, at, *next_allowed_at);
+            return sent(state, key, *message_id, at, *next_allowed_at);
         }
         Event::Refused {
             key,
@@ -274,9 +267,9 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
             if state.in_flight.contains_key(key) {
                 super::talk::refused(state, key, *outcome, detail, at);
             }
-            refused(state, key, *outcome, at);
+            return refused(state, key, *outcome);
         }
-        Event::Released { key, keep, .. } => released(state, key, *keep),
+        Event::Released { key, keep, .. } => return released(state, key, *keep),
         Event::InDoubt { key, why } => {
             let again = state
                 .in_flight
@@ -589,6 +582,7 @@ pub fn fold(state: &mut Observed, seq: u64, recorded: &Recorded) {
         | Event::AccountAway { .. }
         | Event::Finished { .. } => {}
     }
+    None
 }
 
 pub(super) fn account_of<'a>(

@@ -54,6 +54,10 @@ pub use talk::{Draft, Notice, Spend, Talk, Talks, Unanswered};
 
 use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp};
 
+/// A map in the order of its making, which is the same for the same events. Nobody chooses the keys to make their hashes
+/// meet.
+pub type Indexed<K, V> = indexmap::IndexMap<K, V, foldhash::fast::FixedState>;
+
 /// A send whose outcome is not known yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InFlight {
@@ -79,9 +83,24 @@ pub struct InFlight {
     /// In doubt: the last pause that another message of the account asked for since. It waits for that.
     #[serde(default)]
     pub others: Timestamp,
+    /// The event that is its intent, which holds the request. 0: a checkpoint of an earlier version did not say.
+    #[serde(default)]
+    pub seq: u64,
+    /// The number of its person, where that is his ([`InFlight::handle`]).
+    #[serde(default)]
+    pub number: u32,
 }
 
 impl InFlight {
+    /// The handle of its person. A checkpoint of an earlier version did not say it.
+    fn handle(&self, persons: &mut Persons) -> Handle {
+        let known = Handle(self.number);
+        match persons.id(known) == Some(self.intent.key.person) {
+            true => known,
+            false => persons.intern(self.intent.key.person),
+        }
+    }
+
     /// When caps count it.
     pub fn charged(&self) -> Timestamp {
         self.tried.unwrap_or(self.at)
@@ -132,7 +151,7 @@ pub struct Observed {
     /// Everybody who was ever found, and who can reach whom.
     pub persons: Persons,
     /// Accounts by name; their positions are stable.
-    pub accounts: indexmap::IndexMap<AccountName, Account>,
+    pub accounts: Indexed<AccountName, Account>,
     /// Campaigns by lineage.
     pub campaigns: BTreeMap<Lineage, Campaign>,
     /// The lineage that a name means now.
@@ -140,7 +159,7 @@ pub struct Observed {
     /// Sends without a known outcome.
     #[serde(with = "pairs")]
     /// Boxed, since a node of the map is shifted at every send.
-    pub in_flight: BTreeMap<SendKey, Box<InFlight>>,
+    pub in_flight: Indexed<SendKey, Box<InFlight>>,
     /// A hold over all campaigns.
     pub suspended: Option<Hold>,
     /// People on the suppression list (blocks among them).
@@ -276,27 +295,25 @@ fn without_request<S: serde::Serializer>(
 
 /// A map with composite keys as a list of pairs, since the checkpoint's format has text keys only.
 mod pairs {
-    use std::collections::BTreeMap;
-
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
-        map: &BTreeMap<K, V>,
+    pub(super) fn serialize<'a, M, S: Serializer>(
+        map: &'a M,
         serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map.iter())
+    ) -> Result<S::Ok, S::Error>
+    where
+        &'a M: IntoIterator,
+        <&'a M as IntoIterator>::Item: Serialize,
+    {
+        serializer.collect_seq(map)
     }
 
-    pub(super) fn deserialize<
-        'de,
-        K: Deserialize<'de> + Ord,
-        V: Deserialize<'de>,
-        D: Deserializer<'de>,
-    >(
-        deserializer: D,
-    ) -> Result<BTreeMap<K, V>, D::Error> {
-        Ok(Vec::<(K, V)>::deserialize(deserializer)?
-            .into_iter()
-            .collect())
+    pub(super) fn deserialize<'de, M, D: Deserializer<'de>>(deserializer: D) -> Result<M, D::Error>
+    where
+        M: IntoIterator + FromIterator<M::Item>,
+        M::Item: Deserialize<'de>,
+    {
+        let pairs = Vec::<M::Item>::deserialize(deserializer)?;
+        Ok(pairs.into_iter().collect())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Condvar, Mutex};
 
 use tokio::sync::watch;
 
@@ -202,7 +202,7 @@ impl Inner {
             }
         }
         let mut writer = guard(&self.writer);
-        writer.pending = tail.iter().map(|entry| Arc::clone(&entry.event)).collect();
+        writer.pending = tail.iter().map(|entry| entry.event.clone()).collect();
         writer.pending_first = last + 1;
         writer.pending_bytes = tail.iter().map(|entry| entry.event.len() + 4).sum();
         self.payloads.restore(tail)?;

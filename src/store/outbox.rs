@@ -19,6 +19,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::codec::{items, le_u32, le_u64};
 use super::hooks::{Hooks, Point};
 use super::private;
@@ -38,8 +40,10 @@ const ROTATE_AT: u64 = 4 << 20;
 /// Folded files kept behind, from which the journal's tail can be repaired.
 const KEEP_FOLDED: usize = 1;
 
-/// An encoded event.
-pub(crate) type Encoded = Arc<[u8]>;
+/// An encoded event; those of one write share their room.
+pub(crate) type Encoded = Bytes;
+/// What goes with an event until it is settled.
+pub(crate) type Payload = Arc<[u8]>;
 
 /// One event of the outbox.
 #[derive(Debug, Clone)]
@@ -47,7 +51,7 @@ pub(crate) struct Entry {
     pub(crate) seq: Seq,
     pub(crate) event: Encoded,
     /// Empty: none.
-    pub(crate) payload: Encoded,
+    pub(crate) payload: Payload,
 }
 
 /// What a look at the outbox found.
@@ -538,8 +542,8 @@ fn scan(path: &Path, bytes: &[u8], first: Seq, tail: Tail) -> Result<Scan, Store
         for pair in frame.items.chunks_exact(2) {
             events.push(Entry {
                 seq: next,
-                event: Encoded::from(pair[0]),
-                payload: Encoded::from(pair[1]),
+                event: Encoded::copy_from_slice(pair[0]),
+                payload: Payload::from(pair[1]),
             });
             next += 1;
         }

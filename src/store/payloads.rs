@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::db::{Changes, Tree};
-use super::outbox::{Encoded, Entry};
+use super::outbox::{Entry, Payload};
 use super::{Seq, StoreError};
 
 pub(crate) struct Payloads {
@@ -18,7 +18,7 @@ pub(crate) struct Payloads {
 #[derive(Default)]
 struct Held {
     /// Of events that are not folded yet.
-    fresh: BTreeMap<Seq, Encoded>,
+    fresh: BTreeMap<Seq, Payload>,
     /// In the tree.
     stored: BTreeSet<Seq>,
     /// Settled, but still in the tree.
@@ -54,9 +54,10 @@ impl Payloads {
         Ok(())
     }
 
-    pub(crate) fn add(&self, seq: Seq, payload: Encoded) {
-        if !payload.is_empty() {
-            self.held().fresh.insert(seq, payload);
+    /// Takes up what goes with events that are written.
+    pub(crate) fn add(&self, payloads: Vec<(Seq, Payload)>) {
+        if !payloads.is_empty() {
+            self.held().fresh.extend(payloads);
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -23,7 +24,7 @@ use super::hooks::{Hooks, Point};
 use super::journal::{Events, PACK_BYTES, PACK_EVENTS, Packs, pack};
 use super::lock::Lock;
 use super::mark::Mark;
-use super::outbox::{Encoded, MAX_BODY, Outbox, sync_file};
+use super::outbox::{Encoded, MAX_BODY, Outbox, Payload, sync_file};
 use super::payloads::Payloads;
 use super::people::People;
 use super::salvage;
@@ -152,7 +153,7 @@ pub struct Sizes {
 }
 
 /// An event as MessagePack with named fields, and the bytes that go with it until it is settled; empty where none do.
-pub type EncodedEvent = (Arc<[u8]>, Arc<[u8]>);
+pub type EncodedEvent = (Bytes, Arc<[u8]>);
 
 /// Memory that events waiting to be folded may take before the appender itself folds them: far
 /// more than gathers while folding keeps up.
@@ -297,7 +298,7 @@ impl<E: Serialize + DeserializeOwned> Store<E> {
     pub fn append_with_payloads(&self, events: &[(&E, &[u8])]) -> Result<(Seq, Seq), StoreError> {
         let encoded = events
             .iter()
-            .map(|(event, payload)| Ok((encode_event(event)?.into(), Encoded::from(*payload))))
+            .map(|(event, payload)| Ok((encode_event(event)?.into(), Payload::from(*payload))))
             .collect::<Result<Vec<_>, _>>()?;
         self.inner.append(encoded)
     }
@@ -689,7 +690,7 @@ impl Inner {
         error
     }
 
-    fn append(&self, events: Vec<(Encoded, Encoded)>) -> Result<(Seq, Seq), StoreError> {
+    fn append(&self, events: Vec<EncodedEvent>) -> Result<(Seq, Seq), StoreError> {
         self.check_writable()?;
         let mut body = Vec::with_capacity(events.iter().map(|(e, p)| e.len() + p.len() + 8).sum());
         for (event, payload) in &events {
@@ -715,11 +716,15 @@ impl Inner {
             .outbox
             .append(first, &body, events.len() as u32, durable)
             .map_err(|error| self.fail(error))?;
+        let mut payloads = Vec::new();
         for (seq, (event, payload)) in (first..).zip(events) {
-            self.payloads.add(seq, payload);
             writer.pending_bytes += event.len() + 4;
             writer.pending.push_back(event);
+            if !payload.is_empty() {
+                payloads.push((seq, payload));
+            }
         }
+        self.payloads.add(payloads);
         let last = writer.next() - 1;
         let full = writer.pending_bytes > MAX_PENDING_BYTES;
         drop(writer);

@@ -18,7 +18,7 @@ const ROOM: usize = 96;
 pub fn encode_send(
     peer: PersonId,
     access_hash: i64,
-    message: &Formatted,
+    message: Formatted,
     link_preview: bool,
     random_id: i64,
     media: Option<&MediaHandle>,
@@ -42,7 +42,7 @@ pub fn encode_send(
             allow_paid_floodskip: false,
             peer,
             reply_to: None,
-            message: message.text.clone(),
+            message: message.text,
             random_id,
             reply_markup: None,
             entities,
@@ -67,7 +67,7 @@ pub fn encode_send(
             peer,
             reply_to: None,
             media,
-            message: message.text.clone(),
+            message: message.text,
             random_id,
             reply_markup: None,
             entities,
@@ -248,7 +248,7 @@ mod tests {
         let bytes = encode_send(
             PersonId(7),
             -9,
-            &message("Hi there", vec![bold, link]),
+            message("Hi there", vec![bold, link]),
             false,
             42,
             None,
@@ -289,10 +289,19 @@ mod tests {
     #[test]
     fn the_same_message_is_the_same_bytes() {
         let text = message("Привет 👋", vec![]);
-        let one = encode_send(PersonId(7), 1, &text, true, 5, None);
-        assert_eq!(one, encode_send(PersonId(7), 1, &text, true, 5, None));
-        assert_ne!(one, encode_send(PersonId(7), 1, &text, true, 6, None));
-        assert_ne!(one, encode_send(PersonId(7), 1, &text, false, 5, None));
+        let one = encode_send(PersonId(7), 1, text.clone(), true, 5, None);
+        assert_eq!(
+            one,
+            encode_send(PersonId(7), 1, text.clone(), true, 5, None)
+        );
+        assert_ne!(
+            one,
+            encode_send(PersonId(7), 1, text.clone(), true, 6, None)
+        );
+        assert_ne!(
+            one,
+            encode_send(PersonId(7), 1, text.clone(), false, 5, None)
+        );
         assert_eq!(one.len() % 4, 0);
     }
 
@@ -320,7 +329,7 @@ mod tests {
                 length: 1,
             })
             .collect();
-        let bytes = encode_send(PersonId(7), 1, &message("x", entities), true, 5, None);
+        let bytes = encode_send(PersonId(7), 1, message("x", entities), true, 5, None);
         let sent =
             functions::messages::SendMessage::from_bytes(&bytes[4..]).expect("its own bytes");
         let mut names: Vec<_> = sent
@@ -354,7 +363,7 @@ mod tests {
             let bytes = encode_send(
                 PersonId(7),
                 1,
-                &message("x", vec![]),
+                message("x", vec![]),
                 true,
                 random_id,
                 Some(&handle),

@@ -1,5 +1,7 @@
 //! What the planner asked for, carried out as it stands.
 
+use std::collections::BTreeSet;
+
 use super::looking::Ordered;
 use super::*;
 
@@ -188,7 +190,7 @@ impl Engine {
         let request = encode_send(
             person,
             hash,
-            &send.message,
+            send.message,
             send.link_preview,
             send.random_id,
             media,
@@ -212,40 +214,34 @@ impl Engine {
         let mut ready = Vec::with_capacity(intents.len());
         for intent in intents {
             if self.mark_state(&intent.account) {
-                ready.push(intent);
+                let unless_in = self.probe_of(&intent);
+                ready.push((Arc::new(intent), unless_in));
             }
         }
         if ready.is_empty() {
             return Ok(());
         }
-        let orders: Vec<_> = ready
-            .iter()
-            .map(|intent| {
-                (
-                    intent.account.clone(),
-                    intent.key.clone(),
-                    Arc::clone(&intent.request),
-                    self.probe_of(intent),
-                )
-            })
-            .collect();
-        let events = ready
-            .into_iter()
-            .map(|intent| Event::Intent(Arc::new(intent)))
-            .collect();
+        let intents = ready.iter().map(|(intent, _)| Arc::clone(intent));
+        let events = intents.map(Event::Intent).collect();
         fail::fail_point!("send.intend");
         if let Some(appended) = self.core.record(events, Durability::Now)? {
             fail::fail_point!("send.recorded");
             appended.durable().await.map_err(CoreError::from)?;
         }
         // What is about to leave is known to no older copy of the state.
-        let accounts = orders.iter().map(|(account, ..)| account.clone()).collect();
+        let mut accounts = BTreeSet::new();
+        for (intent, _) in &ready {
+            if !accounts.contains(&intent.account) {
+                accounts.insert(intent.account.clone());
+            }
+        }
         self.core.raise(&accounts);
         fail::fail_point!("send.intended");
-        for (account, key, request, unless_in) in orders {
-            if let Some(task) = self.tasks.get(&account) {
+        for (intent, unless_in) in ready {
+            if let Some(task) = self.tasks.get(&intent.account) {
+                let key = intent.key.clone();
                 self.core.runtime.executing.insert(key.clone());
-                task.send(key, request, unless_in);
+                task.send(key, Arc::clone(&intent.request), unless_in);
             }
         }
         Ok(())

@@ -4,6 +4,7 @@
 use super::asking::Ended;
 use super::*;
 use crate::model::{Aside, Line, LineKey, LineKind, NeedsWhy, Speaker, aside_of, own_print};
+use crate::observed::InFlight;
 use crate::plan::notices::PostAction;
 use crate::telegram::{Heard, Incoming};
 
@@ -294,34 +295,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Of a message whose id Telegram did not say its print is remembered: it is no human's.
-    pub(super) fn own_unseen(
-        &self,
-        name: &AccountName,
-        key: &SendKey,
-        message_id: i32,
-    ) -> Option<Event> {
-        let flight = self.core.observed.in_flight.get(key)?;
-        if message_id > 0 || flight.intent.is_invite() {
-            return None;
-        }
-        Some(Event::OwnUnseen {
-            account: name.clone(),
-            person: key.person,
-            print: own_print(name, key.person, &text_of(&flight.intent.request)?),
-        })
-    }
-
     /// What was sent becomes a line, where the conversation matters to somebody.
     pub(super) fn keep_sent(
         &self,
         name: &AccountName,
-        key: &SendKey,
+        flight: &InFlight,
         message_id: i32,
     ) -> Result<(), RunError> {
-        let Some(flight) = self.core.observed.in_flight.get(key) else {
-            return Ok(());
-        };
+        let key = &flight.intent.key;
         let draft = |kind, number| LineKey {
             account: self.core.observed.account_index(name).unwrap_or(u16::MAX),
             kind,
@@ -343,6 +324,7 @@ impl Engine {
             }
             Some(Aside::OptOut) => (Speaker::Operator("opt_out.reply".to_owned()), None),
             Some(Aside::Notice { .. }) => return Ok(()),
+            None if !self.core.anybody_answers => return Ok(()),
             None => {
                 let answers = self
                     .core
@@ -396,4 +378,20 @@ impl Engine {
         answering.retain(|_, at| *at > now);
         answering.insert((account, person), until);
     }
+}
+
+/// Of a message whose id Telegram did not say its print is remembered: it is no human's.
+pub(super) fn own_unseen(flight: &InFlight, message_id: i32) -> Option<Event> {
+    let Intent {
+        account, request, ..
+    } = &*flight.intent;
+    let person = flight.intent.key.person;
+    if message_id > 0 || flight.intent.is_invite() {
+        return None;
+    }
+    Some(Event::OwnUnseen {
+        account: account.clone(),
+        person,
+        print: own_print(account, person, &text_of(request)?),
+    })
 }

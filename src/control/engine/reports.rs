@@ -1,5 +1,6 @@
 //! What the accounts' tasks tell, written down.
 
+use super::answers::own_unseen;
 use super::*;
 
 impl Engine {
@@ -17,7 +18,7 @@ impl Engine {
         match report {
             Report::Sent(ended) => {
                 for (key, result) in ended {
-                    self.sent(name, key, result, events)?;
+                    self.sent(name, key, result, now, events)?;
                 }
             }
             Report::NotTried { key } => {
@@ -114,8 +115,9 @@ impl Engine {
                     if let Event::Sent {
                         key, message_id, ..
                     } = event
+                        && let Some(flight) = self.core.observed.in_flight.get(key)
                     {
-                        self.keep_sent(name, key, *message_id)?;
+                        self.keep_sent(name, flight, *message_id)?;
                     }
                 }
                 events.extend(found);
@@ -159,21 +161,21 @@ impl Engine {
         name: &AccountName,
         key: SendKey,
         result: Result<Delivered, CallError>,
+        now: Timestamp,
         events: &mut Vec<Event>,
     ) -> Result<(), RunError> {
-        let now = self.core.clock.now();
+        self.core.runtime.executing.remove(&key);
+        let result = match result {
+            Ok(delivered) => return self.accepted(name, key, &delivered, now, events),
+            Err(error) => Err(error),
+        };
         // The task called everything after it off: what is ordered from now on belongs to a new epoch.
         let stopped = result.as_ref().is_err_and(stops_the_account);
-        self.core.runtime.executing.remove(&key);
-        match &result {
-            Ok(_) => self.last_word.spoken(),
-            Err(CallError::KeyUnknown) => self.try_key_again(name),
-            Err(_) => {}
+        if let Err(CallError::KeyUnknown) = &result {
+            self.try_key_again(name);
         }
-        if result.is_err() {
-            // What was folded so far decides, so everything before this must be folded.
-            self.write(events)?;
-        }
+        // What was folded so far decides, so everything before this must be folded.
+        self.write(events)?;
         let verdict = outcome::of_send(&self.core.observed, &key, result, now);
         if verdict.upload_again {
             let again = self.uploads_again.entry(name.clone()).or_insert(0);
@@ -209,10 +211,11 @@ impl Engine {
             if let Event::Sent {
                 key, message_id, ..
             } = event
+                && let Some(flight) = self.core.observed.in_flight.get(key)
             {
                 self.uploads_again.remove(name);
-                self.keep_sent(name, key, *message_id)?;
-                unseen.extend(self.own_unseen(name, key, *message_id));
+                self.keep_sent(name, flight, *message_id)?;
+                unseen.extend(own_unseen(flight, *message_id));
             }
         }
         events.extend(verdict.events);
@@ -225,6 +228,26 @@ impl Engine {
         {
             task.call_off();
         }
+        Ok(())
+    }
+
+    /// Telegram accepted a send.
+    fn accepted(
+        &mut self,
+        name: &AccountName,
+        key: SendKey,
+        delivered: &Delivered,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Result<(), RunError> {
+        self.last_word.spoken();
+        self.uploads_again.remove(name);
+        let Some(flight) = self.core.observed.in_flight.get(&key) else {
+            return Ok(());
+        };
+        self.keep_sent(name, flight, delivered.message_id)?;
+        events.push(outcome::of_accepted(flight, key, delivered, now));
+        events.extend(own_unseen(flight, delivered.message_id));
         Ok(())
     }
 

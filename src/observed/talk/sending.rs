@@ -1,8 +1,6 @@
 //! What leaves in a conversation, from its intent to its outcome.
 
-use crate::model::{
-    AccountName, Aside, NeedsWhy, NotifyEvent, Outcome, SendKey, Timestamp, aside_of,
-};
+use crate::model::{Aside, NeedsWhy, NotifyEvent, Outcome, SendKey, Timestamp, aside_of};
 use crate::observed::{Handle, Observed};
 
 /// The conversation that a send outside of campaigns belongs to.
@@ -70,13 +68,14 @@ fn sending(state: &mut Observed, key: &SendKey, value: bool) {
 pub(in crate::observed) fn sent(
     state: &mut Observed,
     key: &SendKey,
-    account: &AccountName,
+    account: u16,
     message_id: i32,
 ) {
     // Where Telegram never said its id, `OwnUnseen` follows.
-    if let (Ok(id @ 1..), Some(account)) =
-        (u32::try_from(message_id), state.accounts.get_mut(account))
-    {
+    if let (Ok(id @ 1..), Some((_, account))) = (
+        u32::try_from(message_id),
+        state.accounts.get_index_mut(account.into()),
+    ) {
         account.own_messages.insert(id);
     }
     let Some((who, by)) = place(state, key) else {

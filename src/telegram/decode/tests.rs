@@ -19,7 +19,7 @@ fn request(media: bool) -> Vec<u8> {
         text: "hello".into(),
         entities: vec![],
     };
-    encode_send(PersonId(7), 1, &text, true, 42, media.then_some(&handle))
+    encode_send(PersonId(7), 1, text, true, 42, media.then_some(&handle))
 }
 
 fn message(id: i32, date: i32) -> enums::Update {
