@@ -514,7 +514,7 @@ fn looked_up(report: &mut Report) -> Result<(), Bad> {
     }
     // In turn, as the sends.
     let mut best: Option<members::Took> = None;
-    for _ in 0..argument("--runs").unwrap_or(3) {
+    for _ in 0..argument("--runs").unwrap_or(5) {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()?;
@@ -616,7 +616,7 @@ fn sends(report: &mut Report) -> Result<(), Bad> {
         }
         // In turn, so that what else the machine does is not on one side alone.
         let mut best: Option<rate::Rates> = None;
-        for _ in 0..argument("--runs").unwrap_or(3) {
+        for _ in 0..argument("--runs").unwrap_or(5) {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?;

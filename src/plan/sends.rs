@@ -523,6 +523,12 @@ pub(super) struct Candidates<'a> {
     heads: Vec<(usize, Option<u32>, roaring::bitmap::Iter<'a>)>,
 }
 
+/// A queue of those whom so many accounts can reach.
+fn head(width: usize, queue: &RoaringBitmap) -> (usize, Option<u32>, roaring::bitmap::Iter<'_>) {
+    let mut rest = queue.iter();
+    (width, rest.next(), rest)
+}
+
 impl Candidates<'_> {
     /// Goes on behind a stretch of numbers, where one of them is next.
     fn step_over(&mut self, stretch: &Range<u32>) {
@@ -586,10 +592,6 @@ pub(super) fn candidates<'a>(
     unresolved: Option<usize>,
 ) -> Candidates<'a> {
     let persons = &inputs.observed.persons;
-    let head = |width: usize, queue: &'a RoaringBitmap| {
-        let mut rest = queue.iter();
-        (width, rest.next(), rest)
-    };
     let mut heads: Vec<_> = campaign
         .queues
         .iter()
@@ -921,4 +923,39 @@ pub(super) fn planned_resolve(
     plan.actions
         .iter()
         .any(|action| matches!(action, Action::Resolve { account, person, .. } if matches(account, *person)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_were_taken_are_stepped_over_and_nobody_beside_them() {
+        let few = RoaringBitmap::from_iter([1, 2, 3, 5, 6, 9]);
+        let many = RoaringBitmap::from_iter([0, 4, 7, 8]);
+        let mut taken = TakenNow::default();
+        for number in [2, 3, 4, 9, 5] {
+            assert!(taken.insert(number), "{number} was not taken before");
+        }
+        assert!(!taken.insert(9));
+        assert_eq!(taken.stretch, 2..6, "those of both queues");
+        let mut candidates = Candidates {
+            heads: vec![head(1, &few), head(2, &many)],
+        };
+        let mut looked_at = Vec::new();
+        loop {
+            candidates.step_over(&taken.stretch);
+            let Some(number) = candidates.next() else {
+                break;
+            };
+            looked_at.push(number);
+        }
+        // Whom few can reach comes first; 9 stands alone, and is asked for.
+        assert_eq!(looked_at, [1, 6, 9, 0, 7, 8]);
+        let free: Vec<u32> = looked_at
+            .into_iter()
+            .filter(|it| !taken.contains(*it))
+            .collect();
+        assert_eq!(free, [1, 6, 0, 7, 8]);
+    }
 }
