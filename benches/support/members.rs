@@ -63,13 +63,15 @@ impl Took {
 
 /// The plain loops, then the engine.
 pub async fn measure(people: usize) -> Result<Took, Bad> {
-    let sandbox = Sandbox::start(options(people)?).await?;
-    let dir = tempfile::tempdir()?;
-    sandbox.write_sessions(dir.path()).await?;
-    let session = dir.path().join("acc-1.session");
-    let plain = plain_loop(&session, people, false).await?;
-    let bare = plain_loop(&session, people, true).await?;
-    drop(sandbox);
+    // Each on a server of its own.
+    let looped = async |bare: bool| -> Result<Duration, Bad> {
+        let sandbox = Sandbox::start(options(people)?).await?;
+        let dir = tempfile::tempdir()?;
+        sandbox.write_sessions(dir.path()).await?;
+        plain_loop(&dir.path().join("acc-1.session"), people, bare).await
+    };
+    let plain = looped(false).await?;
+    let bare = looped(true).await?;
     let sandbox = Sandbox::start(options(people)?).await?;
     let (stored, ended) = engine_run(&sandbox, people).await?;
     Ok(Took {

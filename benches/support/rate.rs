@@ -105,7 +105,7 @@ pub async fn measure(accounts: usize, people: usize) -> Result<Rates, Bad> {
 }
 
 /// What somebody writes in an afternoon: one client an account, one message after another by grammers' `send_message`;
-/// with `bare` by the call beneath it, whose answer nobody reads.
+/// with `bare` by the call beneath it, of whose answer nothing is made.
 async fn plain_loop(
     sandbox: &Sandbox,
     sessions: &std::path::Path,

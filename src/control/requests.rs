@@ -20,31 +20,37 @@ pub(super) fn bare(event: &Event) -> Event {
     }
 }
 
+/// Rows that share their room take so much together: it is held until the last of them is in the database.
+const SHARED_BYTES: usize = 64 << 10;
+
 /// What the store is given.
 pub(super) fn rows(events: &[Recorded]) -> Result<Vec<EncodedEvent>, StoreError> {
+    let mut rows = Vec::with_capacity(events.len());
     let mut bytes = Vec::new();
-    let mut ends = Vec::with_capacity(events.len());
-    for recorded in events {
+    // Of events whose bytes are in `bytes`: where each ends, and what goes with it.
+    let mut ends = Vec::new();
+    for (at, recorded) in events.iter().enumerate() {
         recorded
             .to_journal_bytes(&mut bytes)
             .map_err(|error| StoreError::Encode {
                 what: "an event",
                 cause: error.to_string(),
             })?;
-        ends.push(bytes.len());
-    }
-    let mut bytes = Bytes::from(bytes);
-    let mut begin = 0;
-    let rows = events.iter().zip(ends).map(|(recorded, end)| {
-        let row = bytes.split_to(end - begin);
-        begin = end;
         let request = match &recorded.event {
             Event::Intent(intent) => Arc::clone(&intent.request),
             _ => Arc::default(),
         };
-        (row, request)
-    });
-    Ok(rows.collect())
+        ends.push((bytes.len(), request));
+        if bytes.len() >= SHARED_BYTES || at + 1 == events.len() {
+            let mut left = Bytes::from(std::mem::take(&mut bytes).into_boxed_slice());
+            let mut begin = 0;
+            for (end, request) in ends.drain(..) {
+                rows.push((left.split_to(end - begin), request));
+                begin = end;
+            }
+        }
+    }
+    Ok(rows)
 }
 
 /// Rows that go into one append, where there are more than the outbox takes at once: an audience of millions, which may
@@ -109,12 +115,13 @@ pub(super) fn after_load(
         // Of two intents of one key the later one is under way.
         match flight.filter(|flight| flight.seq <= seq) {
             Some(flight) => {
-                if flight.intent.request.is_empty()
+                if (flight.intent.request.is_empty() || flight.seq < seq)
                     && let Some(bytes) = store.payload(seq)?
                 {
                     Arc::make_mut(&mut flight.intent).request = bytes.into();
                 }
-                flight.seq = seq;
+                let earlier = std::mem::replace(&mut flight.seq, seq);
+                settled.extend(Some(earlier).filter(|earlier| *earlier != 0 && *earlier != seq));
             }
             None => settled.push(seq),
         }

@@ -54,8 +54,8 @@ pub use talk::{Draft, Notice, Spend, Talk, Talks, Unanswered};
 
 use crate::model::{AccountName, InDoubtWhy, Intent, Lineage, PersonId, SendKey, Timestamp};
 
-/// A map in the order of its making, which is the same for the same events. Nobody chooses the keys to make their hashes
-/// meet.
+/// A map by hash. Its order means nothing once something was taken out, and is the same for the same events. Nobody chooses
+/// the keys to make their hashes meet.
 pub type Indexed<K, V> = indexmap::IndexMap<K, V, foldhash::fast::FixedState>;
 
 /// A send whose outcome is not known yet.
@@ -158,7 +158,7 @@ pub struct Observed {
     pub names: BTreeMap<String, Lineage>,
     /// Sends without a known outcome.
     #[serde(with = "pairs")]
-    /// Boxed, since a node of the map is shifted at every send.
+    /// Boxed, since entries are shifted as the map grows and as sends end.
     pub in_flight: Indexed<SendKey, Box<InFlight>>,
     /// A hold over all campaigns.
     pub suspended: Option<Hold>,

@@ -77,8 +77,9 @@ pub fn role_of(inputs: &Inputs<'_>, account: &AccountName, person: PersonId) -> 
         .in_flight
         .values()
         .filter(|flight| flight.intent.key.person == person && flight.intent.account == *account)
-        .map(|flight| &flight.intent.key.lineage)
-        .find(|line| !crate::model::is_aside(line));
+        .filter(|flight| !crate::model::is_aside(&flight.intent.key.lineage))
+        .max_by_key(|flight| flight.seq)
+        .map(|flight| &flight.intent.key.lineage);
     let last = handle
         .and_then(|handle| observed.contacted.shape(&handle.0))
         .and_then(|contacted| contacted.last_campaign.as_ref());

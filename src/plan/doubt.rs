@@ -33,10 +33,13 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
     }
     // Those that go out again in this pass.
     let mut again_now: Vec<&InFlight> = Vec::new();
-    for (key, flight) in &inputs.observed.in_flight {
-        let Some((_, since)) = flight.doubt else {
-            continue;
-        };
+    // In the order of their intents: sends that ended leave the map in another one.
+    let in_flight = inputs.observed.in_flight.iter();
+    let mut doubted: Vec<_> = in_flight
+        .filter_map(|(key, flight)| Some((key, flight, flight.doubt?.1)))
+        .collect();
+    doubted.sort_by_key(|(key, flight, _)| (flight.seq, *key));
+    for (key, flight, since) in doubted {
         if inputs.runtime.executing.contains(key) {
             continue;
         }

@@ -31,8 +31,8 @@ pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// After a failed attempt nobody tries again for so long, however many ask: the callers' back-off begins there.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(900);
 
-/// How many reads of the connection with updates in them wait for their reader: each answer to a send is one, and the
-/// reader is never a second behind. What is over is fetched by `updates.getDifference`.
+/// How many accepted messages, and reads of the connection with anything else in them, wait for their reader, who is never
+/// a second behind. What is over is fetched by `updates.getDifference`.
 const UPDATES_CAPACITY: usize = 8 * 1024;
 
 /// The largest request: Telegram ends the connection at about 1 MiB, and grammers panics somewhat below it.

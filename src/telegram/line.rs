@@ -104,8 +104,10 @@ struct Requests {
     waiting: VecDeque<Asked>,
     /// In a frame: each with the number of the container that it came in.
     written: HashMap<MsgId, (MsgId, Asked)>,
-    /// Accepted messages whose count nobody was told yet, as in [`Came::Own`].
+    /// Accepted messages whose count nobody was told yet, as in [`Came::Own`]. They came before all else of this step.
     own: Vec<(i32, i32)>,
+    /// Something else came in this step: accepted messages stay in their place behind it.
+    others_came: bool,
     ended: bool,
 }
 
@@ -165,9 +167,11 @@ impl Desk {
         self.clock_ahead.load(Ordering::Relaxed)
     }
 
-    /// Swaps in what `counted`, which is empty, is to hold: it is asked after each step, and room is kept.
+    /// A step is over. Swaps in what `counted`, which is empty, is to hold: room is kept.
     fn take_own(&self, counted: &mut Vec<(i32, i32)>) {
-        std::mem::swap(&mut self.requests().own, counted);
+        let mut requests = self.requests();
+        requests.others_came = false;
+        std::mem::swap(&mut requests.own, counted);
     }
 
     fn end(&self, why: impl Fn() -> InvocationError) {
@@ -283,19 +287,33 @@ impl Mtp for Speech {
                 }
                 requests.ignored(bad);
             }
-            if let Deserialization::OwnUpdate { update, .. } = &result
-                && let Some(short) = short_sent(update)
-            {
-                requests.own.push((short.pts, short.pts_count));
-                continue;
-            }
-            others.extend(requests.answered(result));
+            let result = requests.counted(result);
+            others.extend(result.and_then(|result| requests.answered(result)));
         }
         Ok(others)
     }
 }
 
 impl Requests {
+    /// Takes what an accepted message counts for out of what came. What is none is given back, and what follows something
+    /// else in its step: the count must not run ahead of it.
+    fn counted(&mut self, result: Deserialization) -> Option<Deserialization> {
+        match &result {
+            Deserialization::OwnUpdate { update, .. } if !self.others_came => {
+                if let Some(short) = short_sent(update) {
+                    self.own.push((short.pts, short.pts_count));
+                    return None;
+                }
+                self.others_came = true;
+            }
+            Deserialization::OwnUpdate { .. } | Deserialization::Update(_) => {
+                self.others_came = true;
+            }
+            _ => {}
+        }
+        Some(result)
+    }
+
     /// Takes an answer to one of them. What is none is given back.
     fn answered(&mut self, result: Deserialization) -> Option<Deserialization> {
         let id = match &result {
@@ -340,5 +358,67 @@ impl Requests {
                 asked.tell(Err(Unanswered::Failed(dropped)));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grammers_tl_types::{Serializable, enums, types};
+
+    use super::*;
+
+    fn short(pts: i32) -> Vec<u8> {
+        enums::Updates::from(types::UpdateShortSentMessage {
+            out: true,
+            id: pts,
+            pts,
+            pts_count: 1,
+            date: 1,
+            media: None,
+            entities: None,
+            ttl_period: None,
+        })
+        .to_bytes()
+    }
+
+    fn answer(pts: i32) -> Deserialization {
+        let mut buffer = DequeBuffer::with_capacity(1024, 256);
+        let mut speech = Encrypted::build().finish([1; 256]);
+        Deserialization::OwnUpdate {
+            msg_id: speech.push(&mut buffer, &[0; 4]).expect("a number"),
+            update: short(pts),
+        }
+    }
+
+    /// Whether the sender sees nothing of it.
+    fn is_counted(requests: &mut Requests, result: Deserialization) -> bool {
+        requests.counted(result).is_none()
+    }
+
+    #[test]
+    fn accepted_messages_are_counted_ahead_of_nothing_that_came_before_them() {
+        let mut requests = Requests::default();
+        assert!(is_counted(&mut requests, answer(11)));
+        assert!(is_counted(&mut requests, answer(12)));
+        // Somebody writes in: what follows it in the same step stays behind it.
+        let written = Deserialization::Update(enums::Updates::TooLong.to_bytes());
+        assert!(!is_counted(&mut requests, written));
+        assert!(!is_counted(&mut requests, answer(14)));
+        assert_eq!(requests.own, [(11, 1), (12, 1)]);
+
+        let desk = Desk {
+            requests: Mutex::new(requests),
+            ..Desk::default()
+        };
+        let mut counted = Vec::new();
+        desk.take_own(&mut counted);
+        assert_eq!(counted, [(11, 1), (12, 1)]);
+        counted.clear();
+        assert!(
+            is_counted(&mut desk.requests(), answer(15)),
+            "the next step"
+        );
+        desk.take_own(&mut counted);
+        assert_eq!(counted, [(15, 1)]);
     }
 }

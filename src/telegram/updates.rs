@@ -49,7 +49,7 @@ const MAX_SLICES: usize = 1000;
 /// Dialogs are read from this long before the last known moment, in seconds.
 const OVERLAP: i32 = 120;
 
-/// How many reads of the connection are taken at once: a burst of sends wakes this task once, not for each.
+/// How much of what came in is taken at once, by accepted messages and reads of the connection: a burst of sends wakes this task once, not for each.
 const BATCH: usize = 512;
 
 /// After updates that told of nothing but one's own sends this task rests so long: each send of a burst leaves one, and

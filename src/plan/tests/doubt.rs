@@ -417,3 +417,39 @@ fn a_message_in_doubt_for_over_a_day_is_not_given_up_while_its_account_is_about_
         "{given_up:?}"
     );
 }
+
+#[test]
+fn what_is_in_doubt_goes_out_again_in_the_order_of_its_intents() {
+    let mut world = World::new(SETTINGS, &[("one", spec("one", "a1", SLOW))], &["a1"]);
+    world.found(1..2);
+    let keys = [3, 1, 4, 2].map(|number| crate::model::operator_key("a1", PersonId(1), number));
+    for key in &keys {
+        world.record(Event::Intent(Arc::new(Intent {
+            key: key.clone(),
+            account: "a1".into(),
+            random_id: 7,
+            run: 1,
+            variant: "a".into(),
+            digest: "".into(),
+            attested: false,
+            request: Arc::from([1]),
+            next_allowed_at: world.now,
+        })));
+    }
+    // The last of the map takes its place there.
+    world.record(Event::Sent {
+        key: keys[0].clone(),
+        message_id: 2,
+        earlier: false,
+        next_allowed_at: world.now,
+    });
+    world.record(Event::Started {
+        version: String::new(),
+    });
+    let plan = world.plan();
+    let repeated = plan.actions.iter().filter_map(|action| match action {
+        Action::Retry { key } => Some(key),
+        _ => None,
+    });
+    assert_eq!(repeated.collect::<Vec<_>>(), [&keys[1], &keys[2], &keys[3]]);
+}
