@@ -154,8 +154,7 @@ impl Core {
                 checkpointed = checkpoint.seq;
             }
             for row in loaded.events {
-                let (seq, mut recorded) = row?;
-                requests::fill(store, seq, &mut recorded)?;
+                let (seq, recorded) = row?;
                 fold(&mut observed, seq, &recorded);
             }
             requests::after_load(store, &mut observed)?;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::model::{Event, Intent, Recorded};
 use crate::observed::Observed;
-use crate::store::{EncodedEvent, Seq, Store, StoreError};
+use crate::store::{EncodedEvent, Store, StoreError};
 
 /// An event as the journal holds it: of an intent all but the request.
 pub(super) fn bare(event: &Event) -> Event {
@@ -79,22 +79,7 @@ pub(super) fn batches(rows: Vec<EncodedEvent>) -> Vec<Vec<EncodedEvent>> {
     batches
 }
 
-/// Gives an intent that is read at the start its bytes back. A send that is settled needs none.
-pub(super) fn fill(
-    store: &Store<Recorded>,
-    seq: Seq,
-    recorded: &mut Recorded,
-) -> Result<(), StoreError> {
-    if let Event::Intent(intent) = &mut recorded.event
-        && intent.request.is_empty()
-        && let Some(bytes) = store.payload(seq)?
-    {
-        Arc::make_mut(intent).request = bytes.into();
-    }
-    Ok(())
-}
-
-/// Sends that a checkpoint knew get their bytes; what nobody needs any more is dropped.
+/// Sends that are under way after a start get their bytes back; what nobody needs any more is dropped.
 pub(super) fn after_load(
     store: &Store<Recorded>,
     observed: &mut Observed,
