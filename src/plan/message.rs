@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::sends::{Taken, Turn, candidates, find_out};
+use super::candidates::candidates;
+use super::sends::{Taken, Turn, find_out};
 use super::{Action, Inputs, InviteAction, Link, Plan, SendAction, invite};
 use crate::desired::{ResolvedCampaign, Variant};
 use crate::model::{AccountName, Contact, Event, Formatted, Outcome, PersonId, SendKey, Timestamp};

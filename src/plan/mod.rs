@@ -17,6 +17,7 @@
 mod accounts;
 pub mod answers;
 pub mod audience;
+mod candidates;
 mod doubt;
 mod estimate;
 mod explain;

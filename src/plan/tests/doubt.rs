@@ -161,6 +161,21 @@ fn after(seconds: u64) -> Timestamp {
     NOON + Duration::from_secs(seconds)
 }
 
+/// A message of `a1` that asks for a pause until a moment.
+fn intent(key: SendKey, next_allowed_at: Timestamp) -> Intent {
+    Intent {
+        key,
+        account: "a1".into(),
+        random_id: 7,
+        run: 1,
+        variant: "a".into(),
+        digest: "".into(),
+        attested: false,
+        request: Arc::default(),
+        next_allowed_at,
+    }
+}
+
 /// Two people, of whom the first was written to at noon, and nobody knows whether it arrived.
 fn slow_doubt() -> (World, SendKey) {
     let mut world = World::new(SETTINGS, &[("one", spec("one", "a1", SLOW))], &["a1"]);
@@ -224,17 +239,7 @@ fn a_repeat_waits_out_the_pause_after_another_message() {
         person: PersonId(2),
         ..key.clone()
     };
-    world.record(Event::Intent(Arc::new(Intent {
-        key: other.clone(),
-        account: "a1".into(),
-        random_id: 7,
-        run: 1,
-        variant: "a".into(),
-        digest: "".into(),
-        attested: false,
-        request: Arc::default(),
-        next_allowed_at: after(100),
-    })));
+    world.record(Event::Intent(Arc::new(intent(other.clone(), after(100)))));
     world.record(Event::Sent {
         key: other,
         message_id: 2,
@@ -266,20 +271,13 @@ fn of_two_that_may_have_gone_out_again_neither_leaves_too_soon_after_the_other()
     let (mut world, _) = slow_doubt();
     world.now = after(61);
     let plan = world.plan();
-    let other = Intent {
-        key: SendKey {
+    let other = intent(
+        SendKey {
             person: PersonId(2),
             ..world.observed.in_flight.keys().next().unwrap().clone()
         },
-        account: "a1".into(),
-        random_id: 7,
-        run: 1,
-        variant: "a".into(),
-        digest: "".into(),
-        attested: false,
-        request: Arc::default(),
-        next_allowed_at: after(161),
-    };
+        after(161),
+    );
     assert_eq!(repeats(&plan), 1);
     let key = other.key.clone();
     world.record(Event::Intent(Arc::new(other)));
@@ -424,17 +422,7 @@ fn what_is_in_doubt_goes_out_again_in_the_order_of_its_intents() {
     world.found(1..2);
     let keys = [3, 1, 4, 2].map(|number| crate::model::operator_key("a1", PersonId(1), number));
     for key in &keys {
-        world.record(Event::Intent(Arc::new(Intent {
-            key: key.clone(),
-            account: "a1".into(),
-            random_id: 7,
-            run: 1,
-            variant: "a".into(),
-            digest: "".into(),
-            attested: false,
-            request: Arc::from([1]),
-            next_allowed_at: world.now,
-        })));
+        world.record(Event::Intent(Arc::new(intent(key.clone(), world.now))));
     }
     // The last of the map takes its place there.
     world.record(Event::Sent {
