@@ -130,8 +130,7 @@ pub(super) fn started(state: &mut Observed, at: Timestamp) {
 
 /// What certainly was not sent costs nothing of a day's caps. Of what was in doubt that is never so certain: a dialog is
 /// searched by a clock that may be wrong.
-fn take_back(state: &mut Observed, flight: &InFlight) {
-    let index = index_of(state, Some(&flight.intent.account));
+fn take_back(state: &mut Observed, flight: &InFlight, index: u16) {
     if is_aside(&flight.intent.key.lineage) {
         return;
     }
@@ -303,18 +302,16 @@ fn arrived(
         contacted.account = Some(index);
         contacted.last_campaign = Some(key.lineage.clone());
     });
-    if let Some(it) = state.campaigns.get_mut(&key.lineage) {
-        it.last_sent_at = Some(at);
-        it.failures_in_row = 0;
-        if key.step > 0 {
-            it.steps
-                .accepted(handle, key.run, key.step, at, &flight.intent.variant);
-        }
-        it.count(index, Outcome::Sent);
-    }
-    if let Some(it) = state.campaigns.get_mut(&key.lineage)
-        && key.step == 0
-    {
+    let Some(it) = state.campaigns.get_mut(&key.lineage) else {
+        return;
+    };
+    it.last_sent_at = Some(at);
+    it.failures_in_row = 0;
+    it.count(index, Outcome::Sent);
+    if key.step > 0 {
+        it.steps
+            .accepted(handle, key.run, key.step, at, &flight.intent.variant);
+    } else {
         let known = it.recipients.get(&handle.0);
         let replied = known.as_ref().is_some_and(|known| known.replied);
         it.steps.start(handle, key.run, index, at, replied);
@@ -383,7 +380,7 @@ pub(super) fn refused(
     let (flight, index) = land(state, key)?;
     // What may have been delivered stays counted; what was refused was no message.
     if outcome != Outcome::Uncertain {
-        take_back(state, &flight);
+        take_back(state, &flight, index);
     }
     if let Some(it) = state.campaigns.get_mut(&key.lineage) {
         it.count(index, outcome);
@@ -485,7 +482,7 @@ pub(super) fn released(state: &mut Observed, key: &SendKey, keep: bool) -> Optio
 
 fn give_back(state: &mut Observed, flight: &InFlight, index: u16, keep: bool) {
     let key = &flight.intent.key;
-    take_back(state, flight);
+    take_back(state, flight, index);
     let account = account_of(state, &flight.intent.account);
     if account.next_allowed_at == flight.pause {
         // No message, no pause after it.

@@ -1,7 +1,5 @@
 //! What the planner asked for, carried out as it stands.
 
-use std::collections::BTreeSet;
-
 use super::looking::Ordered;
 use super::*;
 
@@ -229,13 +227,8 @@ impl Engine {
             appended.durable().await.map_err(CoreError::from)?;
         }
         // What is about to leave is known to no older copy of the state.
-        let mut accounts = BTreeSet::new();
-        for (intent, _) in &ready {
-            if !accounts.contains(&intent.account) {
-                accounts.insert(intent.account.clone());
-            }
-        }
-        self.core.raise(&accounts);
+        let accounts = ready.iter().map(|(intent, _)| intent.account.clone());
+        self.core.raise(&accounts.collect());
         fail::fail_point!("send.intended");
         for (intent, unless_in) in ready {
             if let Some(task) = self.tasks.get(&intent.account) {

@@ -165,18 +165,18 @@ impl Engine {
         events: &mut Vec<Event>,
     ) -> Result<(), RunError> {
         self.core.runtime.executing.remove(&key);
-        let result = match result {
+        let error = match result {
             Ok(delivered) => return self.accepted(name, key, &delivered, now, events),
-            Err(error) => Err(error),
+            Err(error) => error,
         };
         // The task called everything after it off: what is ordered from now on belongs to a new epoch.
-        let stopped = result.as_ref().is_err_and(stops_the_account);
-        if let Err(CallError::KeyUnknown) = &result {
+        let stopped = stops_the_account(&error);
+        if matches!(error, CallError::KeyUnknown) {
             self.try_key_again(name);
         }
         // What was folded so far decides, so everything before this must be folded.
         self.write(events)?;
-        let verdict = outcome::of_send(&self.core.observed, &key, result, now);
+        let verdict = outcome::of_send(&self.core.observed, &key, Err(error), now);
         if verdict.upload_again {
             let again = self.uploads_again.entry(name.clone()).or_insert(0);
             *again += 1;
