@@ -1,13 +1,14 @@
 //! The bytes of requests. They hold texts, so that they stand beside the journal as payloads, and only until their send
 //! is settled.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::model::{Event, Intent, Recorded};
-use crate::observed::Observed;
-use crate::store::{EncodedEvent, Store, StoreError};
+use crate::observed::{InFlight, Observed};
+use crate::store::{EncodedEvent, Seq, Store, StoreError};
 
 /// An event as the journal holds it: of an intent all but the request.
 pub(super) fn bare(event: &Event) -> Event {
@@ -84,31 +85,35 @@ pub(super) fn after_load(
     store: &Store<Recorded>,
     observed: &mut Observed,
 ) -> Result<(), StoreError> {
-    let mut settled = Vec::new();
-    for seq in store.unsettled() {
-        let recorded = store.events_from(seq)?.next().transpose()?;
-        let flight = match &recorded {
-            Some((
-                found,
-                Recorded {
-                    event: Event::Intent(intent),
-                    ..
-                },
-            )) if *found == seq => observed.in_flight.get_mut(&intent.key),
-            _ => None,
-        };
-        // Of two intents of one key the later one is under way.
-        match flight.filter(|flight| flight.seq <= seq) {
-            Some(flight) => {
-                if (flight.intent.request.is_empty() || flight.seq < seq)
-                    && let Some(bytes) = store.payload(seq)?
-                {
-                    Arc::make_mut(&mut flight.intent).request = bytes.into();
-                }
-                let earlier = std::mem::replace(&mut flight.seq, seq);
-                settled.extend(Some(earlier).filter(|earlier| *earlier != 0 && *earlier != seq));
+    let unsettled = store.unsettled();
+    // A state of an earlier version does not say which event is whose: it is read again.
+    if observed.in_flight.values().any(|flight| flight.seq == 0) {
+        for &seq in &unsettled {
+            if let Some((found, recorded)) = store.events_from(seq)?.next().transpose()?
+                && found == seq
+                && let Event::Intent(intent) = recorded.event
+                && let Some(flight) = observed.in_flight.get_mut(&intent.key)
+            {
+                // Of two intents of one key the later one is under way.
+                flight.seq = flight.seq.max(seq);
             }
-            None => settled.push(seq),
+        }
+    }
+    let mut under_way: HashMap<Seq, &mut InFlight> = observed
+        .in_flight
+        .values_mut()
+        .map(|flight| (flight.seq, &mut **flight))
+        .collect();
+    let mut settled = Vec::new();
+    for seq in unsettled {
+        let Some(flight) = under_way.get_mut(&seq) else {
+            settled.push(seq);
+            continue;
+        };
+        if flight.intent.request.is_empty()
+            && let Some(bytes) = store.payload(seq)?
+        {
+            Arc::make_mut(&mut flight.intent).request = bytes.into();
         }
     }
     store.settle(settled);

@@ -120,7 +120,8 @@ pub(super) fn judge_one(
     Judge::new(inputs, spec, campaign).exclusion(handle, person)
 }
 
-struct Judge<'a> {
+/// Asks of one after another whether he is excluded.
+pub(super) struct Judge<'a> {
     inputs: &'a Inputs<'a>,
     spec: &'a ResolvedCampaign,
     ins: Vec<RoaringBitmap>,
@@ -133,7 +134,11 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(inputs: &'a Inputs<'a>, spec: &'a ResolvedCampaign, campaign: &Campaign) -> Self {
+    pub(super) fn new(
+        inputs: &'a Inputs<'a>,
+        spec: &'a ResolvedCampaign,
+        campaign: &Campaign,
+    ) -> Self {
         let ins = spec
             .sources
             .iter()
@@ -158,7 +163,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The first reason that excludes him, in the order of the promise.
-    fn exclusion(&self, handle: Handle, person: PersonId) -> Option<Exclusion> {
+    pub(super) fn exclusion(&self, handle: Handle, person: PersonId) -> Option<Exclusion> {
         let observed = self.inputs.observed;
         if observed.own.contains(handle.0) {
             return Some(Exclusion::OwnAccount);

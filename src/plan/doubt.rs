@@ -1,12 +1,14 @@
 //! What may or may not have arrived, and the confirmation of an opt-out: sends that no campaign's turn keeps waiting.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::accounts::{Availability, may_answer, may_invite, usable};
-use super::{Action, Gate, Inputs, Link, Plan, SendAction};
+use super::{Action, Gate, Inputs, Link, Plan, SendAction, audience};
+use crate::desired::ResolvedCampaign;
 use crate::model::{
-    AccountName, AccountState, Event, Formatted, InDoubtWhy, Outcome, SendKey, TEST_LINEAGE,
-    Timestamp, Waiting, is_aside,
+    AccountName, AccountState, Event, Formatted, InDoubtWhy, Lineage, Outcome, Person, SendKey,
+    TEST_LINEAGE, Timestamp, Waiting, is_aside,
 };
 use crate::observed::{Handle, InFlight, OPT_OUT_LINEAGE};
 use crate::people::is_named;
@@ -19,6 +21,30 @@ const DOUBT_MOST: Duration = Duration::from_secs(24 * 3600);
 
 /// An account that cannot be reached for longer is gone, where a message of it is in doubt for over a day.
 const AWAY_MOST: Duration = Duration::from_secs(3600);
+
+/// Dialogs of an account that are looked into at once; after them one in [`LOOK_BACK_EVERY`]. Hundreds of
+/// `messages.getHistory` in a second are what an account that was just told to stop must not do.
+const LOOK_BACKS_AT_ONCE: Duration = Duration::from_secs(20);
+
+/// What each look into a dialog takes of an account's time.
+const LOOK_BACK_EVERY: Duration = Duration::from_secs(1);
+
+/// An account looks into a dialog now: until when its looks are taken, which [`in_doubt`] asks of
+/// [`Runtime::looked_back`](super::Runtime::looked_back).
+pub fn looks_back(until: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    taken(until, now) + LOOK_BACK_EVERY
+}
+
+/// Never for longer than that, were the clock set back.
+fn taken(until: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    until.unwrap_or(now).clamp(now, now + LOOK_BACKS_AT_ONCE)
+}
+
+/// When an account may look into another dialog.
+fn next_look(until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let next = taken(until, now) - (LOOK_BACKS_AT_ONCE - LOOK_BACK_EVERY);
+    (next > now).then_some(next)
+}
 
 /// Sends that may or may not have arrived: the same bytes again, or a look into the dialog.
 pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
@@ -39,6 +65,8 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
         .filter_map(|(key, flight)| Some((key, flight, flight.doubt?.1)))
         .collect();
     doubted.sort_by_key(|(key, flight, _)| (flight.seq, *key));
+    let mut looked_back: BTreeMap<&AccountName, Timestamp> = BTreeMap::new();
+    let mut wishes = Wishes::new(inputs);
     for (key, flight, since) in doubted {
         if inputs.runtime.executing.contains(key) {
             continue;
@@ -87,9 +115,8 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
         }
         let silenced = inputs.observed.silences(key.person);
         let confirmation = key.lineage.as_ref() == OPT_OUT_LINEAGE;
-        // Did it not arrive, then sending it again would be a first contact by an account that may make none.
-        let limited = key.step == 0
-            && !is_aside(&key.lineage)
+        // Did it not arrive, then sending it again would be a message by an account that may write to nobody first.
+        let limited = !is_aside(&key.lineage)
             && inputs
                 .observed
                 .accounts
@@ -105,8 +132,23 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
                 may_go_again(plan, key, inputs, flight)
             }
         };
-        if old || limited || refused || (silenced && !confirmation) {
-            plan.actions.push(Action::LookBack { key: key.clone() });
+        if old
+            || limited
+            || refused
+            || (silenced && !confirmation)
+            || !wishes.still_wants(key, flight)
+        {
+            let until = looked_back
+                .get(account)
+                .or_else(|| inputs.runtime.looked_back.get(account))
+                .copied();
+            match next_look(until, now) {
+                Some(next) => plan.wake(next, now),
+                None => {
+                    looked_back.insert(account, looks_back(until, now));
+                    plan.actions.push(Action::LookBack { key: key.clone() });
+                }
+            }
         } else if let Some(open) = window(inputs, key) {
             // Whatever else the campaign waits for: nothing leaves outside its windows.
             plan.wake(open, now);
@@ -121,6 +163,57 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
                 }
             }
         }
+    }
+}
+
+/// What the specs ask for now, of sends that they asked for before.
+struct Wishes<'a> {
+    inputs: &'a Inputs<'a>,
+    /// By campaign; without a judge it asks for nothing that could be compared: its gate holds what it sends.
+    judges: BTreeMap<&'a Lineage, Option<(&'a ResolvedCampaign, audience::Judge<'a>)>>,
+}
+
+impl<'a> Wishes<'a> {
+    fn new(inputs: &'a Inputs<'a>) -> Self {
+        Wishes {
+            inputs,
+            judges: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a send would be made still: by this account, to this person, for this step. A text that was edited since
+    /// does not count: what is in doubt goes out as it was, or it could arrive twice.
+    fn still_wants(&mut self, key: &'a SendKey, flight: &InFlight) -> bool {
+        let inputs = self.inputs;
+        if is_aside(&key.lineage) || key.step > 0 {
+            let mut named = true;
+            if let Some(only) = &inputs.desired.engine.limits.only_to {
+                named = false;
+                let mut look = |known: Option<&Person>| named = is_named(key.person, known, only);
+                inputs.people.show(key.person, &mut look);
+            }
+            if is_aside(&key.lineage) || !named {
+                return named;
+            }
+        }
+        let judge = self.judges.entry(&key.lineage).or_insert_with(|| {
+            let mut campaigns = inputs.desired.campaigns.values();
+            let wanted = campaigns.find(|campaign| campaign.lineage == key.lineage)?;
+            let spec = wanted.spec.as_deref()?;
+            let campaign = inputs.observed.campaigns.get(&key.lineage)?;
+            Some((spec, audience::Judge::new(inputs, spec, campaign)))
+        });
+        let Some((spec, judge)) = judge else {
+            return true;
+        };
+        if !spec.accounts.contains(&flight.intent.account) {
+            return false;
+        }
+        if key.step > 0 {
+            return super::steps::step_of(spec, key.step).is_some();
+        }
+        let handle = inputs.observed.handle(key.person);
+        handle.is_none_or(|handle| judge.exclusion(handle, key.person).is_none())
     }
 }
 

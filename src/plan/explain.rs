@@ -76,7 +76,7 @@ pub struct NextStep {
     /// Not before then.
     #[serde(serialize_with = "moment")]
     pub due_at: Timestamp,
-    /// What keeps it beside that, where it is he who does.
+    /// What keeps it beside that, where it is he or the account that wrote to him who does.
     pub waits_for: Option<WaitsFor>,
 }
 
@@ -207,7 +207,7 @@ pub fn explain(
     told
 }
 
-/// The follow-up that comes next, and whether it waits for somebody to read what he wrote.
+/// The follow-up that comes next, and whether it waits for somebody to read what he wrote, or for its account.
 fn follow_up(
     inputs: &Inputs<'_>,
     spec: &ResolvedCampaign,
@@ -219,12 +219,27 @@ fn follow_up(
         Some((waiter.since() + after, step))
     };
     let (due_at, step) = campaign.steps.waiting(handle).filter_map(next).min()?;
-    let waits_for = answers::is_unread(inputs, handle).then(|| WaitsFor {
+    let unread = answers::is_unread(inputs, handle).then(|| WaitsFor {
         reason: Waiting::Held,
         until: None,
         message: "He wrote, and nobody has answered him: there may be a refusal in it. The follow-up waits until he has \
                   an answer, or a human has taken or closed the conversation (`tidings replies`)."
             .to_owned(),
+    });
+    let waits_for = unread.or_else(|| {
+        let index = campaign.recipients.get(&handle.0)?.account?;
+        let name = inputs.observed.account_name(index)?;
+        let Availability::Later { reason, until } =
+            may_contact(inputs, name, spec, campaign, false)
+        else {
+            return None;
+        };
+        let keeps = until.is_none_or(|until| until > due_at);
+        keeps.then(|| WaitsFor {
+            reason,
+            until,
+            message: format!("{} It would leave by {name}.", reason.meaning()),
+        })
     });
     Some(NextStep {
         step,

@@ -276,6 +276,8 @@ impl Runtime {
         // Sends that are in hand matter to the accounts that have them, whose campaigns hear of them by events.
         let Runtime {
             executing: _,
+            // What is in doubt is looked at in each pass.
+            looked_back: _,
             links,
             looking_up,
             resolving,
@@ -346,6 +348,7 @@ impl Runtime {
             untold: self.untold.clone(),
             lost_since: self.lost_since.clone(),
             executing: HashSet::default(),
+            looked_back: Default::default(),
         }
     }
 }

@@ -8,9 +8,9 @@ use tidings::execute::stops_the_account;
 use tidings::model::reaction::CallClass;
 use tidings::model::{
     AccountName, Attachment, Event, Intent, Lineage, LookupEnd, Person, PersonId, Reference,
-    SendKey, SourceId, is_aside,
+    SendKey, SourceId, Timestamp, is_aside,
 };
-use tidings::plan::{Action, audience};
+use tidings::plan::{Action, audience, looks_back};
 use tidings::telegram::{CallError, Delivered, HistoryMessage, Membership};
 
 use super::driver::Sim;
@@ -278,6 +278,10 @@ impl Sim {
         };
         let account = flight.intent.account.clone();
         let invite = flight.intent.is_invite();
+        let until = self.runtime.looked_back.get(&account).copied();
+        self.runtime
+            .looked_back
+            .insert(account.clone(), looks_back(until, Timestamp(self.now)));
         self.runtime.executing.insert(key.clone());
         if invite {
             let (result, takes) = self.world.membership(&account, key.person, self.now);

@@ -265,6 +265,10 @@ impl Engine {
             return;
         };
         let account = flight.intent.account.clone();
+        let now = self.core.clock.now();
+        let until = self.core.runtime.looked_back.get(&account).copied();
+        let until = looks_back(until, now);
+        self.core.runtime.looked_back.insert(account.clone(), until);
         if flight.intent.is_invite() {
             let request = flight.intent.request.clone();
             if let Some(task) = self.tasks.get(&account) {

@@ -441,3 +441,116 @@ fn what_is_in_doubt_goes_out_again_in_the_order_of_its_intents() {
     });
     assert_eq!(repeated.collect::<Vec<_>>(), [&keys[1], &keys[2], &keys[3]]);
 }
+
+/// Three people written to by `a1`, a crash, and then this workspace.
+fn crashed_and_edited(settings: &str, rest: &str, accounts: &str, edited: &str) -> World {
+    let rest = format!("{FAST}\n{rest}");
+    let mut world = World::new(
+        SETTINGS,
+        &[("one", spec("one", "a1", &rest))],
+        &["a1", "a2"],
+    );
+    world.found(1..4);
+    let plan = world.plan();
+    assert_eq!(world.intend(&plan).len(), 3);
+    world.record(Event::Started {
+        version: String::new(),
+    });
+    let text = spec("one", accounts, &format!("{FAST}\n{edited}"));
+    world.desired = World::new(settings, &[("one", text)], &[]).desired;
+    world
+}
+
+fn looks(plan: &Plan) -> Vec<i64> {
+    let looks = plan.actions.iter().filter_map(|action| match action {
+        Action::LookBack { key } => Some(key.person.0),
+        _ => None,
+    });
+    looks.collect()
+}
+
+#[test]
+fn what_nobody_wants_sent_any_more_is_looked_for_and_not_repeated() {
+    let only_to = SETTINGS.replace("limits: {", "limits: {only_to: [{id: 2}], ");
+    for (settings, accounts, edited, looked_for) in [
+        (SETTINGS, "a1", "", vec![]),
+        (only_to.as_str(), "a1", "", vec![1, 3]),
+        (SETTINGS, "a2", "", vec![1, 2, 3]),
+        (
+            SETTINGS,
+            "a1",
+            "filters: {where: 'contact.first_name != \"P3\"'}",
+            vec![3],
+        ),
+    ] {
+        let mut world = crashed_and_edited(settings, "", accounts, edited);
+        let plan = world.plan();
+        assert_eq!(looks(&plan), looked_for, "{settings} {accounts} {edited}");
+        assert_eq!(repeats(&plan), 3 - looked_for.len(), "{accounts} {edited}");
+        // The dialogs do not hold it.
+        for person in &looked_for {
+            let key = SendKey {
+                lineage: "one".into(),
+                person: PersonId(*person),
+                step: 0,
+                run: 1,
+            };
+            world.record(Event::Released {
+                key,
+                keep: true,
+                detail: String::new(),
+            });
+        }
+        let plan = world.plan();
+        assert_eq!(sends(&plan).count(), 0, "{accounts} {edited}");
+    }
+}
+
+#[test]
+fn a_text_that_was_edited_goes_out_as_it_was_where_it_may_have_arrived() {
+    let mut world = crashed_and_edited(SETTINGS, "", "a1", "");
+    let text = spec("one", "a1", FAST).replace("Hi", "Hello");
+    world.desired = World::new(SETTINGS, &[("one", text)], &[]).desired;
+    assert_eq!((repeats(&world.plan()), looks(&world.plan())), (3, vec![]));
+}
+
+#[test]
+fn an_account_looks_into_few_dialogs_at_once() {
+    let mut world = World::new(SETTINGS, &[("one", spec("one", "a1", FAST))], &["a1"]);
+    world.found(1..41);
+    let plan = world.plan();
+    assert_eq!(world.intend(&plan).len(), 40);
+    world.record(Event::Started {
+        version: String::new(),
+    });
+    world.record(Event::Limited {
+        account: "a1".into(),
+        campaign: None,
+        until: world.now + Duration::from_secs(24 * 3600),
+    });
+    let mut at = Vec::new();
+    let begin = world.now;
+    while at.len() < 40 {
+        let plan = world.plan();
+        for action in plan.actions {
+            let Action::LookBack { key } = action else {
+                panic!("{action:?}");
+            };
+            let until = world.runtime.looked_back.get("a1").copied();
+            let until = looks_back(until, world.now);
+            world.runtime.looked_back.insert("a1".into(), until);
+            world.runtime.executing.insert(key);
+            at.push(world.now.since(begin).as_secs());
+        }
+        world.now = plan.wake_at.unwrap();
+    }
+    let expected: Vec<u64> = std::iter::repeat_n(0, 20).chain(1..=20).collect();
+    assert_eq!(at, expected);
+    // A clock that is set back makes none wait for long.
+    world.now = begin;
+    let last = Timestamp(begin.0 + 3_600_000);
+    world.runtime.looked_back.insert("a1".into(), last);
+    world.runtime.executing.clear();
+    assert_eq!(looks(&world.plan()).len(), 0);
+    assert_eq!(world.plan().wake_at, Some(begin + Duration::from_secs(1)));
+}

@@ -383,6 +383,50 @@ fn a_doubtful_follow_up_goes_out_again_with_the_same_bytes() {
 }
 
 #[test]
+fn a_limited_account_repeats_no_follow_up_and_explain_says_what_it_waits_for() {
+    let steps = "follow_ups: [{after: 1d, templates: [{name: x, text: One}]}]";
+    let mut world = written_to(steps, &["a1"], 1..2);
+    let plan = world.after(DAY).plan();
+    let key = world.intend(&plan).remove(0);
+    world.record(Event::Started {
+        version: String::new(),
+    });
+    let until = world.now + DAY;
+    world.record(Event::Limited {
+        account: "a1".into(),
+        campaign: None,
+        until,
+    });
+    assert_eq!(
+        world.plan().actions,
+        [Action::LookBack { key: key.clone() }]
+    );
+    world.record(Event::Released {
+        key,
+        keep: true,
+        detail: String::new(),
+    });
+    let plan = world.plan();
+    assert_eq!((plan.actions.len(), plan.wake_at), (0, Some(until)));
+    let wanted = world.desired.campaigns["one"].spec.clone().unwrap();
+    let campaign = &world.observed.campaigns["one"];
+    let line = "one".into();
+    let told = explain(
+        &world.inputs(),
+        &plan,
+        &line,
+        &wanted,
+        campaign,
+        PersonId(1),
+    );
+    let waits = told.follow_up.unwrap().waits_for.unwrap();
+    assert_eq!(
+        (waits.reason, waits.until),
+        (Waiting::AccountLimited, Some(until))
+    );
+}
+
+#[test]
 fn whose_words_wait_to_be_read_gets_no_step_and_keeps_nobody_else_from_his() {
     let steps = "ai_role: {prompt: You are Mia.}\nfollow_ups: [{after: 1d, if: always, templates: [{name: x, text: One}]}]";
     let mut world = written_to(steps, &["a1"], 1..303);
