@@ -7,6 +7,8 @@
 
 mod child;
 mod common;
+#[path = "crash/edits.rs"]
+mod edits;
 #[path = "crash/points.rs"]
 mod points;
 #[path = "crash/upkeep.rs"]

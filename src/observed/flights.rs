@@ -523,6 +523,14 @@ fn give_back(state: &mut Observed, flight: &InFlight, index: u16, keep: bool) {
     it.recipients.insert(handle.0, recipient);
     let class = class_of(persons, &recipient, handle);
     it.enqueue(handle, persons, class);
+    // The others were judged while he was in hand.
+    if it
+        .judgement
+        .as_ref()
+        .is_some_and(|judged| judged.seq > flight.seq)
+    {
+        it.unjudged.insert(handle.0);
+    }
     if silenced && suppression::excludes(state, handle) {
         suppression::exclude(state, handle);
     } else if silenced {

@@ -1,5 +1,6 @@
 //! Who of those that were found is in the audience.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use roaring::RoaringBitmap;
@@ -85,18 +86,7 @@ pub fn judge(inputs: &Inputs<'_>, line: &Lineage) -> Vec<Event> {
             }
         }
     }
-    // A source that was never read says nothing about who is gone.
-    let all_read = spec
-        .sources
-        .iter()
-        .filter(|s| s.role == SourceRole::Include)
-        .all(|source| {
-            campaign
-                .sources
-                .get(&source.id)
-                .is_some_and(|s| s.lookups.values().any(|l| l.ended.is_some()))
-        });
-    if all_read {
+    if are_read(spec, campaign) {
         for (number, recipient) in campaign.recipients.iter() {
             if matches!(recipient.status, Status::Pending | Status::Excluded(_))
                 && !included.contains(number)
@@ -109,15 +99,37 @@ pub fn judge(inputs: &Inputs<'_>, line: &Lineage) -> Vec<Event> {
     pages.finish(spec.audience_digest.clone())
 }
 
-/// Judges one person again of whom something new is known.
+/// Whether every source that names people was read. One that never was says nothing about who is gone.
+fn are_read(spec: &ResolvedCampaign, campaign: &Campaign) -> bool {
+    let mut include = spec
+        .sources
+        .iter()
+        .filter(|source| source.role == SourceRole::Include);
+    include.all(|source| {
+        let known = campaign.sources.get(&source.id);
+        known.is_some_and(|known| known.lookups.values().any(|l| l.ended.is_some()))
+    })
+}
+
+/// What becomes of somebody who is judged again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Stays,
+    /// Filters exclude him.
+    Excluded(Exclusion),
+    /// No source names him any more.
+    Gone,
+}
+
+/// Judges one person again of whom something new is known, or who was in hand when the others were judged.
 pub(super) fn judge_one(
     inputs: &Inputs<'_>,
     spec: &ResolvedCampaign,
     campaign: &Campaign,
     handle: Handle,
     person: PersonId,
-) -> Option<Exclusion> {
-    Judge::new(inputs, spec, campaign).exclusion(handle, person)
+) -> Verdict {
+    Judge::new(inputs, spec, campaign).verdict(handle, person)
 }
 
 /// Asks of one after another whether he is excluded.
@@ -131,13 +143,16 @@ pub(super) struct Judge<'a> {
     nobody: Person,
     /// Everybody is judged, one after another.
     passing: bool,
+    campaign: &'a Campaign,
+    /// Whom the sources name, found out when it is asked; `None`: not all of them were read.
+    included: OnceCell<Option<RoaringBitmap>>,
 }
 
 impl<'a> Judge<'a> {
     pub(super) fn new(
         inputs: &'a Inputs<'a>,
         spec: &'a ResolvedCampaign,
-        campaign: &Campaign,
+        campaign: &'a Campaign,
     ) -> Self {
         let ins = spec
             .sources
@@ -159,6 +174,26 @@ impl<'a> Judge<'a> {
             facts: super::message::facts(spec, campaign),
             nobody: Person::default(),
             passing: false,
+            campaign,
+            included: OnceCell::new(),
+        }
+    }
+
+    /// What becomes of somebody who stands in the audience.
+    pub(super) fn verdict(&self, handle: Handle, person: PersonId) -> Verdict {
+        let included = self.included.get_or_init(|| {
+            are_read(self.spec, self.campaign)
+                .then(|| found(self.spec, self.campaign, SourceRole::Include))
+        });
+        if included
+            .as_ref()
+            .is_some_and(|included| !included.contains(handle.0))
+        {
+            return Verdict::Gone;
+        }
+        match self.exclusion(handle, person) {
+            Some(reason) => Verdict::Excluded(reason),
+            None => Verdict::Stays,
         }
     }
 

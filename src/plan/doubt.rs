@@ -213,7 +213,7 @@ impl<'a> Wishes<'a> {
             return super::steps::step_of(spec, key.step).is_some();
         }
         let handle = inputs.observed.handle(key.person);
-        handle.is_none_or(|handle| judge.exclusion(handle, key.person).is_none())
+        handle.is_none_or(|handle| judge.verdict(handle, key.person) == audience::Verdict::Stays)
     }
 }
 

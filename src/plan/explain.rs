@@ -118,12 +118,12 @@ pub fn explain(
         let settled =
             recipient.is_some_and(|r| matches!(r.status, Status::InFlight | Status::Settled(_)));
         if !settled {
-            let reason = audience::judge_one(inputs, spec, campaign, handle, person).or(
-                match recipient.map(|r| r.status) {
+            let reason = audience::Judge::new(inputs, spec, campaign)
+                .exclusion(handle, person)
+                .or(match recipient.map(|r| r.status) {
                     Some(Status::Excluded(Exclusion::OverLimit)) => Some(Exclusion::OverLimit),
                     _ => None,
-                },
-            );
+                });
             told.exclusion = reason.map(|reason| ExcludedFor {
                 reason,
                 message: why(inputs, spec, &known, handle, reason),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::accounts::{Availability, may_contact};
+use super::audience::Verdict;
 use super::candidates::{Candidates, TakenNow, candidates};
 use super::doubt::carried;
 use super::kept::Looked;
@@ -600,20 +601,22 @@ fn take<'a>(
             }
         }
         if turn.campaign.unjudged.contains(number) {
-            let reason = audience::judge_one(inputs, turn.spec, turn.campaign, handle, person);
-            let (included, excluded) = match reason {
-                None => (vec![person], Vec::new()),
-                Some(reason) => (Vec::new(), vec![(reason, vec![person])]),
-            };
+            let verdict = audience::judge_one(inputs, turn.spec, turn.campaign, handle, person);
+            let (mut included, mut excluded, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
+            match verdict {
+                Verdict::Stays => included.push(person),
+                Verdict::Excluded(reason) => excluded.push((reason, vec![person])),
+                Verdict::Gone => dropped.push(person),
+            }
             plan.actions.push(Action::Record(Event::Judged {
                 campaign: turn.line.clone(),
                 included,
                 excluded,
-                dropped: Vec::new(),
+                dropped,
                 finished: None,
             }));
             turn.taken.insert(number);
-            if reason.is_some() {
+            if verdict != Verdict::Stays {
                 continue;
             }
         }

@@ -487,20 +487,24 @@ fn what_nobody_wants_sent_any_more_is_looked_for_and_not_repeated() {
         let plan = world.plan();
         assert_eq!(looks(&plan), looked_for, "{settings} {accounts} {edited}");
         assert_eq!(repeats(&plan), 3 - looked_for.len(), "{accounts} {edited}");
-        // The dialogs do not hold it.
-        for person in &looked_for {
-            let key = SendKey {
-                lineage: "one".into(),
-                person: PersonId(*person),
-                step: 0,
-                run: 1,
+        // The audience is judged anew while they are in hand, and then the dialogs do not hold it.
+        if settings != SETTINGS || !edited.is_empty() {
+            for event in audience::judge(&world.inputs(), &"one".into()) {
+                world.record(event);
+            }
+        }
+        for action in &plan.actions {
+            let Action::LookBack { key } = action else {
+                continue;
             };
             world.record(Event::Released {
-                key,
+                key: key.clone(),
                 keep: true,
                 detail: String::new(),
             });
         }
+        let now_in_hand = world.observed.in_flight.len();
+        assert_eq!(now_in_hand, 3 - looked_for.len(), "{accounts} {edited}");
         let plan = world.plan();
         assert_eq!(sends(&plan).count(), 0, "{accounts} {edited}");
     }
