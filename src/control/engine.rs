@@ -39,7 +39,7 @@ use crate::model::{
     Person, PersonId, Reference, Reply, SendKey, SourceId, Timestamp,
 };
 use crate::people::People;
-use crate::plan::{Action, Link, Plan, SendAction, audience, looks_back};
+use crate::plan::{Action, Link, LookedBack, Plan, SendAction, audience};
 use crate::spec::files::Files;
 use crate::store::{Durability, StoreError};
 use crate::telegram::{

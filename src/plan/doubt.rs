@@ -1,9 +1,9 @@
 //! What may or may not have arrived, and the confirmation of an opt-out: sends that no campaign's turn keeps waiting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::accounts::{Availability, may_answer, may_invite, usable};
+use super::accounts::{Availability, may_answer, may_invite, may_look_up, usable};
 use super::{Action, Gate, Inputs, Link, Plan, SendAction, audience};
 use crate::desired::ResolvedCampaign;
 use crate::model::{
@@ -22,28 +22,64 @@ const DOUBT_MOST: Duration = Duration::from_secs(24 * 3600);
 /// An account that cannot be reached for longer is gone, where a message of it is in doubt for over a day.
 const AWAY_MOST: Duration = Duration::from_secs(3600);
 
-/// Dialogs of an account that are looked into at once; after them one in [`LOOK_BACK_EVERY`]. Hundreds of
+/// Dialogs of an account that are looked into one after the other; after them one in [`LOOK_BACK_EVERY`]. Hundreds of
 /// `messages.getHistory` in a second are what an account that was just told to stop must not do.
 const LOOK_BACKS_AT_ONCE: Duration = Duration::from_secs(20);
 
 /// What each look into a dialog takes of an account's time.
 const LOOK_BACK_EVERY: Duration = Duration::from_secs(1);
 
-/// An account looks into a dialog now: until when its looks are taken, which [`in_doubt`] asks of
-/// [`Runtime::looked_back`](super::Runtime::looked_back).
-pub fn looks_back(until: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    taken(until, now) + LOOK_BACK_EVERY
+/// The last look of an account into the dialog of a send in doubt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LookedBack {
+    pub key: SendKey,
+    /// Until when its looks are taken.
+    until: Timestamp,
+}
+
+impl LookedBack {
+    /// It looks into another dialog now.
+    pub fn again(last: Option<&Self>, key: SendKey, now: Timestamp) -> Self {
+        LookedBack {
+            key,
+            until: taken(last, now) + LOOK_BACK_EVERY,
+        }
+    }
 }
 
 /// Never for longer than that, were the clock set back.
-fn taken(until: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    until.unwrap_or(now).clamp(now, now + LOOK_BACKS_AT_ONCE)
+fn taken(last: Option<&LookedBack>, now: Timestamp) -> Timestamp {
+    let until = last.map_or(now, |last| last.until);
+    until.clamp(now, now + LOOK_BACKS_AT_ONCE)
 }
 
-/// When an account may look into another dialog.
-fn next_look(until: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
-    let next = taken(until, now) - (LOOK_BACKS_AT_ONCE - LOOK_BACK_EVERY);
-    (next > now).then_some(next)
+/// A look into a dialog, unless the account looks into another one, was told to wait or looked into many just now.
+fn look<'a>(
+    inputs: &Inputs<'a>,
+    plan: &mut Plan,
+    ordered: &mut BTreeSet<&'a AccountName>,
+    account: &'a AccountName,
+    key: &SendKey,
+) {
+    let now = inputs.now;
+    let last = inputs.runtime.looked_back.get(account);
+    if ordered.contains(account)
+        || last.is_some_and(|last| inputs.runtime.executing.contains(&last.key))
+    {
+        // What it finds begins another pass.
+        return;
+    }
+    let paced = taken(last, now) - (LOOK_BACKS_AT_ONCE - LOOK_BACK_EVERY);
+    if let Availability::Later { until, .. } = may_look_up(inputs, account) {
+        if let Some(until) = until {
+            plan.wake(until, now);
+        }
+    } else if paced > now {
+        plan.wake(paced, now);
+    } else {
+        ordered.insert(account);
+        plan.actions.push(Action::LookBack { key: key.clone() });
+    }
 }
 
 /// Sends that may or may not have arrived: the same bytes again, or a look into the dialog.
@@ -65,7 +101,7 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
         .filter_map(|(key, flight)| Some((key, flight, flight.doubt?.1)))
         .collect();
     doubted.sort_by_key(|(key, flight, _)| (flight.seq, *key));
-    let mut looked_back: BTreeMap<&AccountName, Timestamp> = BTreeMap::new();
+    let mut ordered = BTreeSet::new();
     let mut wishes = Wishes::new(inputs);
     for (key, flight, since) in doubted {
         if inputs.runtime.executing.contains(key) {
@@ -138,17 +174,7 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
             || (silenced && !confirmation)
             || !wishes.still_wants(key, flight)
         {
-            let until = looked_back
-                .get(account)
-                .or_else(|| inputs.runtime.looked_back.get(account))
-                .copied();
-            match next_look(until, now) {
-                Some(next) => plan.wake(next, now),
-                None => {
-                    looked_back.insert(account, looks_back(until, now));
-                    plan.actions.push(Action::LookBack { key: key.clone() });
-                }
-            }
+            look(inputs, plan, &mut ordered, account, key);
         } else if let Some(open) = window(inputs, key) {
             // Whatever else the campaign waits for: nothing leaves outside its windows.
             plan.wake(open, now);

@@ -50,7 +50,7 @@ use std::time::Duration;
 
 pub use accounts::{account_view, allowance, may_send_at_once};
 pub use answers::{held as answers_held, role_of};
-pub use doubt::looks_back;
+pub use doubt::LookedBack;
 pub use explain::{ExcludedFor, Explained, FoundBy, NextStep, WaitsFor, explain};
 pub use invite::adds;
 pub use kept::Planner;
@@ -133,8 +133,8 @@ pub struct Runtime {
     pub resolving: BTreeMap<AccountName, PersonId>,
     /// When an account last began to look a phone of the suppression list up.
     pub sought: BTreeMap<AccountName, Timestamp>,
-    /// Until when the looks of an account into dialogs of sends in doubt are taken; see [`looks_back`].
-    pub looked_back: BTreeMap<AccountName, Timestamp>,
+    /// The last look of each account into the dialog of a send in doubt.
+    pub looked_back: BTreeMap<AccountName, LookedBack>,
     /// To whom an account shows 'typing…', and until when.
     pub typing: BTreeMap<AccountName, (PersonId, Timestamp)>,
     /// Files that an account has uploaded.

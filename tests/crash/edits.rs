@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tidings::sandbox::FaultRule;
+
 use super::child::Place;
 use super::common;
 use super::points::dies_at;
@@ -71,4 +73,27 @@ async fn what_was_in_hand_at_a_kill_does_not_leave_by_an_account_that_was_taken_
     let sent = place.delivered().len();
     assert_eq!(campaign["progress"]["sent"], sent);
     assert_eq!(campaign["outcomes"]["account_lost"], PEOPLE - sent);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_wait_ends_the_looks_into_dialogs_until_it_is_over() {
+    let place = in_hand().await;
+    let config = common::FAST.replace("limits: {", "limits: {only_to: ['@person105'], ");
+    place.write("tidings.yaml", config);
+    place.sandbox.fault(
+        FaultRule::error("FLOOD_WAIT_3")
+            .method("messages.getHistory")
+            .account("sales-1")
+            .nth(3),
+    );
+    let campaign = lives(&place, 1).await;
+    assert_eq!(campaign["audience"]["excluded"]["not_in"], PEOPLE - 1);
+    let looks = place
+        .sandbox
+        .ledger()
+        .of_method("messages.getHistory")
+        .into_iter()
+        .filter(|entry| entry.account.as_deref() == Some("sales-1"));
+    let at: Vec<i64> = looks.map(|entry| entry.at).collect();
+    assert!(at[3] - at[2] >= 3000, "{at:?}");
 }

@@ -10,7 +10,7 @@ use tidings::model::{
     AccountName, Attachment, Event, Intent, Lineage, LookupEnd, Person, PersonId, Reference,
     SendKey, SourceId, Timestamp, is_aside,
 };
-use tidings::plan::{Action, audience, looks_back};
+use tidings::plan::{Action, LookedBack, audience};
 use tidings::telegram::{CallError, Delivered, HistoryMessage, Membership};
 
 use super::driver::Sim;
@@ -278,10 +278,10 @@ impl Sim {
         };
         let account = flight.intent.account.clone();
         let invite = flight.intent.is_invite();
-        let until = self.runtime.looked_back.get(&account).copied();
-        self.runtime
-            .looked_back
-            .insert(account.clone(), looks_back(until, Timestamp(self.now)));
+        let looked_back = &mut self.runtime.looked_back;
+        let last = looked_back.get(&account);
+        let look = LookedBack::again(last, key.clone(), Timestamp(self.now));
+        looked_back.insert(account.clone(), look);
         self.runtime.executing.insert(key.clone());
         if invite {
             let (result, takes) = self.world.membership(&account, key.person, self.now);

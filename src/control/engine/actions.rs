@@ -103,8 +103,8 @@ impl Engine {
                     place,
                     gap,
                 } => self.join(account, campaign, place, gap),
-                Action::Retry { key } => self.retry(key),
-                Action::LookBack { key } => self.look_back(key),
+                Action::Retry { key } => self.retry(key, &mut records),
+                Action::LookBack { key } => self.look_back(key, &mut records),
                 Action::Draft(draft) => self.draft(*draft)?,
                 Action::ShowTyping {
                     account,
@@ -240,7 +240,7 @@ impl Engine {
         Ok(())
     }
 
-    pub(super) fn retry(&mut self, key: SendKey) {
+    fn retry(&mut self, key: SendKey, records: &mut Vec<Event>) {
         let Some(flight) = self.core.observed.in_flight.get(&key) else {
             return;
         };
@@ -250,7 +250,7 @@ impl Engine {
         );
         if request.is_empty() {
             // A damaged state lost its bytes: the dialog decides.
-            self.look_back(key);
+            self.look_back(key, records);
             return;
         }
         if let Some(task) = self.tasks.get(&account) {
@@ -260,15 +260,15 @@ impl Engine {
         }
     }
 
-    pub(super) fn look_back(&mut self, key: SendKey) {
+    fn look_back(&mut self, key: SendKey, records: &mut Vec<Event>) {
         let Some(flight) = self.core.observed.in_flight.get(&key) else {
             return;
         };
         let account = flight.intent.account.clone();
         let now = self.core.clock.now();
-        let until = self.core.runtime.looked_back.get(&account).copied();
-        let until = looks_back(until, now);
-        self.core.runtime.looked_back.insert(account.clone(), until);
+        let looked_back = &mut self.core.runtime.looked_back;
+        let look = LookedBack::again(looked_back.get(&account), key.clone(), now);
+        looked_back.insert(account.clone(), look);
         if flight.intent.is_invite() {
             let request = flight.intent.request.clone();
             if let Some(task) = self.tasks.get(&account) {
@@ -278,6 +278,11 @@ impl Engine {
             return;
         }
         let Some(access_hash) = self.hash_of(&account, key.person) else {
+            records.push(Event::Refused {
+                key,
+                outcome: crate::model::Outcome::Uncertain,
+                detail: "the account does not know any more where his dialog is".to_owned(),
+            });
             return;
         };
         if let Some(task) = self.tasks.get(&account) {

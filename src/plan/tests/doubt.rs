@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::model::reaction::CallClass;
 
 /// One person, written to, and nobody knows whether it arrived.
 fn in_doubt() -> (World, SendKey) {
@@ -461,12 +462,19 @@ fn crashed_and_edited(settings: &str, rest: &str, accounts: &str, edited: &str) 
     world
 }
 
-fn looks(plan: &Plan) -> Vec<i64> {
-    let looks = plan.actions.iter().filter_map(|action| match action {
-        Action::LookBack { key } => Some(key.person.0),
+/// Looks into the dialog that the account looks into now.
+fn look(world: &mut World) -> Option<SendKey> {
+    let plan = world.plan();
+    let mut looks = plan.actions.into_iter().filter_map(|action| match action {
+        Action::LookBack { key } => Some(key),
         _ => None,
     });
-    looks.collect()
+    let key = looks.next()?;
+    assert_eq!(looks.next(), None);
+    let looked_back = &mut world.runtime.looked_back;
+    let look = LookedBack::again(looked_back.get("a1"), key.clone(), world.now);
+    looked_back.insert("a1".into(), look);
+    Some(key)
 }
 
 #[test]
@@ -484,25 +492,24 @@ fn what_nobody_wants_sent_any_more_is_looked_for_and_not_repeated() {
         ),
     ] {
         let mut world = crashed_and_edited(settings, "", accounts, edited);
-        let plan = world.plan();
-        assert_eq!(looks(&plan), looked_for, "{settings} {accounts} {edited}");
-        assert_eq!(repeats(&plan), 3 - looked_for.len(), "{accounts} {edited}");
+        let again = repeats(&world.plan());
+        assert_eq!(again, 3 - looked_for.len(), "{accounts} {edited}");
         // The audience is judged anew while they are in hand, and then the dialogs do not hold it.
         if settings != SETTINGS || !edited.is_empty() {
             for event in audience::judge(&world.inputs(), &"one".into()) {
                 world.record(event);
             }
         }
-        for action in &plan.actions {
-            let Action::LookBack { key } = action else {
-                continue;
-            };
+        let mut looked = Vec::new();
+        while let Some(key) = look(&mut world) {
+            looked.push(key.person.0);
             world.record(Event::Released {
-                key: key.clone(),
+                key,
                 keep: true,
                 detail: String::new(),
             });
         }
+        assert_eq!(looked, looked_for, "{settings} {accounts} {edited}");
         let now_in_hand = world.observed.in_flight.len();
         assert_eq!(now_in_hand, 3 - looked_for.len(), "{accounts} {edited}");
         let plan = world.plan();
@@ -515,11 +522,11 @@ fn a_text_that_was_edited_goes_out_as_it_was_where_it_may_have_arrived() {
     let mut world = crashed_and_edited(SETTINGS, "", "a1", "");
     let text = spec("one", "a1", FAST).replace("Hi", "Hello");
     world.desired = World::new(SETTINGS, &[("one", text)], &[]).desired;
-    assert_eq!((repeats(&world.plan()), looks(&world.plan())), (3, vec![]));
+    assert_eq!((repeats(&world.plan()), look(&mut world)), (3, None));
 }
 
-#[test]
-fn an_account_looks_into_few_dialogs_at_once() {
+/// Forty people written to by `a1`, a crash, and then a PEER_FLOOD.
+fn limited_with_forty_in_doubt() -> World {
     let mut world = World::new(SETTINGS, &[("one", spec("one", "a1", FAST))], &["a1"]);
     world.found(1..41);
     let plan = world.plan();
@@ -532,29 +539,66 @@ fn an_account_looks_into_few_dialogs_at_once() {
         campaign: None,
         until: world.now + Duration::from_secs(24 * 3600),
     });
+    world
+}
+
+#[test]
+fn an_account_looks_into_few_dialogs_at_once() {
+    let mut world = limited_with_forty_in_doubt();
     let mut at = Vec::new();
     let begin = world.now;
-    while at.len() < 40 {
-        let plan = world.plan();
-        for action in plan.actions {
-            let Action::LookBack { key } = action else {
-                panic!("{action:?}");
-            };
-            let until = world.runtime.looked_back.get("a1").copied();
-            let until = looks_back(until, world.now);
-            world.runtime.looked_back.insert("a1".into(), until);
-            world.runtime.executing.insert(key);
+    loop {
+        while let Some(key) = look(&mut world) {
             at.push(world.now.since(begin).as_secs());
+            world.runtime.executing.insert(key.clone());
+            assert_eq!(look(&mut world), None, "one after the other");
+            world.runtime.executing.remove(&key);
+            world.record(Event::Refused {
+                key,
+                outcome: Outcome::Uncertain,
+                detail: String::new(),
+            });
         }
-        world.now = plan.wake_at.unwrap();
+        if at.len() == 40 {
+            break;
+        }
+        world.now = world.plan().wake_at.unwrap();
     }
     let expected: Vec<u64> = std::iter::repeat_n(0, 20).chain(1..=20).collect();
     assert_eq!(at, expected);
-    // A clock that is set back makes none wait for long.
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_look_into_a_dialog_wait_for_long() {
+    let mut world = limited_with_forty_in_doubt();
+    let begin = world.now;
+    world.now = begin + Duration::from_secs(3600);
+    assert!(look(&mut world).is_some());
     world.now = begin;
-    let last = Timestamp(begin.0 + 3_600_000);
-    world.runtime.looked_back.insert("a1".into(), last);
-    world.runtime.executing.clear();
-    assert_eq!(looks(&world.plan()).len(), 0);
+    assert_eq!(look(&mut world), None);
     assert_eq!(world.plan().wake_at, Some(begin + Duration::from_secs(1)));
+}
+
+#[test]
+fn an_account_that_was_told_to_wait_looks_into_no_dialog_until_then() {
+    let mut world = limited_with_forty_in_doubt();
+    let key = look(&mut world).unwrap();
+    let until = world.now + Duration::from_secs(600);
+    world.record(Event::FloodWait {
+        account: "a1".into(),
+        class: CallClass::LookUp,
+        until,
+        seconds: 600,
+    });
+    world.record(Event::InDoubt {
+        key,
+        why: InDoubtWhy::Unread,
+    });
+    for seconds in [1, 60, 599] {
+        world.now = until - Duration::from_secs(600 - seconds);
+        assert_eq!(look(&mut world), None);
+    }
+    assert_eq!(world.plan().wake_at, Some(until));
+    world.now = until;
+    assert!(look(&mut world).is_some());
 }
