@@ -451,25 +451,44 @@ pub fn of_membership(
             Outcome::Uncertain,
             "Telegram does not tell whether he is a member".to_owned(),
         )],
-        Err(CallError::Rpc(fault)) => match react(&fault) {
-            Reaction::Wait { seconds } => vec![
-                flood(&flight.intent.account, CallClass::LookUp, seconds, now),
-                Event::InDoubt {
-                    key: key.clone(),
-                    why: InDoubtWhy::Unread,
-                },
-            ],
-            _ => vec![refused(
-                Outcome::Uncertain,
-                format!(
-                    "it cannot be seen whether he is a member: {}",
-                    fault.message
-                ),
-            )],
-        },
-        Err(_) => vec![Event::InDoubt {
+        Err(error) => unread(
+            observed,
+            flight,
+            &error,
+            "it cannot be seen whether he is a member",
+            now,
+        ),
+    }
+}
+
+/// What would have told of a send in doubt could not be read. What befell the account or the server says nothing of the
+/// send: it is asked again when that is over.
+fn unread(
+    observed: &Observed,
+    flight: &InFlight,
+    error: &CallError,
+    what: &str,
+    now: Timestamp,
+) -> Vec<Event> {
+    let (key, account) = (&flight.intent.key, &flight.intent.account);
+    let again = Event::InDoubt {
+        key: key.clone(),
+        why: InDoubtWhy::Unread,
+    };
+    let CallError::Rpc(fault) = error else {
+        return vec![again];
+    };
+    match react(fault) {
+        Reaction::Wait { seconds } | Reaction::SlowMode { seconds } => {
+            vec![flood(account, CallClass::LookUp, seconds, now), again]
+        }
+        Reaction::LoseAccount(state) => vec![again, lost(account, state, &fault.message)],
+        Reaction::LimitAccount => vec![again, limited(observed, account, None, now)],
+        Reaction::InDoubt => vec![again],
+        _ => vec![Event::Refused {
             key: key.clone(),
-            why: InDoubtWhy::Unread,
+            outcome: Outcome::Uncertain,
+            detail: format!("{what}: {}", fault.message),
         }],
     }
 }
@@ -551,24 +570,7 @@ pub fn of_look_back(
                 }
             }
         }
-        (Err(CallError::Rpc(fault)), _) => match react(&fault) {
-            Reaction::Wait { seconds } => vec![
-                flood(&flight.intent.account, CallClass::LookUp, seconds, now),
-                Event::InDoubt {
-                    key,
-                    why: InDoubtWhy::Unread,
-                },
-            ],
-            _ => vec![Event::Refused {
-                key,
-                outcome: Outcome::Uncertain,
-                detail: format!("the dialog cannot be read: {}", fault.message),
-            }],
-        },
-        (Err(_), _) => vec![Event::InDoubt {
-            key,
-            why: InDoubtWhy::Unread,
-        }],
+        (Err(error), _) => unread(observed, flight, &error, "the dialog cannot be read", now),
         (Ok(_), None) => vec![Event::Refused {
             key,
             outcome: Outcome::Uncertain,
@@ -628,6 +630,87 @@ mod tests {
             let day = Duration::from_secs(24 * 3600);
             assert_eq!(limited, Some(("sales-1", day)), "{key:?}: {events:?}");
             assert_eq!(events.len(), 2, "{key:?}: {events:?}");
+        }
+    }
+
+    #[test]
+    fn what_befell_the_account_or_the_server_says_nothing_of_a_send_that_is_looked_for() {
+        let key = SendKey {
+            lineage: "a-campaign".into(),
+            person: PersonId(101),
+            step: 0,
+            run: 1,
+        };
+        let now = Timestamp(1_000_000);
+        let mut observed = Observed::default();
+        let intent = Intent {
+            key: key.clone(),
+            account: "sales-1".into(),
+            random_id: 1,
+            run: 1,
+            variant: "".into(),
+            digest: "".into(),
+            attested: false,
+            request: Arc::default(),
+            next_allowed_at: now,
+        };
+        let event = Event::Intent(intent.into());
+        crate::observed::fold(&mut observed, 1, &Recorded { at: now, event });
+        for (code, text, settles, lost) in [
+            (500, "INTERNAL", false, None),
+            (-503, "Timeout", false, None),
+            (420, "FLOOD_WAIT_7", false, None),
+            (400, "PEER_FLOOD", false, None),
+            (
+                401,
+                "AUTH_KEY_UNREGISTERED",
+                false,
+                Some(AccountState::Unauthorized),
+            ),
+            (
+                401,
+                "USER_DEACTIVATED_BAN",
+                false,
+                Some(AccountState::Banned),
+            ),
+            (
+                420,
+                "FROZEN_METHOD_INVALID",
+                false,
+                Some(AccountState::Frozen),
+            ),
+            (400, "PEER_ID_INVALID", true, None),
+        ] {
+            let error = || CallError::Rpc(RpcFault::new(code, text));
+            for events in [
+                of_look_back(&observed, &key, Some("Hi"), Err(error()), now),
+                of_membership(&observed, &key, Err(error()), now),
+            ] {
+                let settled = events.iter().any(|event| {
+                    matches!(
+                        event,
+                        Event::Refused {
+                            outcome: Outcome::Uncertain,
+                            ..
+                        }
+                    )
+                });
+                let stays = events.iter().any(|event| {
+                    matches!(
+                        event,
+                        Event::InDoubt {
+                            why: InDoubtWhy::Unread,
+                            ..
+                        }
+                    )
+                });
+                assert_eq!((settled, stays), (settles, !settles), "{text}: {events:?}");
+                let state = events.iter().find_map(|event| match event {
+                    Event::AccountChanged { state, .. } => Some(*state),
+                    _ => None,
+                });
+                assert_eq!(state, lost, "{text}: {events:?}");
+            }
         }
     }
 }

@@ -74,7 +74,7 @@ closed_list! {
         PaymentRequired = "payment_required": "He charges Stars for a message from a stranger." => "Nothing is ever paid automatically.",
         TooManyChats = "too_many_chats": "He is in as many groups and channels as Telegram allows." => "Nothing.",
         AlreadyMember = "already_member": "He was a member of the target already." => "Nothing.",
-        AccountLost = "account_lost": "The account that wrote to him first is gone, or is none of the campaign's any more, and only it may follow up; or the one that Telegram refused or slowed down as it tried him, and no other may." => "A fresh session file in `sessions/`, or its name in `accounts:`, brings the account back; then `tidings retry NAME --outcome account_lost`.",
+        AccountLost = "account_lost": "The account that wrote to him first is gone, or is none of the campaign's any more, and only it may follow up; or the one that tried him (Telegram refused it or slowed it down, or it was taken out before it was known whether his message had left), and no other may." => "A fresh session file in `sessions/`, or its name in `accounts:`, brings the account back; then `tidings retry NAME --outcome account_lost`.",
         OptedOut = "opted_out": "He asked to hear no more before this step." => "Nothing.",
         TemplateError = "template_error": "The text could not be made for him: the template prints something that he lacks." => "Give it a `default` in the template, then `tidings retry NAME --outcome template_error`.",
         TooLong = "too_long": "The text made for him is longer than Telegram takes." => "Shorten the template, then `tidings retry NAME --outcome too_long`.",

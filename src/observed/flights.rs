@@ -523,12 +523,9 @@ fn give_back(state: &mut Observed, flight: &InFlight, index: u16, keep: bool) {
     it.recipients.insert(handle.0, recipient);
     let class = class_of(persons, &recipient, handle);
     it.enqueue(handle, persons, class);
-    // The others were judged while he was in hand.
-    if it
-        .judgement
-        .as_ref()
-        .is_some_and(|judged| judged.seq > flight.seq)
-    {
+    // The others were judged while he was in hand, or he was looked for since nobody wants it sent any more.
+    let judged = it.judgement.as_ref();
+    if flight.doubt.is_some() || judged.is_some_and(|judged| judged.seq > flight.seq) {
         it.unjudged.insert(handle.0);
     }
     if silenced && suppression::excludes(state, handle) {

@@ -86,18 +86,19 @@ pub(super) fn judged(
             uncount(&mut it.excluded, reason);
         }
         super::runs::reopen(it);
-        it.recipients
-            .insert(handle.0, Recipient::of(Status::Pending));
-        let class = persons.class(handle);
+        let recipient = as_bound(old, Status::Pending);
+        it.recipients.insert(handle.0, recipient);
+        let class = class_of(persons, &recipient, handle);
         it.enqueue(handle, persons, class);
     }
     for (reason, people) in excluded {
         for person in people {
             let handle = persons.intern(persons.resolve(*person));
+            let old = it.recipients.get(&handle.0);
             if remove_unsettled(it, persons, handle) {
                 *it.excluded.entry(*reason).or_default() += 1;
-                it.recipients
-                    .insert(handle.0, Recipient::of(Status::Excluded(*reason)));
+                let recipient = as_bound(old, Status::Excluded(*reason));
+                it.recipients.insert(handle.0, recipient);
             }
         }
     }
@@ -105,6 +106,16 @@ pub(super) fn judged(
         if let Some(handle) = persons.get(*person) {
             remove_unsettled(it, persons, handle);
         }
+    }
+}
+
+/// Somebody of whom nothing else is known than the one account that may write to him, whether he is left out or not.
+fn as_bound(old: Option<Recipient>, status: Status) -> Recipient {
+    let old = old.filter(|old| old.bound);
+    Recipient {
+        account: old.and_then(|old| old.account),
+        bound: old.is_some(),
+        ..Recipient::of(status)
     }
 }
 

@@ -349,6 +349,12 @@ impl Steps {
             .map(move |(run, chain)| Self::place((handle.0, run), chain))
     }
 
+    /// Whether he has written since the first step of that run.
+    pub fn has_replied(&self, handle: Handle, run: u32) -> bool {
+        self.chain((handle.0, run))
+            .is_some_and(|chain| chain.replied)
+    }
+
     /// Where a person stands, for `explain`: by run, the step that comes next and why there is none.
     pub fn of(&self, handle: Handle) -> impl Iterator<Item = (u32, u16, Option<Outcome>)> {
         let mine = self.chains_of(handle.0);

@@ -53,8 +53,7 @@ pub fn judge(inputs: &Inputs<'_>, line: &Lineage) -> Vec<Event> {
         dropped: Vec::new(),
         held: 0,
     };
-    // Those who are settled or on their way take their places of the ceiling first.
-    let mut places = campaign.in_flight + campaign.settled(|_| true);
+    let mut places = on_their_way(campaign);
     for number in &included {
         let handle = Handle(number);
         let Some(person) = inputs.observed.persons.id(handle) else {
@@ -126,10 +125,16 @@ pub(super) fn judge_one(
     inputs: &Inputs<'_>,
     spec: &ResolvedCampaign,
     campaign: &Campaign,
-    handle: Handle,
-    person: PersonId,
+    who: (Handle, PersonId),
+    left_out: u64,
 ) -> Verdict {
-    Judge::new(inputs, spec, campaign).verdict(handle, person)
+    let standing = campaign.pending() + on_their_way(campaign);
+    Judge::new(inputs, spec, campaign).verdict(who.0, who.1, standing.saturating_sub(left_out))
+}
+
+/// Those who take their places of the ceiling first: they are settled, or on their way.
+pub(super) fn on_their_way(campaign: &Campaign) -> u64 {
+    campaign.in_flight + campaign.settled(|_| true)
 }
 
 /// Asks of one after another whether he is excluded.
@@ -179,8 +184,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// What becomes of somebody who stands in the audience.
-    pub(super) fn verdict(&self, handle: Handle, person: PersonId) -> Verdict {
+    /// What becomes of somebody who stands in the audience, one of so many who take its places.
+    pub(super) fn verdict(&self, handle: Handle, person: PersonId, standing: u64) -> Verdict {
         let included = self.included.get_or_init(|| {
             are_read(self.spec, self.campaign)
                 .then(|| found(self.spec, self.campaign, SourceRole::Include))
@@ -191,10 +196,12 @@ impl<'a> Judge<'a> {
         {
             return Verdict::Gone;
         }
-        match self.exclusion(handle, person) {
-            Some(reason) => Verdict::Excluded(reason),
-            None => Verdict::Stays,
-        }
+        // It may have been lowered since.
+        let is_over = standing > u64::from(self.spec.filters.limit);
+        let reason = self
+            .exclusion(handle, person)
+            .or_else(|| is_over.then_some(Exclusion::OverLimit));
+        reason.map_or(Verdict::Stays, Verdict::Excluded)
     }
 
     /// The first reason that excludes him, in the order of the promise.

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::accounts::{Availability, may_answer, may_invite, may_look_up, usable};
+use super::answers::is_unread;
 use super::{Action, Gate, Inputs, Link, Plan, SendAction, audience};
 use crate::desired::ResolvedCampaign;
 use crate::model::{
     AccountName, AccountState, Event, Formatted, InDoubtWhy, Lineage, Outcome, Person, SendKey,
     TEST_LINEAGE, Timestamp, Waiting, is_aside,
 };
-use crate::observed::{Handle, InFlight, OPT_OUT_LINEAGE};
+use crate::observed::{Campaign, Handle, InFlight, OPT_OUT_LINEAGE};
 use crate::people::is_named;
 use crate::spec::engine::DEFAULT_OPT_OUT_REPLY;
 use crate::text::{AccountFacts, CampaignFacts, Context, compose};
@@ -28,6 +29,9 @@ const LOOK_BACKS_AT_ONCE: Duration = Duration::from_secs(20);
 
 /// What each look into a dialog takes of an account's time.
 const LOOK_BACK_EVERY: Duration = Duration::from_secs(1);
+
+/// What was on its way when the connection broke may come to the dialog a moment later.
+const LOOK_BACK_AFTER: Duration = Duration::from_secs(5);
 
 /// The last look of an account into the dialog of a send in doubt.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +71,9 @@ fn look<'a>(
         || last.is_some_and(|last| inputs.runtime.executing.contains(&last.key))
     {
         // What it finds begins another pass.
+        return;
+    }
+    if inputs.runtime.draining {
         return;
     }
     let paced = taken(last, now) - (LOOK_BACKS_AT_ONCE - LOOK_BACK_EVERY);
@@ -165,7 +172,7 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
                     || key.lineage.as_ref() == TEST_LINEAGE
                     || super::answers::may_go_again(inputs, plan, key)
             } else {
-                may_go_again(plan, key, inputs, flight)
+                may_go_again(plan, key, inputs)
             }
         };
         if old
@@ -174,7 +181,12 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
             || (silenced && !confirmation)
             || !wishes.still_wants(key, flight)
         {
-            look(inputs, plan, &mut ordered, account, key);
+            let settled = since + LOOK_BACK_AFTER;
+            if settled > now {
+                plan.wake(settled, now);
+            } else {
+                look(inputs, plan, &mut ordered, account, key);
+            }
         } else if let Some(open) = window(inputs, key) {
             // Whatever else the campaign waits for: nothing leaves outside its windows.
             plan.wake(open, now);
@@ -195,8 +207,18 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
 /// What the specs ask for now, of sends that they asked for before.
 struct Wishes<'a> {
     inputs: &'a Inputs<'a>,
-    /// By campaign; without a judge it asks for nothing that could be compared: its gate holds what it sends.
-    judges: BTreeMap<&'a Lineage, Option<(&'a ResolvedCampaign, audience::Judge<'a>)>>,
+    /// By campaign; one whose spec cannot be read asks for nothing that could be compared: its gate holds what it sends.
+    judges: BTreeMap<&'a Lineage, Option<Wished<'a>>>,
+}
+
+/// What one campaign asks for.
+struct Wished<'a> {
+    digest: &'a str,
+    spec: &'a ResolvedCampaign,
+    campaign: &'a Campaign,
+    judge: audience::Judge<'a>,
+    /// People whom the pass leaves out.
+    left_out: u64,
 }
 
 impl<'a> Wishes<'a> {
@@ -211,36 +233,65 @@ impl<'a> Wishes<'a> {
     /// does not count: what is in doubt goes out as it was, or it could arrive twice.
     fn still_wants(&mut self, key: &'a SendKey, flight: &InFlight) -> bool {
         let inputs = self.inputs;
-        if is_aside(&key.lineage) || key.step > 0 {
-            let mut named = true;
-            if let Some(only) = &inputs.desired.engine.limits.only_to {
-                named = false;
-                let mut look = |known: Option<&Person>| named = is_named(key.person, known, only);
-                inputs.people.show(key.person, &mut look);
-            }
-            if is_aside(&key.lineage) || !named {
-                return named;
-            }
+        if key.lineage.as_ref() == TEST_LINEAGE {
+            // To whom a test goes was asked when it was ordered, and oneself may always have one.
+            return true;
+        }
+        if is_aside(&key.lineage) {
+            return is_let(inputs, key);
         }
         let judge = self.judges.entry(&key.lineage).or_insert_with(|| {
             let mut campaigns = inputs.desired.campaigns.values();
             let wanted = campaigns.find(|campaign| campaign.lineage == key.lineage)?;
             let spec = wanted.spec.as_deref()?;
             let campaign = inputs.observed.campaigns.get(&key.lineage)?;
-            Some((spec, audience::Judge::new(inputs, spec, campaign)))
+            Some(Wished {
+                digest: &wanted.digest,
+                spec,
+                campaign,
+                judge: audience::Judge::new(inputs, spec, campaign),
+                left_out: 0,
+            })
         });
-        let Some((spec, judge)) = judge else {
+        let Some(wished) = judge else {
             return true;
         };
-        if !spec.accounts.contains(&flight.intent.account) {
+        let intent = &flight.intent;
+        // An invite names its target, which an edit may have changed.
+        let elsewhere = intent.is_invite() && *intent.digest != *wished.digest;
+        if elsewhere || !wished.spec.accounts.contains(&intent.account) {
             return false;
         }
-        if key.step > 0 {
-            return super::steps::step_of(spec, key.step).is_some();
-        }
         let handle = inputs.observed.handle(key.person);
-        handle.is_none_or(|handle| judge.verdict(handle, key.person) == audience::Verdict::Stays)
+        if key.step > 0 {
+            let step = super::steps::step_of(wished.spec, key.step);
+            return step.is_some_and(|step| {
+                is_let(inputs, key)
+                    && handle.is_none_or(|handle| {
+                        let replied = wished.campaign.steps.has_replied(handle, key.run);
+                        (step.always || !replied) && !is_unread(inputs, handle)
+                    })
+            });
+        }
+        let stays = handle.is_none_or(|handle| {
+            let standing = audience::on_their_way(wished.campaign);
+            let standing = standing.saturating_sub(wished.left_out);
+            wished.judge.verdict(handle, key.person, standing) == audience::Verdict::Stays
+        });
+        wished.left_out += u64::from(!stays);
+        stays
     }
+}
+
+/// Whether `limits.only_to` lets a message to him out.
+fn is_let(inputs: &Inputs<'_>, key: &SendKey) -> bool {
+    let Some(only) = &inputs.desired.engine.limits.only_to else {
+        return true;
+    };
+    let mut named = false;
+    let mut look = |known: Option<&Person>| named = is_named(key.person, known, only);
+    inputs.people.show(key.person, &mut look);
+    named
 }
 
 /// Whether an account is away for good, as far as can be told: one that is about to connect, or that has just lost its
@@ -251,7 +302,9 @@ fn is_gone(inputs: &Inputs<'_>, name: &AccountName) -> bool {
         return true;
     }
     match inputs.runtime.links.get(name) {
-        None | Some(Link::Connecting | Link::Ready { .. } | Link::Idle) => false,
+        // One that nothing names any more, and whose session file is gone.
+        None => !inputs.desired.engine.accounts.contains_key(name),
+        Some(Link::Connecting | Link::Ready { .. } | Link::Idle) => false,
         Some(Link::Unreachable { .. }) => {
             let since = inputs.runtime.lost_since.get(name);
             since.is_some_and(|since| inputs.now.since(*since) >= AWAY_MOST)
@@ -393,19 +446,24 @@ fn window(inputs: &Inputs<'_>, key: &SendKey) -> Option<Timestamp> {
     )
 }
 
-/// Whether a campaign may send now what it already decided to send: not while it is held or its windows are closed.
-fn may_go_again(plan: &Plan, key: &SendKey, inputs: &Inputs<'_>, _flight: &InFlight) -> bool {
+/// Whether a campaign may send now what it already decided to send: not while it is held or its windows are closed, and a
+/// first message not while it is unknown whom the campaign is to reach.
+fn may_go_again(plan: &Plan, key: &SendKey, inputs: &Inputs<'_>) -> bool {
     let Some(view) = plan.report.campaigns.get(&key.lineage) else {
         return false;
     };
     match &view.gate {
         Gate::Open | Gate::Done { .. } => true,
-        Gate::Blocked { condition, .. } => {
-            matches!(*condition, "AwaitingApproval" | "Canary" | "SourceFailed")
-        }
+        Gate::Blocked { condition, .. } => match *condition {
+            "AwaitingApproval" | "Canary" => true,
+            "SourceFailed" => key.step > 0,
+            _ => false,
+        },
         Gate::Waits { reason, .. } => match reason {
             Waiting::OutsideWindow | Waiting::NotStarted | Waiting::Held => false,
-            _ => !inputs.runtime.draining,
+            Waiting::Canary | Waiting::OwnerPlan | Waiting::Cooldown => !inputs.runtime.draining,
+            // Its sources are read or its filters applied, and they may leave him out.
+            _ => key.step > 0 && !inputs.runtime.draining,
         },
     }
 }

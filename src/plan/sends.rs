@@ -58,6 +58,8 @@ pub(super) struct Turn<'a> {
     /// Who keeps whom; found out once a pass.
     keepers: OnceCell<Keepers<'a>>,
     pub(super) settled: usize,
+    /// People of the audience whom this pass leaves out.
+    left_out: u64,
     /// Whether people are known by a phone only, and who is not looked up in this pass yet; asked when somebody's text
     /// lacks something.
     phones: Option<(bool, VecDeque<u32>)>,
@@ -171,6 +173,7 @@ pub(super) fn messages<'a>(inputs: &'a Inputs<'a>, plan: &mut Plan, looked: &mut
                 taken: TakenNow::default(),
                 keepers: OnceCell::new(),
                 settled: 0,
+                left_out: 0,
                 phones: None,
             })
         })
@@ -601,7 +604,9 @@ fn take<'a>(
             }
         }
         if turn.campaign.unjudged.contains(number) {
-            let verdict = audience::judge_one(inputs, turn.spec, turn.campaign, handle, person);
+            let (spec, campaign) = (turn.spec, turn.campaign);
+            let verdict =
+                audience::judge_one(inputs, spec, campaign, (handle, person), turn.left_out);
             let (mut included, mut excluded, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
             match verdict {
                 Verdict::Stays => included.push(person),
@@ -617,6 +622,7 @@ fn take<'a>(
             }));
             turn.taken.insert(number);
             if verdict != Verdict::Stays {
+                turn.left_out += 1;
                 continue;
             }
         }

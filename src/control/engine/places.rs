@@ -197,11 +197,15 @@ impl Engine {
     /// What became of an invite in doubt that nobody may repeat.
     pub(super) fn was_added(
         &mut self,
+        name: &AccountName,
         key: SendKey,
         result: Result<Membership, CallError>,
         events: &mut Vec<Event>,
     ) -> Result<(), RunError> {
         self.core.runtime.executing.remove(&key);
+        if matches!(result, Err(CallError::KeyUnknown)) {
+            self.key_unknown(name, events);
+        }
         self.write(events)?;
         let now = self.core.clock.now();
         events.extend(outcome::of_membership(

@@ -102,6 +102,9 @@ impl Engine {
             }
             Report::LookedBack { key, result } => {
                 self.core.runtime.executing.remove(&key);
+                if matches!(result, Err(CallError::KeyUnknown)) {
+                    self.key_unknown(name, events);
+                }
                 self.write(events)?;
                 let text = self
                     .core
@@ -123,7 +126,7 @@ impl Engine {
                 events.extend(found);
             }
             Report::ReadSince(result) => self.read_since(name, result, events)?,
-            Report::Member { key, result } => self.was_added(key, result, events)?,
+            Report::Member { key, result } => self.was_added(name, key, result, events)?,
             Report::Sought {
                 campaign,
                 target,

@@ -533,7 +533,7 @@ fn step_of(event: &Event, line: &Lineage, ids: &BTreeSet<PersonId>) -> Option<St
                     InDoubtWhy::Restart => "the engine stopped before the answer",
                     InDoubtWhy::Timeout => "no answer in time",
                     InDoubtWhy::Connection => "the connection broke",
-                    InDoubtWhy::Server => "Telegram had an internal error",
+                    InDoubtWhy::Server => "Telegram refused it for now, or had an internal error",
                     InDoubtWhy::Unread => "the dialog could not be read",
                 }
                 .to_owned(),

@@ -383,6 +383,27 @@ fn a_doubtful_follow_up_goes_out_again_with_the_same_bytes() {
 }
 
 #[test]
+fn a_nudge_in_doubt_is_not_repeated_to_somebody_who_answered_meanwhile() {
+    for (kind, again) in [("", false), ("if: always, ", true)] {
+        let steps =
+            format!("follow_ups: [{{{kind}after: 1d, templates: [{{name: x, text: One}}]}}]");
+        let mut world = written_to(&steps, &["a1"], 1..2);
+        let plan = world.after(DAY).plan();
+        let key = world.intend(&plan).remove(0);
+        world.record(Event::Started {
+            version: String::new(),
+        });
+        world.says(1);
+        let expected = match again {
+            true => Action::Retry { key },
+            false => Action::LookBack { key },
+        };
+        let plan = world.after(Duration::from_secs(5)).plan();
+        assert_eq!(plan.actions, [expected], "{kind}");
+    }
+}
+
+#[test]
 fn a_limited_account_repeats_no_follow_up_and_explain_says_what_it_waits_for() {
     let steps = "follow_ups: [{after: 1d, templates: [{name: x, text: One}]}]";
     let mut world = written_to(steps, &["a1"], 1..2);
@@ -398,7 +419,7 @@ fn a_limited_account_repeats_no_follow_up_and_explain_says_what_it_waits_for() {
         until,
     });
     assert_eq!(
-        world.plan().actions,
+        world.after(Duration::from_secs(5)).plan().actions,
         [Action::LookBack { key: key.clone() }]
     );
     world.record(Event::Released {

@@ -340,7 +340,7 @@ pub(super) fn say(event: &Event, names: &dyn CampaignNames) -> Words {
                 crate::model::InDoubtWhy::Restart => "the engine stopped before the answer",
                 crate::model::InDoubtWhy::Timeout => "no answer in time",
                 crate::model::InDoubtWhy::Connection => "the connection broke",
-                crate::model::InDoubtWhy::Server => "Telegram had an internal error",
+                crate::model::InDoubtWhy::Server => "Telegram refused it for now, or had an internal error",
                 crate::model::InDoubtWhy::Unread => "the dialog could not be read",
             };
             words("in_doubt", format!("It may have been sent: {why}."))
