@@ -51,10 +51,13 @@ impl LookedBack {
     }
 }
 
-/// Never for longer than that, were the clock set back.
+/// Until when an account's looks are taken: never for longer than that, so that a longer time is of before the clock was
+/// set back.
 fn taken(last: Option<&LookedBack>, now: Timestamp) -> Timestamp {
-    let until = last.map_or(now, |last| last.until);
-    until.clamp(now, now + LOOK_BACKS_AT_ONCE)
+    let until = last.map(|last| last.until);
+    until
+        .filter(|until| (now..=now + LOOK_BACKS_AT_ONCE).contains(until))
+        .unwrap_or(now)
 }
 
 /// A look into a dialog, unless the account looks into another one, was told to wait or looked into many just now.
@@ -181,8 +184,9 @@ pub(super) fn in_doubt(inputs: &Inputs<'_>, plan: &mut Plan) {
             || (silenced && !confirmation)
             || !wishes.still_wants(key, flight)
         {
+            // A break that is yet to come is of before the clock was set back.
             let settled = since + LOOK_BACK_AFTER;
-            if settled > now {
+            if (since..settled).contains(&now) {
                 plan.wake(settled, now);
             } else {
                 look(inputs, plan, &mut ordered, account, key);

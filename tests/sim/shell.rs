@@ -8,7 +8,7 @@ use tidings::execute::stops_the_account;
 use tidings::model::reaction::CallClass;
 use tidings::model::{
     AccountName, Attachment, Event, Intent, Lineage, LookupEnd, Person, PersonId, Reference,
-    SendKey, SourceId, Timestamp, is_aside,
+    SendKey, SourceId, is_aside,
 };
 use tidings::plan::{Action, LookedBack, audience};
 use tidings::telegram::{CallError, Delivered, HistoryMessage, Membership};
@@ -278,9 +278,10 @@ impl Sim {
         };
         let account = flight.intent.account.clone();
         let invite = flight.intent.is_invite();
+        let now = self.wall();
         let looked_back = &mut self.runtime.looked_back;
         let last = looked_back.get(&account);
-        let look = LookedBack::again(last, key.clone(), Timestamp(self.now));
+        let look = LookedBack::again(last, key.clone(), now);
         looked_back.insert(account.clone(), look);
         self.runtime.executing.insert(key.clone());
         if invite {

@@ -687,8 +687,7 @@ fn a_clock_that_is_set_back_makes_no_look_into_a_dialog_wait_for_long() {
     world.now = begin + Duration::from_secs(3600);
     assert!(look(&mut world).is_some());
     world.now = begin;
-    assert_eq!(look(&mut world), None);
-    assert_eq!(world.plan().wake_at, Some(begin + Duration::from_secs(1)));
+    assert!(look(&mut world).is_some());
 }
 
 #[test]
