@@ -83,6 +83,8 @@ pub(super) fn run(global: &Global, args: &StatusArgs) -> Ended {
         }
         if !args.watch {
             let needed = args.check && report.as_ref().is_some_and(status::needs_person);
+            // The process ends, and taking a long report apart first is felt.
+            std::mem::forget(report);
             return Ok(if needed { NEEDS_PERSON } else { DONE });
         }
         if matches!(args.output, Form::Table | Form::Wide) {

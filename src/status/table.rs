@@ -172,7 +172,7 @@ fn campaigns(out: &mut String, report: &StatusReport, look: &Look) {
         }
         rows.push(row);
     }
-    push_named(out, &head, &rows, look);
+    push_named(out, &head, rows, look);
 }
 
 /// The accounts as a table.

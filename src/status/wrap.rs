@@ -141,33 +141,33 @@ fn room_of_names(head: &[&str], rows: &[Vec<Cell>], width: usize) -> Option<usiz
 
 /// A table of things that are named in its first column. A name is copied into the next command, so that it is never
 /// broken: one that would leave no room for all else stands on a line of its own, above its row.
-pub(super) fn push_named(out: &mut String, head: &[&str], rows: &[Vec<Cell>], look: &Look) {
+pub(super) fn push_named(out: &mut String, head: &[&str], rows: Vec<Vec<Cell>>, look: &Look) {
     /// Stands for a name until the lines are laid out (private use, no letter of any script).
     const ABOVE: &str = "\u{f8ff}";
     let room = look
         .width
-        .and_then(|width| room_of_names(head, rows, width));
-    let mut above = Vec::new();
-    let mut table = grid(head, look);
-    for row in rows {
-        let name = row.first().map(Cell::content).unwrap_or_default();
-        if room.is_some_and(|room| display_width(&name) > room) {
-            above.push(name);
-            table.add_row([Cell::new(ABOVE)]);
-            table.add_row(
-                [Cell::new("")]
-                    .into_iter()
-                    .chain(row.iter().skip(1).cloned()),
-            );
-        } else {
-            table.add_row(row.clone());
+        .and_then(|width| room_of_names(head, &rows, width));
+    let apart = room.and_then(|room| {
+        let mut above = Vec::new();
+        let mut table = grid(head, look);
+        for row in &rows {
+            let name = row.first().map(Cell::content).unwrap_or_default();
+            if display_width(&name) > room {
+                above.push(name);
+                table.add_row([Cell::new(ABOVE)]);
+                let rest = row.iter().skip(1).cloned();
+                table.add_row([Cell::new("")].into_iter().chain(rest));
+            } else {
+                table.add_row(row.clone());
+            }
         }
-    }
-    if above.is_empty() || !fits(&table, look) {
-        table = grid(head, look);
-        table.add_rows(rows.iter().cloned());
-        above.clear();
-    }
+        fits(&table, look).then_some((table, above))
+    });
+    let (mut table, above) = apart.unwrap_or_else(|| {
+        let mut table = grid(head, look);
+        table.add_rows(rows);
+        (table, Vec::new())
+    });
     if let Some(column) = table.column_mut(0) {
         column.set_constraint(ColumnConstraint::ContentWidth);
     }
