@@ -27,7 +27,7 @@ use common::talk::{
 };
 use tidings::control::ExitKind;
 use tidings::model::{Command, RepliesCommand, Reply, TalkChange};
-use tidings::sandbox::{AiFaultKind, AiFaultRule, AiSpec, Ref, WorldSpec};
+use tidings::sandbox::{AiFaultKind, AiFaultRule, AiSpec, FaultRule, Ref, WorldSpec};
 
 /// One account, and people (ids from 101) in its group @meetup.
 fn people(count: usize, rest: &str) -> String {
@@ -463,6 +463,39 @@ async fn the_example_answers_hands_over_and_takes_a_refusal() {
         "{prompts:?}"
     );
     daemon.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_nudged_before_the_dialogs_were_read_in_which_he_may_have_said_stop() {
+    let world = talking(
+        &people(6, "updates: {slice: 100, too_long: 5}\n"),
+        replies(&["Yes."]),
+        "",
+    )
+    .await;
+    world.write("campaigns/hello.yaml", answering("hello", ""));
+    assert_eq!(world.once().await.unwrap(), ExitKind::Done);
+    for person in 101..107 {
+        says(&world, person, "stop");
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let nudge = "follow_ups: [{after: 1s, if: always, templates: [{name: f, text: Again}]}]\n";
+    world.write("campaigns/hello.yaml", answering("hello", "") + nudge);
+    // It takes longer than a silent server is waited for.
+    let history = || FaultRule::error("FLOOD_WAIT_6").method("messages.getHistory");
+    world.sandbox.fault(history().nth(4));
+    let daemon = world.daemon();
+    for person in 101..107 {
+        let got = until_got(&world, person, 2).await;
+        assert_eq!(got[1], "You won't hear from us again.", "{person}");
+    }
+    daemon.stop().await.unwrap();
+    for person in 101..107 {
+        assert_eq!(world.texts_to(person).len(), 2, "{person}");
+    }
+    // What was read before the wait was not read again after it.
+    let read = world.calls("messages.getHistory");
+    assert_eq!(read.len(), 7, "{read:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

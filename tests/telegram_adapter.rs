@@ -725,7 +725,7 @@ async fn next_message(received: &mut mpsc::Receiver<Received>) -> Incoming {
             .expect("the client lives")
         {
             Received::Message(message) => return *message,
-            Received::State(_) | Received::CaughtUp | Received::Lost(_) => {}
+            Received::State(_) | Received::CaughtUp | Received::Behind(_) | Received::Lost(_) => {}
         }
     }
 }

@@ -338,6 +338,9 @@ pub enum Received {
     /// All that was missed until now was told before this, or cannot be asked for: at the start, after each
     /// reconnection, and where it was asked for.
     CaughtUp,
+    /// What was missed is being read, or is read on when the wait is over that Telegram asked for, in seconds. Said again
+    /// and again, and [`Received::CaughtUp`] follows.
+    Behind(Option<u32>),
     /// The connection is lost, and was not made anew at once; in words. It is tried on, and this said each time.
     Lost(String),
 }

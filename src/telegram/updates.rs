@@ -86,6 +86,8 @@ struct Inbox {
     held: Vec<Incoming>,
     /// What was said before the account was listened to was read.
     begun: bool,
+    /// Dialogs are being read again.
+    reread: Option<reread::Reread>,
 }
 
 impl Inbox {
@@ -99,6 +101,7 @@ impl Inbox {
             known: HashSet::new(),
             held: Vec::new(),
             begun: false,
+            reread: None,
         }
     }
 
@@ -491,6 +494,8 @@ enum CaughtUp {
     Yes,
     /// Not now: again after so long.
     Later(Duration),
+    /// Telegram asked to wait so many seconds.
+    Waits(u32, Duration),
     /// There is no connection, in these words: again after so long.
     Broken(Duration, String),
 }
@@ -535,6 +540,12 @@ pub(super) async fn run(
                         // Whoever cannot say it for a long time must not keep anybody waiting.
                         caught_up = pause >= SILENCE;
                         clock.failed(pause);
+                    }
+                    Some(CaughtUp::Waits(seconds, pause)) => {
+                        clock.failed(pause);
+                        if out.send(Received::Behind(Some(seconds))).await.is_err() {
+                            return;
+                        }
                     }
                     Some(CaughtUp::Broken(pause, why)) => {
                         broken += 1;
@@ -643,9 +654,15 @@ async fn catch_up(
             );
             // Somebody else's clock: better a little too much, since what was handled is known by its id.
             let since = state.date.saturating_sub(OVERLAP);
-            match reread::since(connector, since).await {
-                Ok(said) => inbox.take_said(&said, super::now(), &mut taken),
-                Err(error) => return Some(put_off(inbox, &error, back_off)),
+            let mut read = inbox.reread.take().filter(|read| read.is_since(since));
+            let read = read.get_or_insert_with(|| reread::Reread::new(since));
+            match read.go_on(connector, &inbox.account, out).await {
+                Ok(()) => inbox.take_said(read.said(), super::now(), &mut taken),
+                Err(error) => {
+                    // What was read is not read again.
+                    inbox.reread = Some(std::mem::take(read));
+                    return Some(put_off(inbox, &error, back_off));
+                }
             }
         }
         let more = inbox.take_difference(difference, super::now(), &mut taken);
@@ -711,12 +728,14 @@ fn put_off(inbox: &Inbox, error: &CallError, back_off: Duration) -> CaughtUp {
         CallError::NotSent { .. } | CallError::InDoubt { .. } => {
             CaughtUp::Broken(back_off, error.to_string())
         }
-        CallError::Rpc(fault) => CaughtUp::Later(match react(fault) {
-            Reaction::Wait { seconds } => Duration::from_secs(seconds.into()).max(back_off),
-            Reaction::InDoubt => back_off,
+        CallError::Rpc(fault) => match react(fault) {
+            Reaction::Wait { seconds } => {
+                CaughtUp::Waits(seconds, Duration::from_secs(seconds.into()).max(back_off))
+            }
+            Reaction::InDoubt => CaughtUp::Later(back_off),
             // A server that knows no such question will not learn it soon.
-            _ => SILENCE,
-        }),
+            _ => CaughtUp::Later(SILENCE),
+        },
         _ => CaughtUp::Later(SILENCE),
     }
 }

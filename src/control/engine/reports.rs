@@ -627,6 +627,14 @@ impl Engine {
                 self.readiness.caught_up(name);
                 self.last_word.caught_up(name);
             }
+            Received::Behind(wait) => {
+                let wait = wait.map(|seconds| {
+                    let now = self.core.clock.now();
+                    events.push(outcome::flood(name, CallClass::LookUp, seconds, now));
+                    Duration::from_secs(seconds.into())
+                });
+                self.readiness.behind(name, wait.unwrap_or_default());
+            }
             Received::Message(incoming) => {
                 self.write(events)?;
                 let state = incoming.state;

@@ -1,11 +1,15 @@
 //! Dialogs read again: where Telegram no longer tells what came in the meantime (`differenceTooLong`), the dialogs do.
 
-use grammers_tl_types::{enums, functions, types};
+use std::collections::HashMap;
 
-use super::super::CallError;
+use grammers_tl_types::{enums, functions, types};
+use tokio::sync::mpsc;
+
 use super::super::connect::Connector;
 use super::super::decode;
-use super::invoke;
+use super::super::{CallError, Received};
+use super::{invoke, is_passing};
+use crate::model::AccountName;
 
 /// Dialogs of a page (core.telegram.org/method/messages.getDialogs: at most 100).
 const DIALOGS: i32 = 100;
@@ -17,6 +21,7 @@ const MESSAGES: i32 = 100;
 const DEEP: usize = 20;
 
 /// What was said in private since a moment (Unix seconds), by message id, with whom it was.
+#[derive(Default)]
 pub(super) struct Said {
     pub(super) messages: Vec<enums::Message>,
     pub(super) users: Vec<enums::User>,
@@ -99,34 +104,88 @@ fn turn(request: &mut functions::messages::GetDialogs, next: Option<decode::Afte
     }
 }
 
-/// Reads it.
-pub(super) async fn since(connector: &Connector, since: i32) -> Result<Said, CallError> {
-    let mut said = Said {
-        messages: Vec::new(),
-        users: Vec::new(),
-        since,
-    };
-    let mut request = first_page();
-    for _ in 0..PAGES {
-        let page = decode::dialogs(invoke(connector, &request).await?)?;
-        for (id, hash) in &people_of(&page) {
-            let newest = tops_of(&page)
-                .iter()
-                .filter(|(peer, _)| peer == id)
-                .map(|(_, date)| *date)
-                .max();
-            // Of a dialog without a readable last message nobody can say when it was.
-            if newest.is_none_or(|date| date >= since) {
-                dialog(connector, *id, *hash, since, &mut said).await?;
-            }
-        }
-        let next = page.next.filter(|next| next.date >= since);
-        if !turn(&mut request, next) {
-            break;
+/// Dialogs of which each but the first brings a sign of life.
+const SIGN_EVERY: usize = 20;
+
+/// A reading of all dialogs since a moment, which goes on where Telegram broke it off.
+#[derive(Default)]
+pub(super) struct Reread {
+    said: Said,
+    /// Dialogs that were read, and when the last word in each was.
+    read: HashMap<i64, Option<i32>>,
+}
+
+impl Reread {
+    pub(super) fn new(since: i32) -> Reread {
+        let said = Said {
+            since,
+            ..Said::default()
+        };
+        Reread {
+            said,
+            ..Reread::default()
         }
     }
-    said.messages.sort_by_key(enums::Message::id);
-    Ok(said)
+
+    /// Whether it is of that moment.
+    pub(super) fn is_since(&self, since: i32) -> bool {
+        self.said.since == since
+    }
+
+    /// What was read.
+    pub(super) fn said(&self) -> &Said {
+        &self.said
+    }
+
+    /// Reads all dialogs that were not read, or in which something was said after they were. `out` hears again and again
+    /// that it goes on.
+    pub(super) async fn go_on(
+        &mut self,
+        connector: &Connector,
+        account: &AccountName,
+        out: &mpsc::Sender<Received>,
+    ) -> Result<(), CallError> {
+        let since = self.said.since;
+        let mut request = first_page();
+        for _ in 0..PAGES {
+            // Nobody may listen any more: the task finds that out itself.
+            let _ = out.send(Received::Behind(None)).await;
+            let page = decode::dialogs(invoke(connector, &request).await?)?;
+            for (number, (id, hash)) in people_of(&page).iter().enumerate() {
+                let newest = tops_of(&page)
+                    .iter()
+                    .filter(|(peer, _)| peer == id)
+                    .map(|(_, date)| *date)
+                    .max();
+                // Of a dialog without a readable last message nobody can say when it was.
+                let is_old = newest.is_some_and(|date| date < since);
+                let is_read = newest.is_some() && self.read.get(id) == Some(&newest);
+                if is_old || is_read {
+                    continue;
+                }
+                if number % SIGN_EVERY == SIGN_EVERY - 1 {
+                    let _ = out.send(Received::Behind(None)).await;
+                }
+                match dialog(connector, *id, *hash, since, &mut self.said).await {
+                    Ok(()) => {}
+                    Err(error) if is_passing(&error) => return Err(error),
+                    // The others may hold a refusal.
+                    Err(error) => tracing::warn!(
+                        %account, person = id, %error,
+                        "what was said in this dialog while nobody was there cannot be read"
+                    ),
+                }
+                self.read.insert(*id, newest);
+            }
+            let next = page.next.filter(|next| next.date >= since);
+            if !turn(&mut request, next) {
+                break;
+            }
+        }
+        self.said.messages.sort_by_key(enums::Message::id);
+        self.said.messages.dedup_by_key(|message| message.id());
+        Ok(())
+    }
 }
 
 async fn dialog(
